@@ -1,0 +1,51 @@
+# One command to see Cordon work: make dev. One to check all of it: make test.
+SHELL := /bin/bash
+export CGO_ENABLED ?= 0
+GO ?= go
+FUZZTIME ?= 60s
+DEV_DIR ?= dev
+COMMANDS := cordon cordon-hotline cordon-audit
+
+.PHONY: help build dev deps test race lint fuzz bench check e2e clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+build: ## the three commands, static, into bin/
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+
+dev: build ## the whole picture on loopback: hotline, three control nodes, an edge, stop pages
+	@mkdir -p $(DEV_DIR)
+	bin/cordon dev --dir $(DEV_DIR)
+
+deps: ## what the tests need beyond Go: dig (Debian's bind9-dnsutils), curl
+	@tools/deps
+
+test: deps build ## everything: vet, all tests, the end-to-end stories
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race: ## all tests under the race detector (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+lint: ## gofmt and staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME (60s) each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: ## benchmarks of the hot code, 0 allocations expected
+	$(GO) test -run '^$$' -bench . -benchmem ./resolver/...
+
+e2e: build ## only the whole stories, with real processes
+	$(GO) test -count=1 -v ./appliance/e2e/...
+
+check: lint test race ## what a change should pass before it is pushed
+
+clean: ## remove what make dev and make build wrote
+	rm -rf bin dist $(DEV_DIR)

@@ -1,0 +1,162 @@
+package cordon_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/cordon-project/cordon"
+
+// layer says what a package may import of this module: folders, each with everything below it.
+// ARCHITECTURE.md draws the same picture.
+var layers = []struct {
+	under string   // packages in this folder
+	only  []string // may import these folders of the module (and their own folder)
+}{
+	{"resolver/canon", nil},
+	{"resolver/match", []string{"resolver/canon"}},
+	{"resolver", []string{"resolver"}},
+	{"listsync", []string{"listsync", "resolver/canon", "resolver/match"}},
+	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cluster", []string{"cluster", "listsync/list", "listsync/trust", "listsync/fetch", "resolver/canon", "resolver/match"}},
+	{"appliance/stoppage", nil},
+	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/trust"}},
+	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
+	{"cmd/cordon-hotline", []string{"listsync", "resolver/canon", "resolver/match"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cmd/cordon", []string{"appliance"}},
+}
+
+// reach limits what a package pulls in at all, directly or not: the auditor's tool must stay small enough to be read.
+var reach = []struct {
+	pkg  string
+	only []string
+}{
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "listsync", "resolver/canon", "resolver/match"}},
+}
+
+// homes are the only folders that may import a library: one room to look in when it changes.
+var homes = []struct {
+	library string
+	in      []string
+}{
+	{"github.com/hashicorp/raft", []string{"cluster"}},
+	{"go.etcd.io/bbolt", []string{"cluster/store"}},
+	{"github.com/bits-and-blooms/bloom", []string{"resolver/match"}},
+	{"github.com/dchest/siphash", []string{"resolver/match"}},
+	{"github.com/miekg/dns", []string{"resolver", "appliance/rpz"}},
+	{"github.com/google/gopacket", []string{"appliance/tap"}},
+	{"github.com/theupdateframework/go-tuf", []string{"listsync/trust", "listsync/publish"}},
+	{"github.com/sigstore/sigstore", []string{"listsync/trust", "listsync/publish"}},
+	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
+	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list"}},
+	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit"}},
+	{"github.com/transparency-dev", []string{"cluster/audit"}},
+	{"go.yaml.in/yaml", []string{"appliance/config"}},
+	{"github.com/spf13/cobra", []string{"cmd"}},
+	{"golang.org/x/net/idna", []string{"resolver/canon"}},
+	{"golang.org/x/net/publicsuffix", []string{"resolver/canon"}},
+	{"github.com/prometheus/client_golang", []string{"appliance/metrics"}},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+}
+
+// isTestHelper reports packages that only tests import (listtest, trusttest, clustertest ...).
+func isTestHelper(importPath string) bool { return strings.HasSuffix(path.Base(importPath), "test") }
+
+func within(p string, folders ...string) bool {
+	for _, f := range folders {
+		if p == f || strings.HasPrefix(p, f+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func ours(p string) (string, bool) { return strings.CutPrefix(p, module+"/") }
+
+func TestImportsRunOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		from, _ := ours(p.ImportPath)
+		if isTestHelper(p.ImportPath) {
+			continue
+		}
+		for _, l := range layers {
+			if !within(from, l.under) {
+				continue
+			}
+			for _, imp := range p.Imports {
+				to, ok := ours(imp)
+				if !ok {
+					continue
+				}
+				if isTestHelper(imp) {
+					t.Errorf("%s imports the test helper %s", from, to)
+				} else if !within(to, append(l.only, l.under)...) {
+					t.Errorf("%s imports %s: packages in %s may only import %s", from, to, l.under, strings.Join(append(l.only, l.under), ", "))
+				}
+			}
+			break // the first, most exact layer decides
+		}
+	}
+}
+
+func TestSmallToolsStaySmall(t *testing.T) {
+	for _, p := range packages(t) {
+		from, _ := ours(p.ImportPath)
+		for _, r := range reach {
+			if from != r.pkg {
+				continue
+			}
+			for _, dep := range p.Deps {
+				if to, ok := ours(dep); ok && !within(to, r.only...) {
+					t.Errorf("%s reaches %s: it may only reach %s", from, to, strings.Join(r.only, ", "))
+				}
+			}
+		}
+	}
+}
+
+func TestEachLibraryHasOneHome(t *testing.T) {
+	for _, p := range packages(t) {
+		from, _ := ours(p.ImportPath)
+		for _, h := range homes {
+			for _, imp := range p.Imports {
+				if within(imp, h.library) || strings.HasPrefix(imp, h.library) {
+					if !within(from, h.in...) {
+						t.Errorf("%s imports %s: its home is %s", from, imp, strings.Join(h.in, ", "))
+					}
+				}
+			}
+		}
+	}
+}
