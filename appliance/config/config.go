@@ -1,0 +1,173 @@
+// Package config reads and writes the one YAML file of a Cordon process.
+//
+// In comes a file of at most 1 MiB; out comes a Control or an Edge whose values are checked, whose relative
+// paths are resolved against the file's own folder and whose files exist. Reading is strict: unknown keys, keys
+// given twice, wrong types, bad values, anchors and aliases are errors, and every error of the file is reported
+// at once with its line and what to do about it.
+//
+// The comments on the fields of Control and Edge are the manual of the file; the key of each field is the name
+// in its first words.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// MaxFile is the largest configuration file that is read. A real one is a few KiB.
+const MaxFile = 1 << 20
+
+// CredentialPrefix begins the path of a key that systemd hands to the process: "credential:NAME" is read from
+// $CREDENTIALS_DIRECTORY/NAME. Such a key needs no accept_key_on_disk.
+const CredentialPrefix = "credential:"
+
+// Control is the file of one control node (cordon control --config FILE).
+type Control struct {
+	// name: this node's name in cluster.json. Small letters, digits and hyphens, at most 63.
+	Name string
+	// dir: the data directory, made when missing. It belongs to this node alone.
+	Dir string
+	// cluster: path of cluster.json, the same file on every node of the cluster.
+	Cluster string
+	// key: path of this node's signing key, or credential:NAME.
+	Key string
+	// certificate, certificate_key, ca: paths of this node's TLS certificate, its key (or credential:NAME) and the
+	// cluster's own certificate authority, PEM.
+	Certificate, CertificateKey, CA string
+	// cluster_key: path of the age identity that opens the list keys hotlines wrap for this cluster, or
+	// credential:NAME. All control nodes hold the same one.
+	ClusterKey string
+	// accept_key_on_disk: must be true when any key above is a plain file. It says that you know that whoever steals
+	// this disk can test names against the lists. Leave it out when every key is a credential:NAME.
+	AcceptKeyOnDisk bool
+	// raft_listen: address and port where the other control nodes reach this one, for example 192.0.2.10:7400.
+	RaftListen netip.AddrPort
+	// api_listen: address and port of the HTTPS API for edges, operators and auditors, for example 192.0.2.10:7443.
+	APIListen netip.AddrPort
+	// members: all control nodes, this one included, each with name, raft and api address as the others reach it.
+	Members []Member
+	// hotlines: where each hotline of cluster.json publishes. Trust comes from cluster.json, never from here.
+	Hotlines []Hotline
+	// poll: how often each hotline is asked for news. Default 30s, at least 1s, at most 1h.
+	Poll time.Duration
+	// never_block: names that a list may never stop (your own names, your help lines), each with everything below
+	// it. A signed list that holds one is refused.
+	NeverBlock []string
+	// log_level: debug, info, warn or error. Default info. No level logs a subscriber or a name.
+	LogLevel slog.Level
+}
+
+// Member is one control node as the others reach it.
+type Member struct {
+	Name string         // name: as in cluster.json
+	Raft netip.AddrPort // raft: its raft address and port
+	API  netip.AddrPort // api: its API address and port
+}
+
+// Hotline is one source of lists.
+type Hotline struct {
+	ID      string   // id: as in cluster.json
+	URL     string   // url: https, http or file URL of its repository. Signatures protect it, not the transport.
+	Mirrors []string // mirrors: further URLs, asked in this order when url fails. At most 8.
+}
+
+// Edge is the file of one edge server (cordon edge --config FILE).
+type Edge struct {
+	// name: this edge's name in the cluster. Small letters, digits and hyphens, at most 63.
+	Name string
+	// dir: the data directory, made when missing. It belongs to this edge alone.
+	Dir string
+	// cluster: path of cluster.json, the same file on every node of the cluster.
+	Cluster string
+	// key: path of this edge's signing key, or credential:NAME.
+	Key string
+	// certificate, certificate_key, ca: paths of this edge's TLS certificate, its key (or credential:NAME) and the
+	// cluster's own certificate authority, PEM.
+	Certificate, CertificateKey, CA string
+	// identity: path of this edge's age identity, to which control nodes wrap the list keys, or credential:NAME.
+	Identity string
+	// accept_key_on_disk: must be true when any key above is a plain file. It says that you know that whoever steals
+	// this disk can test names against the lists. Leave it out when every key is a credential:NAME.
+	AcceptKeyOnDisk bool
+	// control: API URLs of control nodes, https://ADDRESS:PORT. Any one of them is enough.
+	Control []string
+	// dns_listen: addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.
+	DNSListen []netip.AddrPort
+	// upstreams: validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one.
+	Upstreams []netip.AddrPort
+	// stop: the stop pages and the answers that lead to them.
+	Stop Stop
+	// nsid: whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from
+	// outside. Default true.
+	NSID bool
+	// cache_mb: memory for cached answers in MiB. Default 64, 1 to 65536.
+	CacheMB int
+	// never_block: names that must miss when this edge tests a new index, each with everything below it.
+	NeverBlock []string
+	// max_stale: how old the cluster's checkpoint may grow before this edge raises an alarm. It never takes a list
+	// out of force. Default 5m, at least 2m (an idle cluster renews every minute), at most 720h.
+	MaxStale time.Duration
+	// log_level: debug, info, warn or error. Default info. No level logs a subscriber or a name.
+	LogLevel slog.Level
+}
+
+// Stop says what a listed name is answered with and what the page there says.
+type Stop struct {
+	// law: where names listed under a law or an order are sent. Its page answers 451.
+	Law StopAddress
+	// voluntary: where names listed by voluntary agreement are sent. Its page answers 403. It must differ from law,
+	// because the address alone decides the page.
+	Voluntary StopAddress
+	// listen_port: TCP port of the stop pages. Default 80, which is where browsers come; 443 stays closed.
+	ListenPort uint16
+	// implementer: https URL of the page that says who runs this block; sent in the Link header (RFC 7725).
+	Implementer string
+	// contact: mailto: or tel: URL for complaints.
+	Contact string
+	// reference: the law or agreement in your words, shown as written, at most 200 characters. May be left out.
+	Reference string
+	// report: https URL of the hotline page where anyone can report material. May be left out.
+	Report string
+	// help: https or tel: URL of a help line for people worried about their own thoughts or behaviour. May be left out.
+	Help string
+	// languages: which languages come first on the page (en fr es ar ru zh). The others follow. Default en first.
+	Languages []string
+	// ttl: how long a client may keep the answer for a listed name. Default 30s, 10s to 60s.
+	TTL time.Duration
+}
+
+// StopAddress is one stop page's place: at least one of the two addresses.
+type StopAddress struct {
+	IPv4 netip.Addr // ipv4: the A answer; the zero Addr answers AAAA only
+	IPv6 netip.Addr // ipv6: the AAAA answer; the zero Addr answers A only
+	// listen: local addresses the page is served on. Default: ipv4 and ipv6 themselves. Give them when a router
+	// translates the addresses, or when the page runs on another machine (an empty list: []).
+	Listen []netip.Addr
+}
+
+// Answers reports the addresses that are set, IPv4 first.
+func (a StopAddress) Answers() []netip.Addr {
+	var out []netip.Addr
+	for _, ip := range []netip.Addr{a.IPv4, a.IPv6} {
+		if ip.IsValid() {
+			out = append(out, ip)
+		}
+	}
+	return out
+}
+
+// IsCredential reports the credential's name when path is credential:NAME.
+func IsCredential(path string) (name string, ok bool) {
+	return strings.CutPrefix(path, CredentialPrefix)
+}
+
+// resolve makes a path of the file relative to the file's folder; credentials and absolute paths stay.
+func resolve(base, path string) string {
+	if _, ok := IsCredential(path); ok || path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
+}
