@@ -1,0 +1,87 @@
+package wire
+
+import "encoding/binary"
+
+// Summary is what one pass over an upstream reply finds out. Reuse one: Scan keeps the capacity of TTLs.
+type Summary struct {
+	Rcode    int      // extended by the OPT record's upper bits
+	Cut      int      // end of the authority section; what lies behind is for this hop only and never passed on
+	TTLs     []uint16 // offsets of all TTL fields before Cut
+	Life     uint32   // seconds the whole may be kept: smallest TTL, for a negative answer also the SOA minimum; 0: not at all
+	Negative bool     // NXDOMAIN, or no record of the asked type at the end of the chain
+	EDE      uint16   // first Extended DNS Error of the reply, EDENone when there is none
+}
+
+// Scan reads a whole reply and checks every record. It returns ErrAnswer for one that must not be passed on.
+func Scan(msg []byte, s *Summary) error {
+	var (
+		r    Reader
+		rec  Record
+		soa  bool
+		hit  bool
+		life = ^uint32(0)
+	)
+	*s = Summary{TTLs: s.TTLs[:0]}
+	if err := r.Reset(msg); err != nil {
+		return err
+	}
+	s.Rcode, s.Cut = int(msg[3]&0xf), r.off
+	want := binary.BigEndian.Uint16(msg[r.off-questionFixed:])
+	for {
+		more, err := r.Next(&rec)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if rec.Section == Additional {
+			if rec.Type == TypeOPT {
+				s.Rcode |= int(binary.BigEndian.Uint32(msg[rec.TTLAt:])>>24) << 4
+				s.EDE = firstEDE(msg[rec.Data:rec.End])
+			}
+			continue
+		}
+		s.Cut = rec.End
+		s.TTLs = append(s.TTLs, uint16(rec.TTLAt)) // a record behind the first 64 KiB does not exist: MaxMessage
+		life = min(life, rec.TTL)
+		switch {
+		case rec.Section == Answer && (rec.Type == want || want == TypeANY):
+			hit = true
+		case rec.Section == Authority && rec.Type == TypeSOA:
+			soa = true
+			life = min(life, binary.BigEndian.Uint32(msg[rec.End-4:]))
+		}
+	}
+	s.Negative = s.Rcode == RcodeNXDomain || s.Rcode == RcodeSuccess && !hit
+	if s.Negative && !soa || len(s.TTLs) == 0 {
+		life = 0 // RFC 2308 5: without the SOA there is no telling how long
+	}
+	s.Life = life
+	return nil
+}
+
+func firstEDE(b []byte) uint16 {
+	for len(b) >= 4 {
+		code, n := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+		if 4+n > len(b) {
+			break
+		}
+		if code == optionEDE && n >= 2 {
+			return binary.BigEndian.Uint16(b[4:])
+		}
+		b = b[4+n:]
+	}
+	return EDENone
+}
+
+// ClampTTLs lowers every TTL at the given offsets to at most limit, in place (TTLs with the top bit set become 0).
+func ClampTTLs(msg []byte, ttls []uint16, limit uint32) {
+	for _, at := range ttls {
+		ttl := binary.BigEndian.Uint32(msg[at:])
+		if ttl>>31 != 0 {
+			ttl = 0
+		}
+		binary.BigEndian.PutUint32(msg[at:], min(ttl, limit))
+	}
+}
