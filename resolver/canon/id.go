@@ -43,5 +43,3 @@ func PublicSuffix(host string) (isSuffix bool) {
 	suffix, _ := publicsuffix.PublicSuffix(name)
 	return suffix == name
 }
-
-func isAddress(host string) bool { return false }
