@@ -1,0 +1,189 @@
+// Package match answers one question without a lock and without an allocation: is this name listed?
+//
+// In come signed records (a keyed digest, a keyed gate hash, an entry id and a meta word each; never a name) and
+// the keys of each list. Out comes an Index, one immutable file per list that anyone can rebuild byte for byte
+// from the signed list and the charter's filter without any key, and a Set: the indexes in force, the removals on
+// top of them and the state id that names the whole. A lookup hashes each label suffix of a name with SipHash, asks
+// a Bloom filter, and only on a hit computes the HMAC digest that the exact table must confirm (P2).
+//
+// FORMAT.md has the byte tables and test vectors, SIZING.md the numbers behind the constants.
+package match
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/dchest/siphash"
+
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match/section"
+)
+
+// Sentinels of Open, Build and NewSet; errors wrap them.
+var (
+	ErrFormat   = section.ErrFormat   // not a file of this kind and version, or a field out of range
+	ErrHash     = section.ErrHash     // a hash in the file does not fit its content
+	ErrTooLarge = section.ErrTooLarge // more records or bytes than any list may have
+	ErrOrder    = errors.New("records are not in strict order")
+)
+
+const (
+	// MaxRecords bounds a list; at the widest format (56 bytes a record) a full list stays below section.MaxFile.
+	MaxRecords = 16 << 20
+
+	// MaxName is the longest name a lookup considers: 253 characters is what DNS allows in dotted form.
+	MaxName = 253
+
+	// MaxExpression bounds a page expression: longer ones are never listed and never matched.
+	MaxExpression = 8192
+
+	// MaxPrefixLen and MaxPrefixDepth bound prefix entries, so that a hostile URL costs a lookup at most
+	// MaxPrefixDepth gate hashes of MaxPrefixLen bytes each (about 0.1 ms).
+	MaxPrefixLen   = 2048
+	MaxPrefixDepth = 64
+)
+
+// Digest is the keyed 128-bit digest of one expression; without the key it says nothing about it.
+type Digest [16]byte
+
+// EntryID names one entry across versions and key epochs: withdrawals, suppressions and appeals use it.
+type EntryID [16]byte
+
+// String is the hexadecimal form.
+func (e EntryID) String() string { return hex.EncodeToString(e[:]) }
+
+// MarshalText writes the hexadecimal form.
+func (e EntryID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, e[:]), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (e *EntryID) UnmarshalText(b []byte) error {
+	id, err := ParseEntryID(string(b))
+	if err == nil {
+		*e = id
+	}
+	return err
+}
+
+// ParseEntryID reads 32 lower-case hexadecimal digits.
+func ParseEntryID(s string) (EntryID, error) {
+	var e EntryID
+	if len(s) != 2*len(e) {
+		return EntryID{}, fmt.Errorf("parse entry id: %d characters, want %d: %w", len(s), 2*len(e), ErrFormat)
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return EntryID{}, fmt.Errorf("parse entry id: character %d is not lower-case hexadecimal: %w", i, ErrFormat)
+		}
+	}
+	if _, err := hex.Decode(e[:], []byte(s)); err != nil {
+		return EntryID{}, fmt.Errorf("parse entry id: %w", ErrFormat)
+	}
+	return e, nil
+}
+
+// ListID names a list of a hotline as "hotline/list".
+type ListID string
+
+// MaxListID is the longest list id: two parts of 31 characters and the slash.
+const MaxListID = 63
+
+// ParseListID checks "hotline/list": each part starts with [a-z0-9], goes on with [a-z0-9-], and has at most 31 characters.
+func ParseListID(s string) (ListID, error) {
+	slash := -1
+	for i := 0; i < len(s) && i <= MaxListID; i++ {
+		start := i == slash+1
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-' && !start:
+		case c == '/' && slash < 0 && !start:
+			slash = i
+		default:
+			return "", fmt.Errorf("parse list id: character %d: %w", i, ErrFormat)
+		}
+	}
+	if slash < 1 || slash > 31 || len(s)-slash-1 < 1 || len(s)-slash-1 > 31 {
+		return "", fmt.Errorf("parse list id: not hotline/list with parts of 1 to 31 characters: %w", ErrFormat)
+	}
+	return ListID(s), nil
+}
+
+// Hotline is the part before the slash.
+func (l ListID) Hotline() string {
+	for i := range len(l) {
+		if l[i] == '/' {
+			return string(l[:i])
+		}
+	}
+	return string(l)
+}
+
+// Keys are the two secrets of one list and epoch. They live in memory only; whoever holds them can test guesses
+// against that epoch's files. A Set keeps the pointer it is given and never copies the keys to the heap.
+type Keys struct {
+	Match [32]byte // HMAC-SHA-256 key of digests
+	Gate  [16]byte // SipHash-2-4 key of gate hashes
+}
+
+// Format hides the keys from every verb of fmt.
+func (Keys) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("match.Keys(redacted)")) }
+
+// LogValue hides the keys from slog.
+func (Keys) LogValue() slog.Value { return slog.StringValue("match.Keys(redacted)") }
+
+// MarshalJSON refuses: keys leave memory only wrapped (listsync/trust), field by field.
+func (Keys) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("encode match keys: they are never written as text")
+}
+
+const digestTag = "cordon/digest/v1\n"
+
+// Digest is HMAC-SHA-256(Match, "cordon/digest/v1\n" || u8 len(list) || list || u8 class || expr), first 16 bytes.
+// The list id is at most MaxListID bytes. It may be called concurrently and does not keep expr.
+//
+// Hot path on a Bloom hit: no allocation for expressions up to 512 bytes, see TestLookupAllocs.
+func (k *Keys) Digest(list ListID, c canon.Class, expr []byte) Digest {
+	var stack [64 + len(digestTag) + 1 + MaxListID + 1 + 512]byte
+	msg := stack[:64]
+	for i, b := range k.Match {
+		msg[i] = b ^ 0x36
+	}
+	for i := len(k.Match); i < 64; i++ {
+		msg[i] = 0x36
+	}
+	msg = append(msg, digestTag...)
+	msg = append(msg, byte(len(list)))
+	msg = append(msg, list...)
+	msg = append(msg, byte(c))
+	msg = append(msg, expr...)
+	inner := sha256.Sum256(msg)
+	clear(msg[:64]) // key material must not outlive the call in memory that grew onto the heap
+
+	var outer [64 + sha256.Size]byte
+	for i, b := range k.Match {
+		outer[i] = b ^ 0x5c
+	}
+	for i := len(k.Match); i < 64; i++ {
+		outer[i] = 0x5c
+	}
+	copy(outer[64:], inner[:])
+	sum := sha256.Sum256(outer[:])
+	clear(outer[:64])
+	return Digest(sum[:16])
+}
+
+// Gate64 is SipHash-2-4(Gate, expr || u8 class). The class trails, so that every label suffix of one buffer shares
+// the tail byte and none has to be copied. It may be called concurrently; lookups use a buffer that has it already.
+func (k *Keys) Gate64(c canon.Class, expr []byte) uint64 {
+	var stack [256]byte
+	return k.gate(append(append(stack[:0], expr...), byte(c)))
+}
+
+// gate hashes an expression that already has its class byte at the end.
+//
+// Hot path: no allocation, see TestLookupAllocs.
+func (k *Keys) gate(tailed []byte) uint64 {
+	return siphash.Hash(binary.LittleEndian.Uint64(k.Gate[0:8]), binary.LittleEndian.Uint64(k.Gate[8:16]), tailed)
+}

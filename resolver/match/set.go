@@ -1,0 +1,194 @@
+package match
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cordon-project/cordon/resolver/canon"
+)
+
+// Member is one list in force: its index and the keys its digests were made with.
+type Member struct {
+	Index *Index
+	Keys  *Keys
+}
+
+// Set is everything in force at one moment: the indexes, the removals on top, the kill switch. It is immutable; the
+// edge builds a new one and swaps one pointer. Any number of goroutines may ask it at once, without a lock.
+type Set struct {
+	// Generation is assigned by the owner before the set is shared; caches stamp their answers with it.
+	Generation uint64
+
+	members  []member // sorted by list id
+	removals []Removal
+	bypass   bool
+	state    StateID
+}
+
+type member struct {
+	index   *Index
+	keys    *Keys
+	list    ListID
+	removed map[EntryID]uint32 // until when (0: for good); nil when the list has no removals
+}
+
+// NewSet puts indexes, keys and removals together. Removals of lists that are not members change the state id and
+// nothing else. It returns ErrFormat for a list given twice, a missing index or key, or an unknown kind of removal.
+// The set keeps the pointers; the caller must not change what they point to while the set is in use.
+func NewSet(members []Member, removals []Removal) (*Set, error) {
+	if len(removals) > MaxRemovals {
+		return nil, fmt.Errorf("make set: %d removals: %w", len(removals), ErrTooLarge)
+	}
+	s := &Set{removals: slices.Clone(removals)}
+	slices.SortFunc(s.removals, Removal.Compare)
+	for _, m := range members {
+		if m.Index == nil || m.Keys == nil {
+			return nil, fmt.Errorf("make set: member without index or keys: %w", ErrFormat)
+		}
+		s.members = append(s.members, member{index: m.Index, keys: m.Keys, list: m.Index.header.List})
+	}
+	slices.SortFunc(s.members, func(a, b member) int {
+		if a.list < b.list {
+			return -1
+		}
+		return 1
+	})
+	for i := 1; i < len(s.members); i++ {
+		if s.members[i-1].list == s.members[i].list {
+			return nil, fmt.Errorf("make set: list %s twice: %w", s.members[i].list, ErrFormat)
+		}
+	}
+	for _, r := range s.removals {
+		if r.Kind != RemovalWithdraw && r.Kind != RemovalSuppress {
+			return nil, fmt.Errorf("make set: removal of kind %d: %w", r.Kind, ErrFormat)
+		}
+		for i := range s.members {
+			if s.members[i].list == r.List {
+				s.members[i].remove(r)
+			}
+		}
+	}
+	s.state = ComputeStateID(s.Lists(), s.removals, false)
+	return s, nil
+}
+
+// remove notes a removal; of several for one entry the longest counts.
+func (m *member) remove(r Removal) {
+	if m.removed == nil {
+		m.removed = make(map[EntryID]uint32)
+	}
+	until, known := m.removed[r.Entry]
+	if !known || until != 0 && (r.Until == 0 || r.Until > until) {
+		m.removed[r.Entry] = r.Until
+	}
+}
+
+// WithBypass is the same set with the kill switch on or off: while it is on, every name and page passes.
+func (s *Set) WithBypass(on bool) *Set {
+	c := *s
+	c.bypass = on
+	c.state = ComputeStateID(c.Lists(), c.removals, on)
+	return &c
+}
+
+// StateID names all that is in force. Receipts and NSID carry it.
+func (s *Set) StateID() StateID { return s.state }
+
+// Bypass reports whether the kill switch is on.
+func (s *Set) Bypass() bool { return s.bypass }
+
+// Lists is each member's part of the state id, sorted by list id.
+func (s *Set) Lists() []ListState {
+	lists := make([]ListState, len(s.members))
+	for i := range s.members {
+		x := s.members[i].index
+		lists[i] = ListState{List: x.header.List, Seq: x.header.Seq, IndexHash: x.Hash(), FilterHash: x.filter}
+	}
+	return lists
+}
+
+// Verdict is what a set says about a name or a page. The zero Verdict lets it pass.
+type Verdict struct {
+	Listed bool       // blocked
+	Basis  Basis      // of the record that decided; law or order beat voluntary
+	Steer  bool       // the host has page entries: DNS may steer it to the URL filter, never block it for that
+	Canary bool       // a canary entry matched
+	Kind   canon.Kind // of the record that decided
+}
+
+// Name tests a canonical name: lower case, dotted, ASCII, without a trailing dot (canon.Host makes it so; a name of any
+// other form is simply not listed). It is listed by a host record of the full name or a domain record of any label
+// suffix, when that record is neither removed nor past its review date at now (Unix seconds). It does not keep name.
+//
+// Hot path: no allocation and no lock, see TestLookupAllocs and BenchmarkNameMiss.
+func (s *Set) Name(name []byte, now uint32) Verdict {
+	var v Verdict
+	if len(name) == 0 || len(name) > MaxName || s.bypass {
+		return v
+	}
+	var buf [MaxName + 1]byte // the name with its class byte: each suffix of it is the input of a gate hash
+	n := copy(buf[:], name)
+	buf[n] = byte(canon.ClassName)
+	for i := range s.members {
+		m := &s.members[i]
+		for start := 0; start < n; {
+			if mayContain(m.index.bloom, m.keys.gate(buf[start:n+1])) {
+				m.confirmName(&v, buf[start:n], start == 0, now)
+			}
+			for start < n && buf[start] != '.' {
+				start++
+			}
+			start++
+		}
+	}
+	return v
+}
+
+// confirmName asks the exact table about one suffix after a Bloom hit. full: the suffix is the whole name.
+func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
+	x := m.index
+	d := m.keys.Digest(m.list, canon.ClassName, suffix)
+	for i := x.find(&d); x.is(i, &d); i++ {
+		meta := x.meta(i)
+		switch meta.Kind {
+		case canon.KindDomain:
+		case canon.KindHost:
+			if !full {
+				continue
+			}
+		case canon.KindSteer:
+			if !full || v.Steer {
+				return // steer records come last: one is enough, a host may have thousands
+			}
+		default:
+			continue
+		}
+		if m.live(i, meta, now) {
+			v.add(meta)
+		}
+	}
+}
+
+// live reports whether record i is in force.
+func (m *member) live(i int, meta Meta, now uint32) bool {
+	if now > meta.ReviewBy {
+		return false
+	}
+	if m.removed == nil {
+		return true
+	}
+	until, removed := m.removed[m.index.entry(i)]
+	return !removed || until != 0 && now > until
+}
+
+// add takes a record in force into the verdict.
+func (v *Verdict) add(meta Meta) {
+	if meta.Kind == canon.KindSteer {
+		v.Steer = true
+		return
+	}
+	v.Canary = v.Canary || meta.Flags == FlagCanary
+	if !v.Listed || meta.Basis.Binding() && !v.Basis.Binding() {
+		v.Listed, v.Basis, v.Kind = true, meta.Basis, meta.Kind
+	}
+}
