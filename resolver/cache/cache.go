@@ -1,0 +1,208 @@
+// Package cache keeps packed answers, each stamped by the resolver with what cleared it.
+//
+// In come answers that wire.Scan accepted, keyed by lower-case name, type, class, DO and CD; out come Entries to be
+// copied into a reply. It promises: no lock and no allocation to find one, a bound in bytes over all entries, an answer
+// never older than its TTL (RFC 1035), negative answers no older than their SOA allows (RFC 2308). It does not know
+// whether a name is listed: an entry is served only while its Stamp says that the set in force has cleared it.
+package cache
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+const (
+	ways       = 8   // slots of a bucket; their tags share a cache line
+	perSlot    = 256 // bytes of cache for each slot: a typical entry with its overhead is a little larger, so slots do not run out first
+	minBuckets = 64
+	maxShards  = 64
+	overhead   = 176       // an Entry, its two slices' rounding and its slot
+	maxAnswer  = 16 << 10  // larger answers are rare and not worth the room
+	minBytes   = 256 << 10 // below this the bound would be smaller than a shard's largest entries
+)
+
+// Config bounds a cache. The zero value means the defaults.
+type Config struct {
+	Bytes       int64  // all entries with their overhead; default 64 MiB, at least 256 KiB
+	MaxTTL      uint32 // seconds; longer TTLs are lowered, in the answers too; default 86400
+	MaxNegative uint32 // seconds, for negative answers; default 3600 (RFC 2308 5 suggests one to three hours)
+}
+
+// Cache is a set-associative table. Readers follow one atomic pointer; writers of one shard take turns. All methods
+// may be called concurrently.
+type Cache struct {
+	config  Config
+	seed    maphash.Seed // random per process, so that nobody can aim names at one bucket
+	mask    uint64
+	buckets []bucket
+	shards  []shard
+	limit   int64 // bytes a shard
+}
+
+type bucket struct {
+	tags  [ways]atomic.Uint32 // upper hash bits, a hint only: the entry's own key decides
+	slots [ways]atomic.Pointer[Entry]
+}
+
+type shard struct {
+	mu    sync.Mutex // guards bytes, count, hand and the writes to this shard's buckets
+	bytes int64
+	count int64
+	hand  int // next bucket of this shard that the eviction looks at
+	_     [32]byte
+}
+
+// Entry is one cached answer. All but its stamp and its use mark is immutable; a reader may keep it as long as it likes.
+type Entry struct {
+	hash    uint64
+	stored  uint32 // clock second of Put
+	expires uint32
+	key     []byte
+	msg     []byte
+	ttls    []uint16
+	ede     uint16 // of a failure
+	stamp   atomic.Uint64
+	used    atomic.Uint32 // set by hits, cleared by the eviction's hand: a second chance
+}
+
+// New makes an empty cache.
+func New(c Config) *Cache {
+	if c.Bytes == 0 {
+		c.Bytes = 64 << 20
+	}
+	if c.MaxTTL == 0 {
+		c.MaxTTL = 86400
+	}
+	if c.MaxNegative == 0 {
+		c.MaxNegative = 3600
+	}
+	c.Bytes = max(c.Bytes, minBytes)
+	n := max(minBuckets, 1<<bits.Len64(uint64(c.Bytes/perSlot/ways-1)))
+	shards := 1
+	for shards < maxShards && c.Bytes/int64(2*shards) >= 8*maxAnswer {
+		shards *= 2
+	}
+	return &Cache{
+		config: c, seed: maphash.MakeSeed(), mask: uint64(n - 1),
+		buckets: make([]bucket, n), shards: make([]shard, shards), limit: c.Bytes / int64(shards),
+	}
+}
+
+// Get finds the live entry for a key (wire.Query.Key), nil when there is none. now is the caller's clock in seconds, the
+// same one as for Put.
+//
+// Hot path: no allocation, no lock, see TestGetDoesNotAllocate.
+func (c *Cache) Get(key []byte, now uint32) *Entry {
+	h := maphash.Bytes(c.seed, key)
+	b, tag := &c.buckets[h&c.mask], uint32(h>>32)
+	for i := range b.tags {
+		if b.tags[i].Load() != tag {
+			continue
+		}
+		e := b.slots[i].Load()
+		if e == nil || e.hash != h || string(e.key) != string(key) {
+			continue
+		}
+		if e.expired(now) {
+			return nil
+		}
+		if e.used.Load() == 0 {
+			e.used.Store(1) // only when needed: a hot entry's line stays shared between cores
+		}
+		return e
+	}
+	return nil
+}
+
+// expired treats a clock that went backwards as an end too.
+func (e *Entry) expired(now uint32) bool { return now-e.stored >= e.expires-e.stored }
+
+// Put copies an answer (up to sum.Cut) in under key, for sum.Life seconds within the configured limits, and returns the
+// entry, or nil when it may not be kept: no life, too large. An entry with the same key is replaced.
+func (c *Cache) Put(key, msg []byte, sum *wire.Summary, stamp uint64, now uint32) *Entry {
+	life, limit := sum.Life, c.config.MaxTTL
+	if sum.Negative {
+		limit = min(limit, c.config.MaxNegative)
+	}
+	life = min(life, limit)
+	if life == 0 || sum.Cut > maxAnswer {
+		return nil
+	}
+	e := NewEntry(key, msg, sum, limit, now)
+	e.hash, e.expires = maphash.Bytes(c.seed, key), now+life
+	e.stamp.Store(stamp)
+	c.insert(e)
+	return e
+}
+
+// PutFailure remembers for life seconds that nobody could answer, and with which Extended DNS Error (RFC 9520 asks
+// resolvers to, at least one second): a dead upstream is not asked again for every repeat of a question.
+func (c *Cache) PutFailure(key []byte, ede uint16, life, now uint32) {
+	e := &Entry{stored: now, key: append([]byte(nil), key...), ede: ede}
+	e.hash, e.expires = maphash.Bytes(c.seed, key), now+life
+	c.insert(e)
+}
+
+// NewEntry packs an answer into an entry that is in no cache, for writing one reply with it.
+func NewEntry(key, msg []byte, sum *wire.Summary, maxTTL, now uint32) *Entry {
+	buf := make([]byte, len(key)+sum.Cut)
+	copy(buf, key)
+	copy(buf[len(key):], msg[:sum.Cut])
+	e := &Entry{
+		stored: now,
+		key:    buf[:len(key):len(key)],
+		msg:    buf[len(key):],
+		ttls:   append(make([]uint16, 0, len(sum.TTLs)), sum.TTLs...),
+	}
+	if sum.Negative && sum.Life > 0 {
+		maxTTL = min(maxTTL, sum.Life) // RFC 2308 5: the SOA goes out with the TTL the negative answer has
+	}
+	wire.ClampTTLs(e.msg, e.ttls, maxTTL)
+	return e
+}
+
+// Failure reports whether this remembers a failure, with its Extended DNS Error; it has no message then.
+func (e *Entry) Failure() (ede uint16, failed bool) { return e.ede, e.msg == nil }
+
+// Message is the packed answer: header, question (name in lower case), answer, authority. Read only.
+func (e *Entry) Message() []byte { return e.msg }
+
+// TTLs are the offsets of its TTL fields. Read only.
+func (e *Entry) TTLs() []uint16 { return e.ttls }
+
+// Age is how many seconds the entry has been kept.
+func (e *Entry) Age(now uint32) uint32 { return now - e.stored }
+
+// Stamp is what SetStamp last set: the resolver's mark of the set that cleared this answer, 0 for none.
+func (e *Entry) Stamp() uint64 { return e.stamp.Load() }
+
+// SetStamp marks the answer as cleared.
+func (e *Entry) SetStamp(s uint64) { e.stamp.Store(s) }
+
+func (e *Entry) cost() int64 { return int64(cap(e.key)+cap(e.msg)+2*cap(e.ttls)) + overhead }
+
+// Len is the number of entries, expired ones included until their room is needed.
+func (c *Cache) Len() int {
+	n, _ := c.total()
+	return int(n)
+}
+
+// Bytes is the room all entries take, never more than Config.Bytes.
+func (c *Cache) Bytes() int64 {
+	_, b := c.total()
+	return b
+}
+
+func (c *Cache) total() (n, b int64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n, b = n+s.count, b+s.bytes
+		s.mu.Unlock()
+	}
+	return n, b
+}

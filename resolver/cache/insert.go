@@ -1,0 +1,71 @@
+package cache
+
+// insert puts e in place of the entry with its key, or into a free slot, or in place of the least useful entry of its
+// bucket; then evicts until the shard keeps to its bytes. Only one writer works on a shard at a time.
+func (c *Cache) insert(e *Entry) {
+	at := e.hash & c.mask
+	s := &c.shards[at%uint64(len(c.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &c.buckets[at]
+	i := b.place(e)
+	s.drop(b, i)
+	// The tag first: a reader that sees the new tag with the old entry compares keys and moves on.
+	b.tags[i].Store(uint32(e.hash >> 32))
+	b.slots[i].Store(e)
+	s.bytes += e.cost()
+	s.count++
+	for s.bytes > c.limit {
+		c.evict(s, at%uint64(len(c.shards)), e)
+	}
+}
+
+// place chooses the slot for e.
+func (b *bucket) place(e *Entry) int {
+	free, victim := -1, -1
+	for i := range b.slots {
+		old := b.slots[i].Load()
+		switch {
+		case old == nil:
+			free = i
+		case old.hash == e.hash && string(old.key) == string(e.key):
+			return i
+		case old.expired(e.stored):
+			victim = i
+		case victim < 0 && old.used.Swap(0) == 0:
+			victim = i
+		}
+	}
+	switch {
+	case free >= 0:
+		return free
+	case victim >= 0:
+		return victim
+	}
+	return int(e.hash>>29) % ways // all in use: any one will do
+}
+
+// drop empties a slot.
+func (s *shard) drop(b *bucket, i int) {
+	if old := b.slots[i].Swap(nil); old != nil {
+		s.bytes -= old.cost()
+		s.count--
+	}
+}
+
+// evict moves the hand over one bucket of the shard: expired and unused entries go, used ones lose their mark. keep is the
+// entry just inserted. Two rounds of the hand free everything else, so the caller's loop ends.
+func (c *Cache) evict(s *shard, index uint64, keep *Entry) {
+	at := uint64(s.hand)*uint64(len(c.shards)) + index
+	if at > c.mask {
+		s.hand, at = 0, index
+	}
+	s.hand++
+	b := &c.buckets[at]
+	for i := range b.slots {
+		e := b.slots[i].Load()
+		if e != nil && e != keep && (e.expired(keep.stored) || e.used.Swap(0) == 0) {
+			s.drop(b, i)
+		}
+	}
+}
