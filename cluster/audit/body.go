@@ -1,0 +1,333 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Body is what a leaf records; the set of types is closed.
+type Body interface {
+	kind() Kind
+	check() error
+}
+
+// Publish brings a list version into force. Everything in it is signed by the hotline (the metadata
+// whose hash it names says the same) or by members (the verdicts).
+type Publish struct {
+	Hotline     trust.HotlineID `cbor:"hotline"`
+	List        match.ListID    `cbor:"list"`
+	Seq         uint64          `cbor:"seq"`
+	Prev        uint64          `cbor:"prev"` // the version before it at the hotline
+	Epoch       uint32          `cbor:"epoch"`
+	Canon       [32]byte        `cbor:"canon"`
+	Edge        [32]byte        `cbor:"edge"` // SHA-256 of the edge list
+	EdgeSize    int64           `cbor:"edge_size"`
+	Audit       [32]byte        `cbor:"audit"` // SHA-256 of the auditor list
+	AuditSize   int64           `cbor:"audit_size"`
+	EntriesRoot [32]byte        `cbor:"entries_root"`
+	Charter     [32]byte        `cbor:"charter"` // SHA-256 of the charter
+	Filter      Filter          `cbor:"filter"`  // what the charter allows
+	FilterHash  [32]byte        `cbor:"filter_hash"`
+	Metadata    [32]byte        `cbor:"metadata"` // trust.Metadata.Hash
+	Counts      []KindCount     `cbor:"counts"`   // sorted by kind
+	Added       uint64          `cbor:"added"`
+	Removed     uint64          `cbor:"removed"`
+	Verdicts    []SignedVerdict `cbor:"verdicts"`
+	PublicProof []byte          `cbor:"public_proof"` // of the hotline's public log; empty until there is one
+}
+
+// KindCount is how many entries of a kind a list has.
+type KindCount struct {
+	Kind string `cbor:"kind" json:"kind"`
+	N    uint64 `cbor:"n" json:"n"`
+}
+
+// Reject records that something offered was refused, and why.
+type Reject struct {
+	Hotline  trust.HotlineID `cbor:"hotline"`
+	List     match.ListID    `cbor:"list"`
+	Seq      uint64          `cbor:"seq"`
+	Object   [32]byte        `cbor:"object"` // hash of what was refused
+	Stage    string          `cbor:"stage"`  // fetch, stage or apply
+	Reason   string          `cbor:"reason"` // a stable word, see trust.Reason
+	Detail   string          `cbor:"detail"` // for people; at most 512 bytes, never a name of a list's entry
+	Node     string          `cbor:"node"`   // who refused first
+	Verdicts []SignedVerdict `cbor:"verdicts"`
+}
+
+// Withdraw takes entries out of force, on a hotline's signed statement.
+type Withdraw struct {
+	Hotline   trust.HotlineID `cbor:"hotline"`
+	List      match.ListID    `cbor:"list"`
+	Entries   []match.EntryID `cbor:"entries"` // sorted, at most MaxWithdrawn
+	Number    uint64          `cbor:"number"`
+	SeqFrom   uint64          `cbor:"seq_from"`
+	SeqTo     uint64          `cbor:"seq_to"`    // inclusive
+	Hash      [32]byte        `cbor:"hash"`      // SHA-256 of Statement
+	Signers   []string        `cbor:"signers"`   // key ids of the officers, sorted
+	Owed      bool            `cbor:"owed"`      // one officer alone: the second signature is due within 24 h
+	Statement []byte          `cbor:"statement"` // the signed withdrawal as the hotline sent it
+}
+
+// Roles and actions of a Member leaf.
+const (
+	RoleControl = "control"
+	RoleEdge    = "edge"
+	ActionAdd   = "add"
+	ActionDrop  = "remove"
+)
+
+// Member records that a control node or an edge was enrolled or removed.
+type Member struct {
+	Action    string   `cbor:"action"` // ActionAdd or ActionDrop
+	Role      string   `cbor:"role"`   // RoleControl or RoleEdge
+	Name      string   `cbor:"name"`
+	Key       [32]byte `cbor:"key"`       // Ed25519 public key
+	Recipient string   `cbor:"recipient"` // age recipient of an edge, for epoch keys
+	By        string   `cbor:"by"`        // the operator who asked; empty at genesis
+}
+
+// Receipts holds what edges signed about the index they serve.
+type Receipts struct {
+	Items []SignedReceipt `cbor:"items"`
+}
+
+// Trust names a hotline's anchor (at genesis, Metadata zero) or a renewal of its metadata that
+// brought no new list version. It changes nothing in force.
+type Trust struct {
+	Hotline  trust.HotlineID `cbor:"hotline"`
+	Root     [32]byte        `cbor:"root"` // SHA-256 of the root.json that is trusted from here on
+	Versions Versions        `cbor:"versions"`
+	Metadata [32]byte        `cbor:"metadata"`
+}
+
+// Versions are the version numbers of a hotline's TUF roles.
+type Versions struct {
+	Root      int64 `cbor:"root"`
+	Timestamp int64 `cbor:"timestamp"`
+	Snapshot  int64 `cbor:"snapshot"`
+	Targets   int64 `cbor:"targets"`
+	List      int64 `cbor:"list"`
+}
+
+// VersionsOf takes the role versions out of a high-water mark.
+func VersionsOf(h trust.HighWater) Versions {
+	return Versions{Root: h.Root, Timestamp: h.Timestamp, Snapshot: h.Snapshot, Targets: h.Targets, List: h.List}
+}
+
+// Alarm records that a node saw something wrong.
+type Alarm struct {
+	Node  string `cbor:"node"`
+	What  string `cbor:"what"` // a stable word, at most 128 bytes
+	Since int64  `cbor:"since"`
+}
+
+// Unknown is the body of a kind whose name is reserved.
+type Unknown struct {
+	Kind Kind
+	Raw  []byte // canonical CBOR
+}
+
+func (Publish) kind() Kind   { return KindPublish }
+func (Reject) kind() Kind    { return KindReject }
+func (Withdraw) kind() Kind  { return KindWithdraw }
+func (Member) kind() Kind    { return KindMember }
+func (Receipts) kind() Kind  { return KindReceipts }
+func (Trust) kind() Kind     { return KindTrust }
+func (Alarm) kind() Kind     { return KindAlarm }
+func (u Unknown) kind() Kind { return u.Kind }
+
+const (
+	maxDetail   = 512
+	maxWord     = 128
+	maxVerdicts = 2 * MaxMembers
+	maxKinds    = 16
+	maxReceipts = 256 // a receipt is about 250 bytes, so a leaf of MaxLeaf holds fewer than this
+)
+
+func (p Publish) check() error {
+	if err := checkListOf(p.Hotline, p.List); err != nil {
+		return err
+	}
+	if p.Seq == 0 {
+		return fmt.Errorf("sequence 0: %w", ErrFormat)
+	}
+	if p.Prev >= p.Seq {
+		return fmt.Errorf("sequence %d does not follow %d: %w", p.Seq, p.Prev, ErrFormat)
+	}
+	if p.EdgeSize < 0 || p.AuditSize < 0 || p.EdgeSize > maxListFile || p.AuditSize > maxListFile {
+		return fmt.Errorf("file size out of range: %w", ErrTooLarge)
+	}
+	if len(p.Counts) > maxKinds || len(p.Verdicts) > maxVerdicts {
+		return fmt.Errorf("%d counts, %d verdicts: %w", len(p.Counts), len(p.Verdicts), ErrTooLarge)
+	}
+	for i, c := range p.Counts {
+		if i > 0 && p.Counts[i-1].Kind >= c.Kind {
+			return fmt.Errorf("counts are not sorted: %w", ErrFormat)
+		}
+	}
+	f, err := p.Filter.Match()
+	if err != nil {
+		return err
+	}
+	if f.Hash() != p.FilterHash {
+		return fmt.Errorf("filter hash: %w", ErrMismatch)
+	}
+	return nil
+}
+
+func (r Reject) check() error {
+	switch r.Stage {
+	case "fetch", "stage", "apply":
+	default:
+		return fmt.Errorf("stage %q: %w", r.Stage, ErrFormat)
+	}
+	if len(r.Detail) > maxDetail || len(r.Reason) > maxWord || len(r.Node) > maxWord || len(r.Verdicts) > maxVerdicts {
+		return fmt.Errorf("refusal: %w", ErrTooLarge)
+	}
+	if len(r.Hotline) > maxWord || len(r.List) > maxWord {
+		return fmt.Errorf("refusal: %w", ErrTooLarge)
+	}
+	if r.Reason == "" {
+		return fmt.Errorf("refusal without a reason: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (w Withdraw) check() error {
+	if err := checkListOf(w.Hotline, w.List); err != nil {
+		return err
+	}
+	if len(w.Entries) == 0 || w.SeqFrom > w.SeqTo {
+		return fmt.Errorf("withdrawal of nothing: %w", ErrFormat)
+	}
+	if len(w.Entries) > MaxWithdrawn {
+		return fmt.Errorf("withdrawal of %d entries, at most %d: %w", len(w.Entries), MaxWithdrawn, ErrTooLarge)
+	}
+	for i := 1; i < len(w.Entries); i++ {
+		if slices.Compare(w.Entries[i-1][:], w.Entries[i][:]) >= 0 {
+			return fmt.Errorf("withdrawn entries are not sorted: %w", ErrFormat)
+		}
+	}
+	if len(w.Signers) == 0 || len(w.Signers) > MaxMembers || !slices.IsSorted(w.Signers) {
+		return fmt.Errorf("signers of a withdrawal: %w", ErrFormat)
+	}
+	if sha256.Sum256(w.Statement) != w.Hash {
+		return fmt.Errorf("hash of the withdrawal statement: %w", ErrMismatch)
+	}
+	return nil
+}
+
+func (m Member) check() error {
+	if m.Action != ActionAdd && m.Action != ActionDrop {
+		return fmt.Errorf("action %q: %w", m.Action, ErrFormat)
+	}
+	if m.Role != RoleControl && m.Role != RoleEdge {
+		return fmt.Errorf("role %q: %w", m.Role, ErrFormat)
+	}
+	if len(m.By) > maxWord {
+		return fmt.Errorf("operator's name: %w", ErrTooLarge)
+	}
+	if err := checkRecipient(m.Recipient); err != nil {
+		return err
+	}
+	return checkName("member", m.Name)
+}
+
+func (r Receipts) check() error {
+	if len(r.Items) == 0 || len(r.Items) > maxReceipts {
+		return fmt.Errorf("%d receipts in one leaf, 1 to %d: %w", len(r.Items), maxReceipts, ErrTooLarge)
+	}
+	for _, s := range r.Items {
+		if _, err := s.Receipt(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t Trust) check() error { return checkHotline(t.Hotline) }
+
+func (a Alarm) check() error {
+	if a.What == "" || len(a.What) > maxWord || len(a.Node) > maxWord {
+		return fmt.Errorf("alarm: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (u Unknown) check() error {
+	if !u.Kind.Reserved() {
+		return fmt.Errorf("kind %q: %w", string(u.Kind), ErrUnknownKind)
+	}
+	var opaque any
+	return decode(u.Raw, MaxLeaf, "body", &opaque)
+}
+
+// MarshalCBOR writes the opaque body as it came.
+func (u Unknown) MarshalCBOR() ([]byte, error) { return u.Raw, nil }
+
+// checkListOf holds a list id to its form and to its hotline: "hotline/list".
+func checkListOf(h trust.HotlineID, l match.ListID) error {
+	if err := checkHotline(h); err != nil {
+		return err
+	}
+	if _, err := match.ParseListID(string(l)); err != nil {
+		return fmt.Errorf("list id %q: %w", string(l), ErrFormat)
+	}
+	if of, _, _ := strings.Cut(string(l), "/"); of != string(h) {
+		return fmt.Errorf("list %q is not of hotline %q: %w", string(l), string(h), ErrMismatch)
+	}
+	return nil
+}
+
+// checkHotline accepts [a-z0-9][a-z0-9-]{0,30}, the first half of a list id.
+func checkHotline(h trust.HotlineID) error {
+	if len(h) == 0 || len(h) > 31 {
+		return fmt.Errorf("hotline id %q: %w", string(h), ErrFormat)
+	}
+	for i := 0; i < len(h); i++ {
+		if c := h[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0) {
+			return fmt.Errorf("hotline id %q: %w", string(h), ErrFormat)
+		}
+	}
+	return nil
+}
+
+// checkName holds a node's name to what certificates, notes and the log can all carry: lower-case
+// letters, digits, dots and hyphens, at most 64, beginning and ending with a letter or digit.
+func checkName(what, name string) error {
+	ok := name != "" && len(name) <= 64
+	for i := 0; ok && i < len(name); i++ {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case (c == '-' || c == '.') && i > 0 && i < len(name)-1:
+		default:
+			ok = false
+		}
+	}
+	if !ok {
+		return fmt.Errorf("%s name %q: %w", what, name, ErrFormat)
+	}
+	return nil
+}
+
+// checkRecipient accepts an age recipient's shape (or none); age itself is listsync/trust's business.
+func checkRecipient(r string) error {
+	if r == "" {
+		return nil
+	}
+	if !strings.HasPrefix(r, "age1") || len(r) > 4096 {
+		return fmt.Errorf("age recipient: %w", ErrFormat)
+	}
+	for i := 0; i < len(r); i++ {
+		if c := r[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return fmt.Errorf("age recipient: %w", ErrFormat)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package audit
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/transparency-dev/formats/log"
+	fnote "github.com/transparency-dev/formats/note"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Checkpoint is a C2SP tlog-checkpoint without extension lines: what the log was at one moment.
+type Checkpoint struct {
+	Origin string
+	Size   uint64
+	Root   [32]byte
+}
+
+// Text is the three lines that are signed.
+func (c Checkpoint) Text() string {
+	return string(log.Checkpoint{Origin: c.Origin, Size: c.Size, Hash: c.Root[:]}.Marshal())
+}
+
+// parseCheckpoint takes exactly what Text writes: no extension lines, one spelling of each number.
+func parseCheckpoint(text string) (Checkpoint, error) {
+	var l log.Checkpoint
+	rest, err := l.Unmarshal([]byte(text))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("parse checkpoint: %w", ErrFormat)
+	}
+	if len(rest) > 0 || len(l.Hash) != 32 || l.Size > maxSize {
+		return Checkpoint{}, fmt.Errorf("parse checkpoint: %w", ErrFormat)
+	}
+	c := Checkpoint{Origin: l.Origin, Size: l.Size, Root: [32]byte(l.Hash)}
+	if c.Text() != text {
+		return Checkpoint{}, fmt.Errorf("parse checkpoint: not the canonical form: %w", ErrFormat)
+	}
+	return c, nil
+}
+
+// Signer is one control node's hand under checkpoints. It may be used concurrently.
+type Signer struct {
+	plain note.Signer // Ed25519 under the origin's name
+	name  string      // "<origin>/<node>"
+	hash  uint32
+	key   ed25519.PrivateKey
+}
+
+// NewSigner makes the signer of the named node of the log with this origin.
+func NewSigner(origin, node string, key ed25519.PrivateKey) (*Signer, error) {
+	if err := checkOrigin(origin); err != nil {
+		return nil, err
+	}
+	if err := checkName("node", node); err != nil {
+		return nil, err
+	}
+	if len(key) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("signer %s: private key of %d bytes: %w", node, len(key), ErrFormat)
+	}
+	pub := key.Public().(ed25519.PublicKey)
+	co, err := cosignVerifier(origin, node, pub)
+	if err != nil {
+		return nil, fmt.Errorf("signer %s: %w", node, err)
+	}
+	plain, err := plainVerifier(origin, pub)
+	if err != nil {
+		return nil, fmt.Errorf("signer %s: %w", node, err)
+	}
+	return &Signer{plain: plainSigner{plain, key}, name: co.Name(), hash: co.KeyHash(), key: key}, nil
+}
+
+// Sign writes the note that the assembling node starts with: the checkpoint, its plain signature
+// under the origin's name and its own cosignature of this moment.
+func (s *Signer) Sign(c Checkpoint, at time.Time) ([]byte, error) {
+	b, err := note.Sign(&note.Note{Text: c.Text()}, s.plain, cosigner{s, at})
+	if err != nil {
+		return nil, fmt.Errorf("sign checkpoint of size %d: %w", c.Size, err)
+	}
+	return b, nil
+}
+
+// Cosign returns one signature line (with its newline): a cosignature/v1 of this moment. The caller
+// has computed the checkpoint itself; a node never cosigns one it was merely told.
+func (s *Signer) Cosign(c Checkpoint, at time.Time) ([]byte, error) {
+	sig, err := cosigner{s, at}.Sign([]byte(c.Text()))
+	if err != nil {
+		return nil, fmt.Errorf("cosign checkpoint of size %d: %w", c.Size, err)
+	}
+	b := binary.BigEndian.AppendUint32(nil, s.hash)
+	return []byte("— " + s.name + " " + base64.StdEncoding.EncodeToString(append(b, sig...)) + "\n"), nil
+}
+
+// VerifierKey is the plain verifier key ("name+hash+base64") of a member, as golang.org/x/mod/sumdb/note
+// and other standard tools take it.
+func VerifierKey(origin string, key ed25519.PublicKey) (string, error) {
+	return note.NewEd25519VerifierKey(origin, key)
+}
+
+// CosignatureKey is the cosignature/v1 verifier key of a member, as C2SP tools take it.
+func CosignatureKey(origin, node string, key ed25519.PublicKey) (string, error) {
+	k, err := note.NewEd25519VerifierKey(origin+"/"+node, key)
+	if err != nil {
+		return "", err
+	}
+	return fnote.VKeyToCosignatureV1(k)
+}
+
+func plainVerifier(origin string, key ed25519.PublicKey) (note.Verifier, error) {
+	k, err := VerifierKey(origin, key)
+	if err != nil {
+		return nil, err
+	}
+	return note.NewVerifier(k)
+}
+
+func cosignVerifier(origin, node string, key ed25519.PublicKey) (note.Verifier, error) {
+	k, err := CosignatureKey(origin, node, key)
+	if err != nil {
+		return nil, err
+	}
+	return fnote.NewVerifierForCosignatureV1(k)
+}
+
+type plainSigner struct {
+	note.Verifier
+	key ed25519.PrivateKey
+}
+
+func (s plainSigner) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
+
+// cosigner is a note.Signer at a given time (the one of transparency-dev/formats asks the machine's clock).
+type cosigner struct {
+	s  *Signer
+	at time.Time
+}
+
+func (c cosigner) Name() string    { return c.s.name }
+func (c cosigner) KeyHash() uint32 { return c.s.hash }
+
+func (c cosigner) Sign(msg []byte) ([]byte, error) {
+	t := c.at.Unix()
+	if t < 0 || t > maxTime {
+		return nil, fmt.Errorf("cosignature time %d out of range: %w", t, ErrFormat)
+	}
+	sig := binary.BigEndian.AppendUint64(nil, uint64(t))
+	return append(sig, ed25519.Sign(c.s.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", t, msg))...), nil
+}
+
+// checkOrigin holds an origin to "host.name/path": no spaces and no '+' (the note format), and a dot in
+// its first part, so that a checkpoint's text can never be read as another message a node key signs
+// ("cosignature/v1", "cordon/receipt/v1", "cordon/verdict/v1").
+func checkOrigin(origin string) error {
+	bad := fmt.Errorf("origin %q: want a name like isp.example/cordon: %w", origin, ErrFormat)
+	host, path, ok := strings.Cut(origin, "/")
+	if !ok || len(origin) > 128 || !strings.Contains(host, ".") || checkName("host", host) != nil {
+		return bad
+	}
+	for _, part := range strings.Split(path, "/") {
+		if checkName("path", part) != nil {
+			return bad
+		}
+	}
+	return nil
+}

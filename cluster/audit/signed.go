@@ -1,0 +1,190 @@
+package audit
+
+import (
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+const (
+	receiptTag = "cordon/receipt/v1\n"
+	verdictTag = "cordon/verdict/v1\n"
+
+	signedVersion = 1
+	maxSigned     = 1 << 10 // a receipt or verdict body
+)
+
+// Receipt is an edge's statement of what it serves: this state, compiled from the log of this size.
+type Receipt struct {
+	V       int           `cbor:"v"`       // 1; SignReceipt sets it
+	Cluster string        `cbor:"cluster"` // Cluster.ID
+	Edge    string        `cbor:"edge"`
+	Counter uint64        `cbor:"counter"` // higher in each receipt of an edge
+	State   match.StateID `cbor:"state"`
+	Size    uint64        `cbor:"size"` // of the checkpoint its manifest came with
+	Root    [32]byte      `cbor:"root"`
+	Time    int64         `cbor:"time"`
+}
+
+// SignedReceipt is a receipt's canonical bytes and the edge's Ed25519 signature over
+// "cordon/receipt/v1\n" || Body.
+type SignedReceipt struct {
+	Body []byte `cbor:"body"`
+	Sig  []byte `cbor:"sig"`
+}
+
+// SignReceipt signs with the edge's node key.
+func SignReceipt(r Receipt, key ed25519.PrivateKey) SignedReceipt {
+	r.V = signedVersion
+	body := encode(r)
+	return SignedReceipt{Body: body, Sig: ed25519.Sign(key, append([]byte(receiptTag), body...))}
+}
+
+// VerifyReceipt checks form and signature. Whether the key is that edge's, and whether what it says is
+// true, is the caller's question. Errors: ErrSignature, ErrFormat, ErrTooLarge.
+func VerifyReceipt(s SignedReceipt, key ed25519.PublicKey) (Receipt, error) {
+	r, err := s.Receipt()
+	if err != nil {
+		return Receipt{}, err
+	}
+	if !verify(key, receiptTag, s.Body, s.Sig) {
+		return Receipt{}, fmt.Errorf("receipt of edge %q counter %d: %w", r.Edge, r.Counter, ErrSignature)
+	}
+	return r, nil
+}
+
+// Receipt reads the body without verifying the signature.
+func (s SignedReceipt) Receipt() (Receipt, error) {
+	var r Receipt
+	if err := decode(s.Body, maxSigned, "receipt", &r); err != nil {
+		return Receipt{}, err
+	}
+	if r.V != signedVersion || r.Time < 0 || r.Time > maxTime || r.Size > maxSize {
+		return Receipt{}, fmt.Errorf("receipt: %w", ErrFormat)
+	}
+	if err := checkClusterID(r.Cluster); err != nil {
+		return Receipt{}, fmt.Errorf("receipt: %w", err)
+	}
+	if err := checkName("edge", r.Edge); err != nil {
+		return Receipt{}, fmt.Errorf("receipt: %w", err)
+	}
+	return r, nil
+}
+
+// Encode returns the receipt as it travels.
+func (s SignedReceipt) Encode() []byte { return encode(s) }
+
+// DecodeSignedReceipt reads Encode's bytes strictly, body included; it verifies no signature.
+func DecodeSignedReceipt(b []byte) (SignedReceipt, error) {
+	var s SignedReceipt
+	if err := decode(b, maxSigned+256, "signed receipt", &s); err != nil {
+		return SignedReceipt{}, err
+	}
+	if _, err := s.Receipt(); err != nil {
+		return SignedReceipt{}, err
+	}
+	return s, nil
+}
+
+// ResultOK is the result of a verdict without an objection.
+const ResultOK = "ok"
+
+// Verdict is what a control node says about a list's files after it fetched and checked them itself.
+type Verdict struct {
+	V           int          `cbor:"v"` // 1; SignVerdict sets it
+	Cluster     string       `cbor:"cluster"`
+	Node        string       `cbor:"node"`
+	List        match.ListID `cbor:"list"`
+	Seq         uint64       `cbor:"seq"`
+	Edge        [32]byte     `cbor:"edge"`
+	Audit       [32]byte     `cbor:"audit"`
+	EntriesRoot [32]byte     `cbor:"entries_root"`
+	NeverBlock  [32]byte     `cbor:"never_block"` // hash of the never-block list it was checked against
+	Result      string       `cbor:"result"`      // ResultOK or a stable reason word
+}
+
+// SignedVerdict is a verdict's canonical bytes and the member's Ed25519 signature over
+// "cordon/verdict/v1\n" || Body.
+type SignedVerdict struct {
+	Body []byte `cbor:"body"`
+	Sig  []byte `cbor:"sig"`
+}
+
+// SignVerdict signs with the control node's key.
+func SignVerdict(v Verdict, key ed25519.PrivateKey) SignedVerdict {
+	v.V = signedVersion
+	body := encode(v)
+	return SignedVerdict{Body: body, Sig: ed25519.Sign(key, append([]byte(verdictTag), body...))}
+}
+
+// VerifyVerdict checks form and signature. Errors: ErrSignature, ErrFormat, ErrTooLarge.
+func VerifyVerdict(s SignedVerdict, key ed25519.PublicKey) (Verdict, error) {
+	v, err := s.Verdict()
+	if err != nil {
+		return Verdict{}, err
+	}
+	if !verify(key, verdictTag, s.Body, s.Sig) {
+		return Verdict{}, fmt.Errorf("verdict of node %q on %q sequence %d: %w", v.Node, string(v.List), v.Seq, ErrSignature)
+	}
+	return v, nil
+}
+
+// Verdict reads the body without verifying the signature.
+func (s SignedVerdict) Verdict() (Verdict, error) {
+	var v Verdict
+	if err := decode(s.Body, maxSigned, "verdict", &v); err != nil {
+		return Verdict{}, err
+	}
+	if v.V != signedVersion || v.Result == "" || len(v.Result) > maxWord || len(v.List) > maxWord {
+		return Verdict{}, fmt.Errorf("verdict: %w", ErrFormat)
+	}
+	if err := checkClusterID(v.Cluster); err != nil {
+		return Verdict{}, fmt.Errorf("verdict: %w", err)
+	}
+	if err := checkName("node", v.Node); err != nil {
+		return Verdict{}, fmt.Errorf("verdict: %w", err)
+	}
+	return v, nil
+}
+
+// Approvals counts the different members that signed an "ok" for exactly these files. Verdicts of
+// others, with wrong signatures or about other files are left out, so that one member's nonsense does
+// not spoil the rest.
+func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p Publish) []string {
+	var by []string
+	for _, m := range members {
+		for _, s := range verdicts {
+			v, err := s.Verdict()
+			if err != nil || v.Node != m.Name || v.Cluster != cluster || v.Result != ResultOK {
+				continue
+			}
+			if v.List != p.List || v.Seq != p.Seq || v.Edge != p.Edge || v.Audit != p.Audit || v.EntriesRoot != p.EntriesRoot {
+				continue
+			}
+			if _, err := VerifyVerdict(s, m.Key); err == nil {
+				by = append(by, m.Name)
+				break
+			}
+		}
+	}
+	return by
+}
+
+func verify(key ed25519.PublicKey, tag string, body, sig []byte) bool {
+	return len(key) == ed25519.PublicKeySize && len(sig) == ed25519.SignatureSize &&
+		ed25519.Verify(key, append([]byte(tag), body...), sig)
+}
+
+// checkClusterID holds an id to 32 lower-case hex digits.
+func checkClusterID(id string) error {
+	if len(id) != 32 {
+		return fmt.Errorf("cluster id %q: %w", id, ErrFormat)
+	}
+	for i := 0; i < len(id); i++ {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return fmt.Errorf("cluster id %q: %w", id, ErrFormat)
+		}
+	}
+	return nil
+}
