@@ -3,7 +3,6 @@ package match
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/cordon-project/cordon/resolver/match/section"
@@ -11,7 +10,7 @@ import (
 
 const magic = "CORDIDX1"
 
-// Sections of an index, in file order. Section i has id i+1.
+// Sections of an index, in file order. Section i carries the id i+1.
 const (
 	secBloom = iota
 	secFan
@@ -87,25 +86,17 @@ func survey(f Filter, n int, record func(i int) Record) (Counts, func(i int) Rec
 func write(h Header, f Filter, counts Counts, n int, record func(i int) Record) ([]byte, error) {
 	kept := n - int(counts.Dropped)
 	bits, fan := bloomBits(kept), fanBits(kept)
-	w, err := section.New(magic, []section.Part{
-		secBloom:   {ID: secBloom + 1, Length: bits / 8},
-		secFan:     {ID: secFan + 1, Length: 4 * (1<<fan + 1)},
-		secDigests: {ID: secDigests + 1, Length: uint64(kept) * 16},
-		secIDs:     {ID: secIDs + 1, Length: uint64(kept) * 16},
-		secMeta:    {ID: secMeta + 1, Length: uint64(kept) * MetaSize},
+	w, err := section.New(magic, []uint64{
+		secBloom:   bits / 8,
+		secFan:     4 * (1<<fan + 1),
+		secDigests: uint64(kept) * 16,
+		secIDs:     uint64(kept) * 16,
+		secMeta:    uint64(kept) * MetaSize,
 	})
 	if err != nil {
 		return nil, err
 	}
-	fields := w.Fields()
-	PutHeader(fields, h, kept)
-	binary.LittleEndian.PutUint32(fields[fieldFan:], uint32(fan))
-	binary.LittleEndian.PutUint64(fields[fieldBloomM:], bits)
-	binary.LittleEndian.PutUint32(fields[fieldBloomK:], bloomHashes)
-	hash := f.Hash()
-	copy(fields[fieldFilter:fieldCounts], hash[:])
-	counts.Put(fields)
-
+	putFields(w.Fields(), h, kept, f.Hash(), counts)
 	filter, err := bloomOver(w.Section(secBloom), bits, bloomHashes)
 	if err != nil {
 		return nil, err
@@ -135,11 +126,17 @@ func write(h Header, f Filter, counts Counts, n int, record func(i int) Record) 
 	return w.Seal(), nil
 }
 
+// putFields fills the fields of an index head. Everything but the arguments follows from n.
+func putFields(fields []byte, h Header, n int, filter [32]byte, counts Counts) {
+	PutHeader(fields, h, n)
+	binary.LittleEndian.PutUint32(fields[fieldFan:], uint32(fanBits(n)))
+	binary.LittleEndian.PutUint64(fields[fieldBloomM:], bloomBits(n))
+	binary.LittleEndian.PutUint32(fields[fieldBloomK:], bloomHashes)
+	copy(fields[fieldFilter:fieldCounts], filter[:])
+	counts.Put(fields)
+}
+
 // bucketOf is the fan-out bucket of a digest: its first bits, read as a big-endian number.
 func bucketOf(d *Digest, bits int) int {
 	return int(binary.BigEndian.Uint32(d[:4]) >> (32 - bits))
 }
-
-var _ = [1]struct{}{}[MaxRecords>>32] // record numbers fit the fan-out's 32 bits
-
-const _ = uint(math.MaxInt32 - section.MaxFile) // offsets fit an int everywhere

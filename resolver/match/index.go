@@ -45,11 +45,7 @@ func Open(b []byte) (*Index, error) {
 // answers without ever leaving b, but what it answers is only worth something when the sections are known to be good:
 // after Verify, or when the same file was verified before (an edge that restarts on a file it wrote itself).
 func OpenHead(b []byte) (*Index, error) {
-	ids := [sections]uint32{}
-	for i := range ids {
-		ids[i] = uint32(i + 1)
-	}
-	r, err := section.Open(b, magic, ids[:]...)
+	r, err := section.Open(b, magic, sections)
 	if err != nil {
 		return nil, err
 	}
@@ -63,16 +59,13 @@ func OpenHead(b []byte) (*Index, error) {
 		filter: [32]byte(fields[fieldFilter:fieldCounts]), counts: ReadCounts(fields),
 		fanout: r.Section(secFan), digests: r.Section(secDigests), ids: r.Section(secIDs), metas: r.Section(secMeta),
 	}
-	reserved := append(append([]byte(nil), fields[fieldBloomK+4:fieldList]...), fields[fieldUnused:]...)
+	var want [section.FieldsSize]byte // whatever is not a field of this format must be zero, sizes must follow from n
+	putFields(want[:], header, n, x.filter, x.counts)
 	switch {
-	case binary.LittleEndian.Uint32(fields[fieldFan:]) != uint32(x.fan),
-		binary.LittleEndian.Uint64(fields[fieldBloomM:]) != bloomBits(n),
-		binary.LittleEndian.Uint32(fields[fieldBloomK:]) != bloomHashes:
-		return nil, fmt.Errorf("open index: sizes do not follow from %d records: %w", n, ErrFormat)
+	case !bytes.Equal(fields, want[:]):
+		return nil, fmt.Errorf("open index: head fields are not what %d records need: %w", n, ErrFormat)
 	case len(x.fanout) != 4*(1<<x.fan+1), len(x.digests) != 16*n, len(x.ids) != 16*n, len(x.metas) != MetaSize*n:
 		return nil, fmt.Errorf("open index: section sizes do not fit %d records: %w", n, ErrFormat)
-	case !bytes.Equal(reserved, make([]byte, len(reserved))):
-		return nil, fmt.Errorf("open index: reserved bytes are not zero: %w", ErrFormat)
 	}
 	if x.bloom, err = bloomOver(r.Section(secBloom), bloomBits(n), bloomHashes); err != nil {
 		return nil, err

@@ -39,12 +39,7 @@ const (
 	MaxName = 253
 
 	// MaxExpression bounds a page expression: longer ones are never listed and never matched.
-	MaxExpression = 8192
-
-	// MaxPrefixLen and MaxPrefixDepth bound prefix entries, so that a hostile URL costs a lookup at most
-	// MaxPrefixDepth gate hashes of MaxPrefixLen bytes each (about 0.1 ms).
-	MaxPrefixLen   = 2048
-	MaxPrefixDepth = 64
+	MaxExpression = canon.MaxLength
 )
 
 // Digest is the keyed 128-bit digest of one expression; without the key it says nothing about it.
@@ -159,7 +154,8 @@ func (k *Keys) Digest(list ListID, c canon.Class, expr []byte) Digest {
 	msg = append(msg, byte(c))
 	msg = append(msg, expr...)
 	inner := sha256.Sum256(msg)
-	clear(msg[:64]) // key material must not outlive the call in memory that grew onto the heap
+	clear(msg[:64]) // key material must not outlive the call, on the heap neither when msg grew
+	clear(stack[:64])
 
 	var outer [64 + sha256.Size]byte
 	for i, b := range k.Match {

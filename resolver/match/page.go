@@ -10,9 +10,9 @@ import (
 // url record of exactly this text or by a prefix record of its path up to any "/" boundary, the query ignored, when
 // that record is neither removed nor past its review date. Whether the host as a whole is listed is Name's question.
 //
-// Expressions longer than MaxExpression are never listed; of a path only the first MaxPrefixDepth boundaries within
-// MaxPrefixLen bytes are tested, which is as deep as a prefix entry may go. It does not keep expr, and allocates only
-// for expressions above 1 KB.
+// Expressions longer than MaxExpression are never listed; of a path the first canon.MaxDepth boundaries are tested, which
+// is as deep as a prefix entry may go, so the work for the longest URL is bounded (about half a millisecond). It does
+// not keep expr, and allocates only for expressions above 1 KB.
 func (s *Set) Page(expr []byte, now uint32) Verdict {
 	var v Verdict
 	host := bytes.IndexByte(expr, '/')
@@ -26,59 +26,53 @@ func (s *Set) Page(expr []byte, now uint32) Verdict {
 	if len(path) <= host {
 		return v // a "?" before the first "/": not canonical
 	}
+	var ends [canon.MaxDepth + 1]int
+	n := boundaries(&ends, path, host)
+	wholeIsPrefix := ends[n-1] == len(expr) // no query, no "/" at the end: one text serves both kinds
+	if wholeIsPrefix {
+		n--
+	}
 	var stack [1024]byte
-	buf := append(stack[:0], expr...) // own copy: the class byte is written behind each candidate in turn
-	buf = append(buf, 0)
+	buf := append(append(stack[:0], expr...), 0) // own copy: the class byte is written behind each candidate in turn
 	for i := range s.members {
-		s.members[i].page(&v, buf, len(expr), now, kinds{url: true, prefix: len(path) == len(expr) && wholePathIsBoundary(path, host)})
-		prefixes(path, host, func(end int) {
-			if end != len(expr) {
-				s.members[i].page(&v, buf, end, now, kinds{prefix: true})
-			}
-		})
+		m := &s.members[i]
+		m.confirmPage(&v, buf, len(expr), now, true, wholeIsPrefix)
+		for _, end := range ends[:n] {
+			m.confirmPage(&v, buf, end, now, false, true)
+		}
 	}
 	return v
 }
 
-type kinds struct{ url, prefix bool }
-
-// wholePathIsBoundary reports whether the whole path is itself a prefix candidate: "host/" or not ending in "/".
-func wholePathIsBoundary(path []byte, host int) bool {
-	within := false
-	prefixes(path, host, func(end int) { within = within || end == len(path) })
-	return within
-}
-
-// prefixes calls f with the length of each prefix candidate of path: "host/", then the path up to (without) each
-// further "/", then the whole path when it does not end in one.
-func prefixes(path []byte, host int, f func(end int)) {
-	depth := 1
-	f(host + 1)
-	for end := host + 2; end <= len(path) && end <= MaxPrefixLen && depth < MaxPrefixDepth; end++ {
+// boundaries fills ends with the length of each prefix candidate of path and returns how many there are, at least one:
+// "host/", then the path up to (without) each further "/", then the whole path when it does not end in one.
+func boundaries(ends *[canon.MaxDepth + 1]int, path []byte, host int) int {
+	ends[0] = host + 1
+	n := 1
+	for end := host + 2; end <= len(path) && n < len(ends); end++ {
 		if (end == len(path) || path[end] == '/') && path[end-1] != '/' {
-			f(end)
-			depth++
+			ends[n] = end
+			n++
 		}
 	}
+	return n
 }
 
-// page asks one list about one candidate: the first end bytes of buf. buf has a byte to spare.
-func (m *member) page(v *Verdict, buf []byte, end int, now uint32, want kinds) {
-	x := m.index
+// confirmPage asks one list about one candidate: the first end bytes of buf, which has a byte to spare.
+func (m *member) confirmPage(v *Verdict, buf []byte, end int, now uint32, url, prefix bool) {
 	spared := buf[end]
 	buf[end] = byte(canon.ClassPage)
-	hit := mayContain(x.bloom, m.keys.gate(buf[:end+1]))
+	hit := mayContain(m.index.bloom, m.keys.gate(buf[:end+1]))
 	buf[end] = spared
 	if !hit {
 		return
 	}
+	x := m.index
 	d := m.keys.Digest(m.list, canon.ClassPage, buf[:end])
 	for i := x.find(&d); x.is(i, &d); i++ {
 		meta := x.meta(i)
-		if meta.Kind == canon.KindURL && want.url || meta.Kind == canon.KindPrefix && want.prefix {
-			if m.live(i, meta, now) {
-				v.add(meta)
-			}
+		if (meta.Kind == canon.KindURL && url || meta.Kind == canon.KindPrefix && prefix) && m.live(i, meta, now) {
+			v.add(meta)
 		}
 	}
 }

@@ -35,7 +35,7 @@ const (
 
 	fieldsAt  = 24
 	tableAt   = fieldsAt + FieldsSize // 256
-	entrySize = 64                    // id, reserved, offset, length, SHA-256, reserved
+	entrySize = 64                    // id (counted from 1), reserved, offset, length, SHA-256, reserved
 	trailer   = 64                    // head hash and 32 zero bytes
 	magicSize = 8
 )
@@ -45,33 +45,27 @@ func headLen(n int) int { return tableAt + n*entrySize + trailer }
 
 func align(n uint64) uint64 { return (n + Align - 1) &^ (Align - 1) }
 
-// Part is one section to be written: its id and its length in bytes.
-type Part struct {
-	ID     uint32
-	Length uint64
-}
-
 // Writer fills one file. It is used by one goroutine.
 type Writer struct {
-	b     []byte
-	parts []Part
-	at    []uint64
+	b    []byte
+	size []uint64
+	at   []uint64
 }
 
-// New lays a file out and returns it empty (all zero), its memory aligned to 8 bytes.
+// New lays a file out with sections of the given lengths and returns it empty (all zero), its memory aligned to 8 bytes.
 // It returns ErrTooLarge when the whole would pass MaxFile.
-func New(magic string, parts []Part) (*Writer, error) {
+func New(magic string, lengths []uint64) (*Writer, error) {
 	if len(magic) != magicSize {
 		panic("section: magic is not 8 bytes")
 	}
-	w := &Writer{parts: parts}
-	end := uint64(headLen(len(parts)))
-	for _, p := range parts {
-		if p.Length > MaxFile {
-			return nil, fmt.Errorf("lay out %s: section of %d bytes: %w", magic, p.Length, ErrTooLarge)
+	w := &Writer{size: lengths}
+	end := uint64(headLen(len(lengths)))
+	for _, n := range lengths {
+		if n > MaxFile {
+			return nil, fmt.Errorf("lay out %s: section of %d bytes: %w", magic, n, ErrTooLarge)
 		}
 		w.at = append(w.at, end)
-		end = align(end + p.Length)
+		end = align(end + n)
 	}
 	if end > MaxFile {
 		return nil, fmt.Errorf("lay out %s: %d bytes: %w", magic, end, ErrTooLarge)
@@ -79,8 +73,8 @@ func New(magic string, parts []Part) (*Writer, error) {
 	words := make([]uint64, end/8) // words, so that a section can be used as []uint64
 	w.b = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), end)
 	copy(w.b, magic)
-	binary.LittleEndian.PutUint32(w.b[8:], uint32(headLen(len(parts))))
-	binary.LittleEndian.PutUint32(w.b[12:], uint32(len(parts)))
+	binary.LittleEndian.PutUint32(w.b[8:], uint32(headLen(len(lengths))))
+	binary.LittleEndian.PutUint32(w.b[12:], uint32(len(lengths)))
 	binary.LittleEndian.PutUint64(w.b[16:], end)
 	return w, nil
 }
@@ -90,21 +84,21 @@ func (w *Writer) Fields() []byte { return w.b[fieldsAt:tableAt:tableAt] }
 
 // Section is the memory of section i, to be filled before Seal.
 func (w *Writer) Section(i int) []byte {
-	end := w.at[i] + w.parts[i].Length
+	end := w.at[i] + w.size[i]
 	return w.b[w.at[i]:end:end]
 }
 
 // Seal hashes the sections and the head and returns the file. The writer must not be used after it.
 func (w *Writer) Seal() []byte {
-	for i, p := range w.parts {
+	for i := range w.size {
 		e := w.b[tableAt+i*entrySize:]
 		sum := sha256.Sum256(w.Section(i))
-		binary.LittleEndian.PutUint32(e, p.ID)
+		binary.LittleEndian.PutUint32(e, uint32(i+1))
 		binary.LittleEndian.PutUint64(e[8:], w.at[i])
-		binary.LittleEndian.PutUint64(e[16:], p.Length)
+		binary.LittleEndian.PutUint64(e[16:], w.size[i])
 		copy(e[24:56], sum[:])
 	}
-	h := headLen(len(w.parts))
+	h := headLen(len(w.size))
 	sum := sha256.Sum256(w.b[:h-trailer])
 	copy(w.b[h-trailer:], sum[:])
 	return w.b
@@ -120,12 +114,12 @@ type Reader struct {
 }
 
 // Open checks the head of b: magic, sizes, table, padding and the head's own hash. It reads no section, so its
-// cost does not depend on the size of the file; Verify does the rest. ids are the sections the format has, in order.
-func Open(b []byte, magic string, ids ...uint32) (*Reader, error) {
+// cost does not depend on the size of the file; Verify does the rest. n is how many sections the format has.
+func Open(b []byte, magic string, n int) (*Reader, error) {
 	fail := func(format string, a ...any) (*Reader, error) {
 		return nil, fmt.Errorf("open %s: %s: %w", magic, fmt.Sprintf(format, a...), ErrFormat)
 	}
-	h := headLen(len(ids))
+	h := headLen(n)
 	switch {
 	case len(b) > MaxFile:
 		return nil, fmt.Errorf("open %s: %d bytes: %w", magic, len(b), ErrTooLarge)
@@ -133,7 +127,7 @@ func Open(b []byte, magic string, ids ...uint32) (*Reader, error) {
 		return fail("%d bytes, head needs %d", len(b), h)
 	case string(b[:magicSize]) != magic:
 		return fail("wrong magic")
-	case binary.LittleEndian.Uint32(b[8:]) != uint32(h), binary.LittleEndian.Uint32(b[12:]) != uint32(len(ids)):
+	case binary.LittleEndian.Uint32(b[8:]) != uint32(h), binary.LittleEndian.Uint32(b[12:]) != uint32(n):
 		return fail("wrong head length or section count")
 	case binary.LittleEndian.Uint64(b[16:]) != uint64(len(b)):
 		return fail("file length %d, have %d bytes", binary.LittleEndian.Uint64(b[16:]), len(b))
@@ -144,14 +138,14 @@ func Open(b []byte, magic string, ids ...uint32) (*Reader, error) {
 	if !zero(b[h-trailer+32 : h]) {
 		return fail("bytes after the head hash are not zero")
 	}
-	r := &Reader{b: b, head: h, at: make([]uint64, len(ids)), size: make([]uint64, len(ids))}
+	r := &Reader{b: b, head: h, at: make([]uint64, n), size: make([]uint64, n)}
 	end := uint64(h)
-	for i, id := range ids {
+	for i := range n {
 		e := b[tableAt+i*entrySize:]
 		r.at[i], r.size[i] = binary.LittleEndian.Uint64(e[8:]), binary.LittleEndian.Uint64(e[16:])
 		switch {
-		case binary.LittleEndian.Uint32(e) != id:
-			return fail("section %d has id %d, want %d", i, binary.LittleEndian.Uint32(e), id)
+		case binary.LittleEndian.Uint32(e) != uint32(i+1):
+			return fail("section %d has id %d, want %d", i, binary.LittleEndian.Uint32(e), i+1)
 		case !zero(e[4:8]), !zero(e[56:64]):
 			return fail("section %d: reserved bytes are not zero", i)
 		case r.at[i] != end:
