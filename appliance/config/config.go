@@ -143,8 +143,8 @@ type Stop struct {
 type StopAddress struct {
 	IPv4 netip.Addr // ipv4: the A answer; the zero Addr answers AAAA only
 	IPv6 netip.Addr // ipv6: the AAAA answer; the zero Addr answers A only
-	// listen: local addresses the page is served on. Default: ipv4 and ipv6 themselves. Give them when a router
-	// translates the addresses, or when the page runs on another machine (an empty list: []).
+	// listen: local addresses the page is served on. Default (nil): ipv4 and ipv6 themselves. Give them when a router
+	// translates the addresses; an empty list ([]) when another machine serves the page.
 	Listen []netip.Addr
 }
 

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// What an edge does when its file does not say.
+const (
+	DefaultCacheMB    = 64
+	DefaultMaxStale   = 5 * time.Minute
+	DefaultTTL        = 30 * time.Second
+	DefaultListenPort = 80
+)
+
+func (f *file) edge(data []byte) *Edge {
+	s := f.root(data)
+	e := &Edge{
+		Name:           must(s, "name", "this edge's name in the cluster", node),
+		Dir:            s.onDisk("dir", "a folder for this edge's data", true),
+		Cluster:        s.onDisk("cluster", "cluster.json", false),
+		Key:            s.onDisk("key", "node.key", false),
+		Certificate:    s.onDisk("certificate", "tls.crt", false),
+		CertificateKey: s.onDisk("certificate_key", "tls.key", false),
+		CA:             s.onDisk("ca", "ca.crt", false),
+		Identity:       s.onDisk("identity", "edge.agekey", false),
+		Control:        some(s, "control", "a list of https://ADDRESS:PORT of control nodes", maxMembers, api),
+		NSID:           read(s, "nsid", true, boolean),
+		CacheMB:        read(s, "cache_mb", DefaultCacheMB, number(1, 65536)),
+		NeverBlock:     each(s, "never_block", maxNeverBlock, domain),
+		MaxStale:       read(s, "max_stale", DefaultMaxStale, duration(2*time.Minute, 720*time.Hour)),
+		LogLevel:       read(s, "log_level", slog.LevelInfo, level),
+	}
+	e.AcceptKeyOnDisk = s.accepted(e.Key, e.CertificateKey, e.Identity)
+
+	var taken places
+	e.DNSListen = some(s, "dns_listen", "a list of addresses and ports such as 192.0.2.53:53", maxListen, addrPort(true))
+	for _, a := range e.DNSListen {
+		taken.add(s, "dns_listen", a)
+	}
+	e.Upstreams = some(s, "upstreams", "a list of resolvers such as 127.0.0.1:5353", maxListen, addrPort(false))
+	for _, up := range e.Upstreams {
+		if slices.ContainsFunc(e.DNSListen, func(own netip.AddrPort) bool { return meet(own, up) }) {
+			s.f.bad(s.at("upstreams"), "upstreams: %s is this edge itself (dns_listen), so questions would go in circles; name another resolver", up)
+		}
+	}
+	e.Stop = s.stop(&taken)
+	s.done()
+	return e
+}
+
+// places are the addresses an edge listens on so far, and the key of the file that took each.
+type places struct {
+	taken []netip.AddrPort
+	by    []string
+}
+
+// add takes an address for a key of s, and notes whoever has it already.
+func (p *places) add(s *section, key string, a netip.AddrPort) {
+	for i, b := range p.taken {
+		if meet(a, b) {
+			s.f.bad(s.at(key), "%s and %s both take %s; give one another address or port", p.by[i], s.path+key, a)
+		}
+	}
+	p.taken, p.by = append(p.taken, a), append(p.by, s.path+key)
+}
+
+func (s *section) stop(taken *places) Stop {
+	s.missing("stop", "the section with law, voluntary, implementer and contact")
+	n := s.take("stop")
+	if n == nil {
+		return Stop{}
+	}
+	in := s.f.section(n, "stop")
+	stop := Stop{
+		ListenPort:  uint16(read(in, "listen_port", DefaultListenPort, number(1, 65535))),
+		Implementer: must(in, "implementer", "https://isp.example/blocking", link("https://isp.example/blocking", "https")),
+		Contact:     must(in, "contact", "mailto:blocking@isp.example", link("mailto:blocking@isp.example or tel:+99900123456", "mailto", "tel")),
+		Reference:   read(in, "reference", "", sentence(200)),
+		Report:      read(in, "report", "", link("https://hotline.example/report", "https")),
+		Help:        read(in, "help", "", link("https://help.example or tel:+99900123456", "https", "tel")),
+		Languages:   each(in, "languages", len(languages), language),
+		TTL:         read(in, "ttl", DefaultTTL, duration(10*time.Second, time.Minute)),
+	}
+	if in == nil {
+		return stop
+	}
+	if stop.ListenPort == 443 {
+		in.f.bad(in.at("listen_port"), "stop.listen_port: 443 must stay closed, no certificate could be right there; browsers come to 80 for the page")
+	}
+	stop.Law = in.stopAddress("law", stop.ListenPort, taken)
+	stop.Voluntary = in.stopAddress("voluntary", stop.ListenPort, taken)
+	for _, a := range stop.Voluntary.Answers() {
+		if slices.Contains(stop.Law.Answers(), a) {
+			in.f.bad(in.at("voluntary"), "stop.voluntary: %s is the address of stop.law too, but the address alone tells the pages apart; give each its own", a)
+		}
+	}
+	in.done()
+	return stop
+}
+
+func (s *section) stopAddress(key string, port uint16, taken *places) StopAddress {
+	s.missing(key, "the section with ipv4, ipv6 or both")
+	n := s.take(key)
+	if n == nil {
+		return StopAddress{}
+	}
+	in := s.f.section(n, s.path+key)
+	a := StopAddress{
+		IPv4: read(in, "ipv4", netip.Addr{}, addr(true, false)),
+		IPv6: read(in, "ipv6", netip.Addr{}, addr(false, true)),
+	}
+	if in != nil && !in.has("ipv4") && !in.has("ipv6") {
+		in.f.bad(in.at(""), "%s has no address; add ipv4, ipv6 or both", s.path+key)
+	}
+	a.Listen = a.Answers()
+	if in.has("listen") {
+		a.Listen = append([]netip.Addr{}, each(in, "listen", maxListen, addr(true, true))...)
+	}
+	for _, ip := range a.Listen {
+		taken.add(s, key, netip.AddrPortFrom(ip, port))
+	}
+	in.done()
+	return a
+}

@@ -1,0 +1,343 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// folder makes a node folder with all files a configuration names, and writes the configuration into it.
+func folder(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range []string{"cluster.json", "node.key", "tls.crt", "tls.key", "ca.crt", "cluster.agekey", "edge.agekey"} {
+		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func place(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func exampleControl() *Control {
+	return &Control{
+		Name: "control-1", Dir: "data", Cluster: "cluster.json", Key: "node.key", Certificate: "tls.crt",
+		CertificateKey: "tls.key", CA: "ca.crt", ClusterKey: "cluster.agekey", AcceptKeyOnDisk: true,
+		RaftListen: place("192.0.2.10:7400"), APIListen: place("[2001:db8::10]:7443"),
+		Members: []Member{
+			{"control-1", place("192.0.2.10:7400"), place("[2001:db8::10]:7443")},
+			{"control-2", place("192.0.2.11:7400"), place("192.0.2.11:7443")},
+		},
+		Hotlines: []Hotline{
+			{ID: "alpha", URL: "https://hotline.example/repository", Mirrors: []string{"https://mirror.example/a", "file:///srv/mirror"}},
+			{ID: "123", URL: "http://beta.example"},
+		},
+		Poll: 90 * time.Second, NeverBlock: []string{"isp.example", "help.example"}, LogLevel: slog.LevelWarn,
+	}
+}
+
+func exampleEdge() *Edge {
+	return &Edge{
+		Name: "edge-1", Dir: "data", Cluster: "cluster.json", Key: "node.key", Certificate: "tls.crt",
+		CertificateKey: "tls.key", CA: "ca.crt", Identity: "edge.agekey", AcceptKeyOnDisk: true,
+		Control:   []string{"https://192.0.2.10:7443", "https://[2001:db8::11]:7443"},
+		DNSListen: []netip.AddrPort{place("192.0.2.53:53"), place("[2001:db8::53]:53")},
+		Upstreams: []netip.AddrPort{place("127.0.0.1:5353")},
+		Stop: Stop{
+			Law: StopAddress{IPv4: netip.MustParseAddr("192.0.2.80"), IPv6: netip.MustParseAddr("2001:db8::80"),
+				Listen: []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")}},
+			Voluntary:  StopAddress{IPv4: netip.MustParseAddr("192.0.2.81"), Listen: []netip.Addr{netip.MustParseAddr("198.51.100.7")}},
+			ListenPort: 8080, Implementer: "https://isp.example/blocking", Contact: "mailto:blocking@isp.example",
+			Reference: "Example Act, \"section 12\": # ünïcode", Report: "https://hotline.example/report", Help: "tel:+99900123456",
+			Languages: []string{"fr", "ar"}, TTL: 20 * time.Second,
+		},
+		NSID: false, CacheMB: 128, NeverBlock: []string{"isp.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
+	}
+}
+
+func resolved(dir string, paths ...*string) {
+	for _, p := range paths {
+		*p = filepath.Join(dir, *p)
+	}
+}
+
+func TestAWrittenControlFileLoadsToTheSameValue(t *testing.T) {
+	want := exampleControl()
+	path := folder(t, "control.yaml", want.YAML())
+	got, err := LoadControl(path)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, want.YAML())
+	}
+	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.ClusterKey)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
+	want := exampleEdge()
+	path := folder(t, "edge.yaml", want.YAML())
+	got, err := LoadEdge(path)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, want.YAML())
+	}
+	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.Identity)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if again := got.YAML(); len(again) == 0 {
+		t.Error("a loaded file writes nothing")
+	}
+}
+
+func TestAnEdgeTakesTheDefaultsOfTheManual(t *testing.T) {
+	e := exampleEdge()
+	e.CacheMB, e.MaxStale, e.Stop.TTL, e.Stop.ListenPort, e.Stop.Languages, e.Stop.Law.Listen = 0, 0, 0, 0, nil, nil
+	text := string(e.YAML())
+	for _, key := range []string{"nsid", "cache_mb", "max_stale", "log_level", "  ttl", "  listen_port"} {
+		text = drop(t, text, key+": ")
+	}
+	got, err := LoadEdge(folder(t, "edge.yaml", []byte(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.NSID || got.CacheMB != 64 || got.MaxStale != 5*time.Minute || got.LogLevel != slog.LevelInfo ||
+		got.Stop.TTL != 30*time.Second || got.Stop.ListenPort != 80 || !slices.Equal(got.Stop.Law.Listen, got.Stop.Law.Answers()) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// drop removes the one line that begins with prefix.
+func drop(t *testing.T, text, prefix string) string {
+	t.Helper()
+	lines := strings.SplitAfter(text, "\n")
+	kept := slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, prefix) })
+	if len(kept)+1 != len(strings.SplitAfter(text, "\n")) {
+		t.Fatalf("no single line %q in\n%s", prefix, text)
+	}
+	return strings.Join(kept, "")
+}
+
+func TestEveryMistakeOfAFileIsReportedAtOnceWithItsLine(t *testing.T) {
+	path := folder(t, "control.yaml", []byte(`name: Control_1
+dir: data
+cluster: nowhere.json
+key: node.key
+key: node.key
+certificate: tls.crt
+certificate_key: 7
+ca:
+raft_listen: control.example:7400
+api_listen: 192.0.2.10
+members:
+  - name: control-1
+    raft: 192.0.2.10:7400
+    api: 192.0.2.10:7400
+    weight: 2
+hotlines: []
+pol: 10s
+poll: 30
+never_block: [Isp.Example, a..b, 192.0.2.1]
+log_level: loud
+accept_key_on_disk: yes
+`))
+	_, err := LoadControl(path)
+	var problems Errors
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %v, want Errors", err)
+	}
+	want := []struct {
+		line int
+		part string
+	}{
+		{1, "cluster_key is missing; add"},
+		{1, "cannot name a node"},
+		{3, "nowhere.json does not exist; cordon init"},
+		{5, "key is given twice, first on line 4"},
+		{7, "certificate_key: 7 is a number"},
+		{8, "ca has no value"},
+		{9, "raft_listen: \"control.example:7400\" is not an IP address with a port"},
+		{10, "api_listen: \"192.0.2.10\" is not an IP address with a port"},
+		{12, "192.0.2.10:7400 is used twice"},
+		{15, "weight is not a key"},
+		{16, "hotlines is empty"},
+		{17, "pol is not a key of this file; did you mean poll?"},
+		{18, "poll: 30 has no unit; write 30s"},
+		{19, "192.0.2.1"}, {19, "Isp.Example"}, {19, "a..b"},
+		{20, "log_level: loud is not a level"},
+		{21, "accept_key_on_disk is not true"},
+		{21, "accept_key_on_disk: yes is neither true nor false"},
+	}
+	for _, w := range want {
+		if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Line == w.line && strings.Contains(p.What, w.part) }) {
+			t.Errorf("line %d: nothing says %q", w.line, w.part)
+		}
+	}
+	if len(problems) != len(want) {
+		t.Errorf("got %d problems, want %d:\n%v", len(problems), len(want), err)
+	}
+	if !slices.IsSortedFunc(problems, func(a, b Problem) int { return a.Line - b.Line }) {
+		t.Errorf("not in the order of the file:\n%v", err)
+	}
+	for _, p := range problems {
+		if p.File != path || !strings.Contains(p.What, ";") {
+			t.Errorf("%s: names no file or no remedy", p)
+		}
+	}
+	for range 20 {
+		if _, again := LoadControl(path); again.Error() != err.Error() {
+			t.Fatalf("two readings differ:\n%v\n%v", again, err)
+		}
+	}
+}
+
+// TestAnEdgeFileIsRefused changes one line of a good file for each case.
+func TestAnEdgeFileIsRefused(t *testing.T) {
+	tests := []struct{ name, old, new, want string }{
+		{"equal listen addresses", "  - 192.0.2.53:53", "  - 192.0.2.53:53\n  - 0.0.0.0:53", "both take 0.0.0.0:53"},
+		{"the same address twice", "  - 192.0.2.53:53", "  - 192.0.2.53:53\n  - 192.0.2.53:53", "in the list twice"},
+		{"a resolver that asks itself", "- 127.0.0.1:5353", "- 192.0.2.53:53", "in circles"},
+		{"one address for both pages", "ipv4: 192.0.2.81", "ipv4: 192.0.2.80", "the address alone tells the pages apart"},
+		{"a stop page on port 443", "listen_port: 8080", "listen_port: 443", "must stay closed"},
+		{"a port that is none", "listen_port: 8080", "listen_port: 70000", "from 1 to 65535"},
+		{"an octal port", "listen_port: 8080", "listen_port: 010", "from 1 to 65535"},
+		{"an IPv6 address as ipv4", "ipv4: 192.0.2.80", "ipv4: 2001:db8::1", "write an IPv4 address"},
+		{"a mapped address", "ipv6: 2001:db8::80", "ipv6: \"::ffff:192.0.2.1\"", "its own family"},
+		{"a ttl of a day", "ttl: 20s", "ttl: 24h", "write 10s to 1m"},
+		{"a ttl in fractions", "ttl: 20s", "ttl: 20.5s", "whole seconds"},
+		{"plain http to a control node", "https://192.0.2.10:7443", "http://192.0.2.10:7443", "https://ADDRESS:PORT"},
+		{"a path to a control node", "https://192.0.2.10:7443", "https://192.0.2.10:7443/x", "https://ADDRESS:PORT"},
+		{"a web page as contact", "mailto:blocking@isp.example", "https://isp.example", "mailto:"},
+		{"a mail with headers as contact", "mailto:blocking@isp.example", "mailto:a@isp.example?cc=b@isp.example", "mailto:"},
+		{"a script as implementer", "https://isp.example/blocking", "javascript:alert(1)", "https://isp.example/blocking"},
+		{"an unknown language", "    - ar", "    - xx", "not a language"},
+		{"a language twice", "    - ar", "    - fr", "twice"},
+		{"a checkpoint alarm in an instant", "max_stale: 10m", "max_stale: 1s", "write 2m to 720h"},
+		{"a key from a credential outside systemd", "key: node.key", "key: credential:node", "LoadCredentialEncrypted=node"},
+		{"a folder as key", "key: node.key", "key: .", "not a plain file"},
+		{"a credential that climbs", "key: node.key", "key: credential:../node", "not a credential"},
+		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials"},
+		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
+		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
+		{"no upstreams", "  - 127.0.0.1:5353", "  []", "upstreams is empty"},
+		{"a key outside its section", "nsid: false", "ttl: 20s\nnsid: false", "ttl is not a key"},
+		{"a control character", "help: tel:+99900123456", `help: "tel:+999\e[31m00"`, "control character"},
+		{"an anchor", "name: edge-1", "name: &x edge-1", "anchors are not allowed"},
+		{"an alias", "name: edge-1", "name: &x edge-1\ndir: *x", "aliases are not allowed"},
+		{"a merge", "name: edge-1", "name: edge-1\n<<: {dir: x}", "merges are not allowed"},
+		{"a tag", "name: edge-1", "name: !!str edge-1", "not allowed; remove it"},
+		{"a second document", "name: edge-1", "name: edge-1\n---\na: b", "several documents"},
+		{"a tab", "name: edge-1", "name: edge-1\n\tdir: x", "no tabs"},
+		{"nesting", "name: edge-1", "name: " + strings.Repeat("[", 50) + strings.Repeat("]", 50), "max depth"},
+	}
+	good := string(exampleEdge().YAML())
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if !strings.Contains(good, tt.old) {
+				t.Fatalf("the good file has no %q:\n%s", tt.old, good)
+			}
+			_, err := LoadEdge(folder(t, "edge.yaml", []byte(strings.Replace(good, tt.old, tt.new, 1))))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v\nwant an error with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestKeysFromSystemdNeedNoAcceptance(t *testing.T) {
+	credentials := t.TempDir()
+	for _, f := range []string{"node", "tls", "list"} {
+		if err := os.WriteFile(filepath.Join(credentials, f), nil, 0o400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	c := exampleControl()
+	c.Key, c.CertificateKey, c.ClusterKey, c.AcceptKeyOnDisk = "credential:node", "credential:tls", "credential:list", false
+	got, err := LoadControl(folder(t, "control.yaml", c.YAML()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Key != "credential:node" || got.AcceptKeyOnDisk {
+		t.Errorf("got key %q, accepted %v", got.Key, got.AcceptKeyOnDisk)
+	}
+	c.Key = "node.key"
+	if _, err := LoadControl(folder(t, "control.yaml", c.YAML())); err == nil || !strings.Contains(err.Error(), "a stolen disk is a stolen key") {
+		t.Errorf("one key on disk: got %v", err)
+	}
+}
+
+func TestAControlNodeMustBeAmongItsMembers(t *testing.T) {
+	c := exampleControl()
+	c.Name = "control-9"
+	if _, err := LoadControl(folder(t, "control.yaml", c.YAML())); err == nil || !strings.Contains(err.Error(), "control-9, the name of this node, is not among them") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAMissingFileSaysWhatWritesOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "edge.yaml")
+	if _, err := LoadEdge(path); err == nil || !strings.Contains(err.Error(), path+": there is no such file; cordon init") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnOversizedFileIsRefused(t *testing.T) {
+	path := folder(t, "edge.yaml", []byte(strings.Repeat("#", MaxFile+1)))
+	if _, err := LoadEdge(path); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAFileOfNothingButMistakesHasABoundedReport(t *testing.T) {
+	path := folder(t, "edge.yaml", []byte(strings.Repeat("a:\n", 50000)))
+	_, err := LoadEdge(path)
+	var problems Errors
+	if !errors.As(err, &problems) || len(problems) > maxProblems {
+		t.Errorf("got %d problems", len(problems))
+	}
+}
+
+// FuzzLoad: any bytes give a value or Errors, soon, without touching the disk; what loads loads again when written.
+func FuzzLoad(f *testing.F) {
+	f.Add(exampleControl().YAML())
+	f.Add(exampleEdge().YAML())
+	f.Add([]byte("a: &a [*a]\nb: {<<: *a}\n? [x]\n: y\n"))
+	f.Add([]byte("name: \"\\u202e\"\nstop: {law: {ipv4: 192.0.2.1, listen: []}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		load := func(data []byte) (*Control, *Edge, *file, *file) {
+			nowhere := func(string, bool) string { return "" }
+			fc := &file{name: "c", base: "/", disk: nowhere}
+			fe := &file{name: "e", base: "/", disk: nowhere}
+			return fc.control(data), fe.edge(data), fc, fe
+		}
+		c, e, fc, fe := load(data)
+		if err := fc.report(); err == nil {
+			again, _, f2, _ := load(c.YAML())
+			if err := f2.report(); err != nil || !reflect.DeepEqual(c, again) {
+				t.Errorf("written again: %v\ngot  %+v\nwant %+v", err, again, c)
+			}
+		} else if len(err.(Errors)) == 0 || len(err.(Errors)) > maxProblems {
+			t.Errorf("%d problems", len(err.(Errors)))
+		}
+		if err := fe.report(); err == nil {
+			_, again, _, f2 := load(e.YAML())
+			if err := f2.report(); err != nil || !reflect.DeepEqual(e, again) {
+				t.Errorf("written again: %v\ngot  %+v\nwant %+v", err, again, e)
+			}
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package config
+
+// Code generated from the field comments in config.go by go test -run Manual -update; DO NOT EDIT.
+
+var controlManual = map[string]string{
+	"name":               "This node's name in cluster.json. Small letters, digits and hyphens, at most 63.",
+	"dir":                "The data directory, made when missing. It belongs to this node alone.",
+	"cluster":            "Path of cluster.json, the same file on every node of the cluster.",
+	"key":                "Path of this node's signing key, or credential:NAME.",
+	"certificate":        "certificate, certificate_key, ca: paths of this node's TLS certificate, its key (or credential:NAME) and the\ncluster's own certificate authority, PEM.",
+	"cluster_key":        "Path of the age identity that opens the list keys hotlines wrap for this cluster, or\ncredential:NAME. All control nodes hold the same one.",
+	"accept_key_on_disk": "Must be true when any key above is a plain file. It says that you know that whoever steals\nthis disk can test names against the lists. Leave it out when every key is a credential:NAME.",
+	"raft_listen":        "Address and port where the other control nodes reach this one, for example 192.0.2.10:7400.",
+	"api_listen":         "Address and port of the HTTPS API for edges, operators and auditors, for example 192.0.2.10:7443.",
+	"members":            "All control nodes, this one included, each with name, raft and api address as the others reach it.",
+	"hotlines":           "Where each hotline of cluster.json publishes. Trust comes from cluster.json, never from here.",
+	"poll":               "How often each hotline is asked for news. Default 30s, at least 1s, at most 1h.",
+	"never_block":        "Names that a list may never stop (your own names, your help lines), each with everything below\nit. A signed list that holds one is refused.",
+	"log_level":          "Debug, info, warn or error. Default info. No level logs a subscriber or a name.",
+}
+
+var edgeManual = map[string]string{
+	"name":               "This edge's name in the cluster. Small letters, digits and hyphens, at most 63.",
+	"dir":                "The data directory, made when missing. It belongs to this edge alone.",
+	"cluster":            "Path of cluster.json, the same file on every node of the cluster.",
+	"key":                "Path of this edge's signing key, or credential:NAME.",
+	"certificate":        "certificate, certificate_key, ca: paths of this edge's TLS certificate, its key (or credential:NAME) and the\ncluster's own certificate authority, PEM.",
+	"identity":           "Path of this edge's age identity, to which control nodes wrap the list keys, or credential:NAME.",
+	"accept_key_on_disk": "Must be true when any key above is a plain file. It says that you know that whoever steals\nthis disk can test names against the lists. Leave it out when every key is a credential:NAME.",
+	"control":            "API URLs of control nodes, https://ADDRESS:PORT. Any one of them is enough.",
+	"dns_listen":         "Addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.",
+	"upstreams":          "Validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one.",
+	"stop":               "The stop pages and the answers that lead to them.",
+	"nsid":               "Whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from\noutside. Default true.",
+	"cache_mb":           "Memory for cached answers in MiB. Default 64, 1 to 65536.",
+	"never_block":        "Names that must miss when this edge tests a new index, each with everything below it.",
+	"max_stale":          "How old the cluster's checkpoint may grow before this edge raises an alarm. It never takes a list\nout of force. Default 5m, at least 2m (an idle cluster renews every minute), at most 720h.",
+	"log_level":          "Debug, info, warn or error. Default info. No level logs a subscriber or a name.",
+}
+
+var stopManual = map[string]string{
+	"law":         "Where names listed under a law or an order are sent. Its page answers 451.",
+	"voluntary":   "Where names listed by voluntary agreement are sent. Its page answers 403. It must differ from law,\nbecause the address alone decides the page.",
+	"listen_port": "TCP port of the stop pages. Default 80, which is where browsers come; 443 stays closed.",
+	"implementer": "Https URL of the page that says who runs this block; sent in the Link header (RFC 7725).",
+	"contact":     "Mailto: or tel: URL for complaints.",
+	"reference":   "The law or agreement in your words, shown as written, at most 200 characters. May be left out.",
+	"report":      "Https URL of the hotline page where anyone can report material. May be left out.",
+	"help":        "Https or tel: URL of a help line for people worried about their own thoughts or behaviour. May be left out.",
+	"languages":   "Which languages come first on the page (en fr es ar ru zh). The others follow. Default en first.",
+	"ttl":         "How long a client may keep the answer for a listed name. Default 30s, 10s to 60s.",
+}

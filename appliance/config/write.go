@@ -1,0 +1,199 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// YAML writes c as a file with the manual in comments. Loading it gives c again, its relative paths resolved and its
+// defaults filled in.
+func (c *Control) YAML() []byte {
+	w := writer{manual: controlManual}
+	w.head("Cordon control node %s", c.Name)
+	w.set("name", c.Name)
+	w.set("dir", c.Dir)
+	w.set("cluster", c.Cluster)
+	w.set("key", c.Key)
+	w.set("certificate", c.Certificate)
+	w.set("certificate_key", c.CertificateKey)
+	w.set("ca", c.CA)
+	w.set("cluster_key", c.ClusterKey)
+	w.raw("accept_key_on_disk", strconv.FormatBool(c.AcceptKeyOnDisk))
+	w.set("raft_listen", c.RaftListen.String())
+	w.set("api_listen", c.APIListen.String())
+	w.open("members")
+	for _, m := range c.Members {
+		w.item("name", m.Name)
+		w.more("raft", m.Raft.String())
+		w.more("api", m.API.String())
+	}
+	w.open("hotlines")
+	for _, h := range c.Hotlines {
+		w.item("id", h.ID)
+		w.more("url", h.URL)
+		if len(h.Mirrors) > 0 {
+			w.line("    mirrors:")
+			for _, m := range h.Mirrors {
+				w.line("      - " + quote(m))
+			}
+		}
+	}
+	w.raw("poll", orDefault(c.Poll, DefaultPoll))
+	w.list("never_block", c.NeverBlock)
+	w.raw("log_level", strings.ToLower(c.LogLevel.String()))
+	return w.b.Bytes()
+}
+
+// YAML writes e as a file with the manual in comments. Loading it gives e again, its relative paths resolved and its
+// defaults filled in: a zero CacheMB, MaxStale, ListenPort or TTL and a nil Listen take theirs.
+func (e *Edge) YAML() []byte {
+	w := writer{manual: edgeManual}
+	w.head("Cordon edge %s", e.Name)
+	w.set("name", e.Name)
+	w.set("dir", e.Dir)
+	w.set("cluster", e.Cluster)
+	w.set("key", e.Key)
+	w.set("certificate", e.Certificate)
+	w.set("certificate_key", e.CertificateKey)
+	w.set("ca", e.CA)
+	w.set("identity", e.Identity)
+	w.raw("accept_key_on_disk", strconv.FormatBool(e.AcceptKeyOnDisk))
+	w.list("control", e.Control)
+	w.list("dns_listen", texts(e.DNSListen))
+	w.list("upstreams", texts(e.Upstreams))
+	w.open("stop")
+	w.stop(&e.Stop)
+	w.raw("nsid", strconv.FormatBool(e.NSID))
+	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))
+	w.list("never_block", e.NeverBlock)
+	w.raw("max_stale", orDefault(e.MaxStale, DefaultMaxStale))
+	w.raw("log_level", strings.ToLower(e.LogLevel.String()))
+	return w.b.Bytes()
+}
+
+func (w *writer) stop(s *Stop) {
+	w.manual, w.indent = stopManual, "  "
+	w.stopAddress("law", s.Law)
+	w.stopAddress("voluntary", s.Voluntary)
+	w.raw("listen_port", strconv.Itoa(int(cmp.Or(s.ListenPort, DefaultListenPort))))
+	w.set("implementer", s.Implementer)
+	w.set("contact", s.Contact)
+	w.set("reference", s.Reference)
+	w.set("report", s.Report)
+	w.set("help", s.Help)
+	w.list("languages", s.Languages)
+	w.raw("ttl", orDefault(s.TTL, DefaultTTL))
+	w.indent = ""
+}
+
+func (w *writer) stopAddress(key string, a StopAddress) {
+	w.open(key)
+	for _, one := range []struct {
+		key string
+		ip  netip.Addr
+	}{{"ipv4", a.IPv4}, {"ipv6", a.IPv6}} {
+		if one.ip.IsValid() {
+			w.line("    " + one.key + ": " + quote(one.ip.String()))
+		}
+	}
+	if a.Listen == nil || slices.Equal(a.Listen, a.Answers()) {
+		return
+	}
+	if len(a.Listen) == 0 {
+		w.line("    listen: []")
+		return
+	}
+	w.line("    listen:")
+	for _, ip := range a.Listen {
+		w.line("      - " + quote(ip.String()))
+	}
+}
+
+// writer lays out one file: before each key its piece of the manual.
+type writer struct {
+	b      bytes.Buffer
+	manual map[string]string
+	indent string
+}
+
+func (w *writer) line(s string) { w.b.WriteString(s + "\n") }
+
+func (w *writer) head(format, name string) {
+	fmt.Fprintf(&w.b, "# "+format+". Paths are relative to this file. Every mistake in it is reported at once when it is read.\n",
+		shorten(name))
+}
+
+func (w *writer) explain(key string) {
+	if text := w.manual[key]; text != "" {
+		w.line("")
+		for l := range strings.SplitSeq(text, "\n") {
+			w.line(w.indent + "# " + l)
+		}
+	}
+}
+
+// set writes a text; an empty one is left out but still explained.
+func (w *writer) set(key, value string) {
+	if value == "" {
+		w.explain(key)
+		w.line(w.indent + "# " + key + ":")
+		return
+	}
+	w.raw(key, quote(value))
+}
+
+func (w *writer) raw(key, value string) {
+	w.explain(key)
+	w.line(w.indent + key + ": " + value)
+}
+
+func (w *writer) list(key string, items []string) {
+	if len(items) == 0 {
+		w.set(key, "")
+		return
+	}
+	w.open(key)
+	for _, i := range items {
+		w.line(w.indent + "  - " + quote(i))
+	}
+}
+
+func (w *writer) open(key string) {
+	w.explain(key)
+	w.line(w.indent + key + ":")
+}
+
+func (w *writer) item(key, value string) { w.line("  - " + key + ": " + quote(value)) }
+func (w *writer) more(key, value string) { w.line("    " + key + ": " + quote(value)) }
+
+// quote writes a text as YAML reads it back: bare where that is safe, else in double quotes, whose escapes Go and
+// YAML share.
+func quote(s string) string {
+	var doc yaml.Node
+	if !strings.ContainsAny(s, "#\n") && yaml.Load([]byte("k: "+s+"\n"), &doc) == nil && len(doc.Content) == 1 {
+		if m := doc.Content[0]; len(m.Content) == 2 {
+			if v := m.Content[1]; v.Kind == yaml.ScalarNode && v.Tag == "!!str" && v.Style == 0 && v.Anchor == "" && v.Value == s {
+				return s
+			}
+		}
+	}
+	return strconv.Quote(s)
+}
+
+func texts[T fmt.Stringer](items []T) []string {
+	out := make([]string, len(items))
+	for i, it := range items {
+		out[i] = it.String()
+	}
+	return out
+}
+
+func orDefault(d, otherwise time.Duration) string { return short(cmp.Or(d, otherwise)) }
