@@ -1,0 +1,89 @@
+package trust
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// judge turns go-tuf's verdict on a file into one of ours, and confirms a good one: the signatures of every role given are
+// counted again, over the raw bytes of the signed part.
+func judge(err error, env envelope, roles ...roleDoc) error {
+	var (
+		unsigned *metadata.ErrUnsignedMetadata
+		expired  *metadata.ErrExpiredMetadata
+		version  *metadata.ErrBadVersionNumber
+		equal    *metadata.ErrEqualVersionNumber
+		hash     *metadata.ErrLengthOrHashMismatch
+	)
+	switch {
+	case err == nil, errors.As(err, &unsigned):
+		for _, r := range roles {
+			switch n := env.count(r); {
+			case n >= r.threshold:
+			case n == 0:
+				return fmt.Errorf("%w: 0 of %d keys, want %d", ErrSignature, len(r.keys), r.threshold)
+			default:
+				return fmt.Errorf("%w: %d of %d keys, want %d", ErrThreshold, n, len(r.keys), r.threshold)
+			}
+		}
+		if err != nil { // go-tuf found a signature bad that we found good: nobody passes on one opinion
+			return fmt.Errorf("%w: %v", ErrSignature, err)
+		}
+		return nil
+	case errors.As(err, &expired):
+		return fmt.Errorf("%w: %v", ErrExpired, err)
+	case errors.As(err, &version), errors.As(err, &equal):
+		return fmt.Errorf("%w: %v", ErrRollback, err)
+	case errors.As(err, &hash):
+		return fmt.Errorf("%w: %v", ErrHash, err)
+	}
+	return fmt.Errorf("%w: %v", ErrFormat, err)
+}
+
+// count is the number of different keys of the role that signed the raw signed part.
+func (e envelope) count(r roleDoc) int {
+	n := 0
+	for _, s := range e.signatures { // readEnvelope refused two signatures of one key, and a key has one id
+		if pub, ok := r.keys[s.KeyID]; ok && ed25519.Verify(pub, e.signedBytes, s.Sig) {
+			n++
+		}
+	}
+	return n
+}
+
+// exact refuses signatures that do not count: a mirror could add them, and the same version would have many hashes.
+func exact(env envelope, r roleDoc) error {
+	if n := env.count(r); n != len(env.signatures) {
+		return fmt.Errorf("%w: %d signatures, %d of them valid and of this role", ErrSignature, len(env.signatures), n)
+	}
+	return nil
+}
+
+// roundTrip demands that go-tuf writes what it read as the bytes it was given: then it has read all of them, and only once.
+func roundTrip[T metadata.Roles](b []byte, m *metadata.Metadata[T]) error {
+	again, err := m.ToBytes(false)
+	if err != nil || !bytes.Equal(again, b) {
+		return fmt.Errorf("%w: not in the form it is signed in", ErrFormat)
+	}
+	return nil
+}
+
+// officers lists the keys of a role in a fixed order.
+func (r roleDoc) officers() Officers {
+	o := Officers{Threshold: r.threshold}
+	for id, pub := range r.keys {
+		o.Keys = append(o.Keys, OfficerKey{ID: id, Public: pub})
+	}
+	slices.SortFunc(o.Keys, func(a, b OfficerKey) int { return cmp.Compare(a.ID, b.ID) })
+	return o
+}
+
+func indexTarget(targets []targetDoc, path string) int {
+	return slices.IndexFunc(targets, func(t targetDoc) bool { return t.Path == path })
+}

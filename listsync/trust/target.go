@@ -1,0 +1,206 @@
+package trust
+
+import (
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// File is a target: its path in the TUF repository, its exact length and SHA-256.
+type File struct {
+	Path   string
+	Length int64
+	SHA256 [32]byte
+}
+
+// Count is the number of entries of one kind in a list ("url", "prefix", "host", "domain"; "steer", "canary" and "decoy" where
+// the publisher counts them).
+type Count struct {
+	Kind string
+	N    int
+}
+
+// KeyFile is the target that holds the keys of a list's epoch, wrapped for one operator's cluster.
+type KeyFile struct {
+	Cluster string
+	File
+}
+
+// ListTarget is one version of a list as the hotline's officers signed it: what it is and the files that make it up.
+type ListTarget struct {
+	List        match.ListID
+	Seq, Prev   uint64 // Prev is the version this one was compared with, 0 for the first
+	Epoch       uint32 // of the keys the digests were made with
+	CanonID     [32]byte
+	EntriesRoot [32]byte // RFC 6962 root over the auditor list's commitments
+	Counts      []Count  // ascending by kind
+	Added       int
+	Removed     int
+	NeverBlock  string   // version of the never-block list the hotline checked against
+	Canaries    []string // harmless host names of the hotline, ascending
+	Edge, Audit File
+	Keys        []KeyFile // ascending by cluster
+}
+
+const (
+	scopeCSAM    = "csam" // the only scope there is
+	maxLists     = 32
+	maxListFile  = 1 << 30  // list.MaxFile
+	maxEntries   = 16 << 20 // list.MaxRecords
+	maxCanaries  = 16
+	maxWrapped   = 8 << 10 // an age file of 80 bytes for one hybrid recipient is about 2.3 KiB
+	maxTextField = 64
+)
+
+var countKinds = []string{"canary", "decoy", "domain", "host", "prefix", "steer", "url"}
+
+// readList reads and checks the hotline's delegated role.
+func (d targetsDoc) lists(h HotlineID, canonID [32]byte) ([]ListTarget, error) {
+	if d.delegated {
+		return nil, fmt.Errorf("%w: role %s delegates further", ErrPath, RoleName(h))
+	}
+	lists := map[string]*ListTarget{}
+	for _, t := range d.targets { // list versions first: they say which other files belong to them
+		n, err := parseTargetName(h, t.Path)
+		if err != nil {
+			return nil, err
+		}
+		if n.suffix != "edge" {
+			continue
+		}
+		if lists[n.list] != nil {
+			return nil, fmt.Errorf("%w: two versions of list %s", ErrFormat, n.list)
+		}
+		if len(lists) == maxLists {
+			return nil, fmt.Errorf("%w: more than %d lists", ErrTooLarge, maxLists)
+		}
+		if lists[n.list], err = readCustom(h, n, t, canonID); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range d.targets {
+		n, err := parseTargetName(h, t.Path)
+		if err != nil {
+			return nil, err
+		}
+		if n.suffix == "edge" {
+			continue
+		}
+		if err := attach(lists[n.list], n, t); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]ListTarget, 0, len(lists))
+	for _, l := range lists {
+		if l.Audit.Path == "" {
+			return nil, fmt.Errorf("%w: list %s has no auditor list", ErrFormat, l.List)
+		}
+		slices.SortFunc(l.Keys, func(a, b KeyFile) int { return cmp.Compare(a.Cluster, b.Cluster) })
+		out = append(out, *l)
+	}
+	slices.SortFunc(out, func(a, b ListTarget) int { return cmp.Compare(a.List, b.List) })
+	return out, nil
+}
+
+// attach gives an auditor list or wrapped keys to the list version they belong to.
+func attach(l *ListTarget, n targetName, t targetDoc) error {
+	switch {
+	case t.custom != nil:
+		return fmt.Errorf("%w: target %s may not carry custom data", ErrFormat, t.Path)
+	case l == nil:
+		return fmt.Errorf("%w: target %s belongs to no list", ErrFormat, t.Path)
+	case n.suffix == "audit":
+		if n.number != l.Seq || t.Length > maxListFile {
+			return fmt.Errorf("%w: target %s does not belong to seq %d, or is too large", ErrFormat, t.Path, l.Seq)
+		}
+		l.Audit = t.File
+	default:
+		if n.number != uint64(l.Epoch) || t.Length > maxWrapped {
+			return fmt.Errorf("%w: target %s does not belong to epoch %d, or is too large", ErrFormat, t.Path, l.Epoch)
+		}
+		l.Keys = append(l.Keys, KeyFile{Cluster: n.cluster, File: t.File})
+	}
+	return nil
+}
+
+// readCustom reads what the officers signed about a list version. Scope is looked at before anything else.
+func readCustom(h HotlineID, n targetName, t targetDoc, canonID [32]byte) (*ListTarget, error) {
+	if t.custom == nil {
+		return nil, fmt.Errorf("%w: target %s has no custom data, so no scope", ErrScope, t.Path)
+	}
+	f := object("list "+n.list, t.custom)
+	if !f.has("scope") || f.str("scope") != scopeCSAM {
+		return nil, fmt.Errorf("%w: target %s", ErrScope, t.Path)
+	}
+	l := &ListTarget{
+		List: match.ListID(f.str("list")), Edge: t.File,
+		Seq: uint64(f.int("seq", 1, maxNumber)), Prev: uint64(f.int("prev", 0, maxNumber)), Epoch: uint32(f.int("epoch", 0, math.MaxUint32)),
+		Added: int(f.int("added", 0, maxEntries)), Removed: int(f.int("removed", 0, maxEntries)),
+		NeverBlock: f.str("never_block"), Canaries: f.strings("canaries", 0, maxCanaries),
+	}
+	copy(l.CanonID[:], f.hex("canon_id", len(l.CanonID)))
+	copy(l.EntriesRoot[:], f.hex("entries_root", len(l.EntriesRoot)))
+	f.each("counts", len(countKinds), func(kind string, v *value) error {
+		if !slices.Contains(countKinds, kind) || v.kind != kindInt || v.num > maxEntries {
+			return fmt.Errorf("%w: list %s counts %q", ErrFormat, n.list, clip(kind))
+		}
+		l.Counts = append(l.Counts, Count{Kind: kind, N: int(v.num)})
+		return nil
+	})
+	if err := f.end(); err != nil {
+		return nil, err
+	}
+	return l, l.check(h, n, canonID)
+}
+
+func (l *ListTarget) check(h HotlineID, n targetName, canonID [32]byte) error {
+	if _, err := match.ParseListID(string(l.List)); err != nil {
+		return fmt.Errorf("%w: list id %q", ErrFormat, clip(string(l.List)))
+	}
+	switch {
+	case l.List.Hotline() != string(h):
+		return fmt.Errorf("%w: list %s is not of hotline %s", ErrCharter, l.List, h)
+	case l.Edge.Path != EdgePath(l.List, l.Seq):
+		return fmt.Errorf("%w: target %s holds list %s seq %d", ErrFormat, l.Edge.Path, l.List, l.Seq)
+	case l.Prev >= l.Seq:
+		return fmt.Errorf("%w: list %s seq %d follows seq %d", ErrRollback, l.List, l.Seq, l.Prev)
+	case l.Edge.Length > maxListFile:
+		return fmt.Errorf("%w: list %s of %d bytes, at most %d", ErrTooLarge, l.List, l.Edge.Length, maxListFile)
+	case len(l.NeverBlock) > maxTextField:
+		return fmt.Errorf("%w: list %s never-block version", ErrFormat, l.List)
+	case l.CanonID != canonID:
+		return fmt.Errorf("%w: list %s was made with %x, want %x", ErrCanon, l.List, l.CanonID[:8], canonID[:8])
+	}
+	for i, c := range l.Canaries {
+		if name, err := canon.Host(c); err != nil || name != c || i > 0 && l.Canaries[i-1] >= c {
+			return fmt.Errorf("%w: list %s canary %d is not a canonical host name in ascending order", ErrFormat, l.List, i)
+		}
+	}
+	return nil
+}
+
+// encodeCustom writes the custom data of an edge target. readCustom reads it back.
+func encodeCustom(l ListTarget) ([]byte, error) {
+	counts := map[string]int{}
+	for _, c := range l.Counts {
+		if _, twice := counts[c.Kind]; twice {
+			return nil, fmt.Errorf("%w: two counts of %q", ErrFormat, clip(c.Kind))
+		}
+		counts[c.Kind] = c.N
+	}
+	canaries := slices.Sorted(slices.Values(l.Canaries))
+	if canaries == nil {
+		canaries = []string{}
+	}
+	return json.Marshal(map[string]any{ // a map: encoding/json writes its keys in ascending order, as canonical JSON has them
+		"scope": scopeCSAM, "list": l.List, "seq": l.Seq, "prev": l.Prev, "epoch": l.Epoch,
+		"canon_id": hex.EncodeToString(l.CanonID[:]), "entries_root": hex.EncodeToString(l.EntriesRoot[:]),
+		"counts": counts, "added": l.Added, "removed": l.Removed, "never_block": l.NeverBlock, "canaries": canaries,
+	})
+}
