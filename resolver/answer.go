@@ -1,0 +1,230 @@
+package resolver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/cordon-project/cordon/resolver/cache"
+	"github.com/cordon-project/cordon/resolver/upstream"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// Fast answers what needs no upstream: listed names, answers in the cache, everything that is refused. It appends the
+// answer to dst and returns the longer slice and true. An unchanged dst and true means that nothing is to be sent (the
+// packet was no query); false that Slow must answer. query is only read and not kept. It never blocks.
+//
+// Hot path: no allocation when dst has room for the answer, no lock, see TestFastDoesNotAllocate.
+//
+//	query -- malformed, not ours, no set --> error
+//	  |
+//	cache -- cleared under this set, or a type that always passes --> copy
+//	  |
+//	match -- listed --> signal
+//	  |
+//	cached but not cleared yet: test its chain -- listed --> signal
+//	  |                                        `-- clear --> stamp, copy
+//	  `- not cached --> Slow
+func (r *Resolver) Fast(dst, query []byte, tcp bool) (resp []byte, done bool) {
+	w := r.pool.Get().(*scratch)
+	w.counts.queries.Add(1)
+	resp, done = r.local(w, dst, query, tcp)
+	if !done {
+		w.counts.misses.Add(1)
+	}
+	r.pool.Put(w)
+	return resp, done
+}
+
+// Slow answers any query, asking the upstream when needed. It returns soon after ctx ends, with SERVFAIL. The answer
+// belongs to the caller; nil means that nothing is to be sent. query is not kept.
+func (r *Resolver) Slow(ctx context.Context, query []byte, tcp bool) []byte {
+	w := r.pool.Get().(*scratch)
+	defer r.pool.Put(w)
+	if resp, done := r.local(w, nil, query, tcp); done { // the same question may just have been answered
+		return resp
+	}
+	reply, err := r.config.Upstream.Exchange(ctx, w.q.Question())
+	// The view of now, not of before the wait: what was listed meanwhile must not pass.
+	v := r.view.Load()
+	if v == nil {
+		return r.fail(w, nil, query, wire.EDENotReady)
+	}
+	r.options(w, v)
+	if ede, ok := r.usable(w, reply, err); !ok {
+		now := r.config.Clock()
+		if ctx.Err() == nil && !errors.Is(err, upstream.ErrBusy) {
+			r.config.Cache.PutFailure(w.q.Key(), ede, failureLife, r.tick(now))
+		}
+		// Listed meanwhile? Then the signal, not the failure.
+		if actionOf(w.q.Type) != pass {
+			if verdict := v.set.Name(w.q.Name(), uint32(now.Unix())); verdict.Listed {
+				return r.signal(w, nil, query, verdict)
+			}
+		}
+		return r.fail(w, nil, query, ede)
+	}
+	return r.keep(w, v, query, reply, tcp)
+}
+
+// Busy is the answer when there is no room to ask the upstream: SERVFAIL with EDE 23, appended to dst like Fast's.
+func (r *Resolver) Busy(dst, query []byte) []byte {
+	w := r.pool.Get().(*scratch)
+	defer r.pool.Put(w)
+	if err := w.q.Parse(query); err != nil {
+		return r.reject(w, dst, query, err)
+	}
+	r.options(w, r.view.Load())
+	return r.fail(w, dst, query, wire.EDENetworkError)
+}
+
+// local decides all that can be decided without an upstream.
+func (r *Resolver) local(w *scratch, dst, query []byte, tcp bool) ([]byte, bool) {
+	if err := w.q.Parse(query); err != nil {
+		return r.reject(w, dst, query, err), true
+	}
+	v := r.view.Load()
+	r.options(w, v)
+	if rcode := refusal(&w.q); rcode != wire.RcodeSuccess {
+		w.counts.refused.Add(1)
+		return w.q.AppendError(dst, query, rcode, &w.opt), true
+	}
+	if v == nil {
+		return r.fail(w, dst, query, wire.EDENotReady), true
+	}
+	now := r.config.Clock()
+	tick, unix := r.tick(now), uint32(now.Unix())
+	e := r.config.Cache.Get(w.q.Key(), tick)
+	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
+		if verdict := v.set.Name(w.q.Name(), unix); verdict.Listed {
+			return r.signal(w, dst, query, verdict), true
+		}
+		if e == nil {
+			return dst, false
+		}
+		// An entry that leads to a listed name stays: once delisted, it is served again at once.
+		if verdict := w.chain(v, e.Message(), unix); verdict.Listed {
+			w.counts.chains.Add(1)
+			return r.signal(w, dst, query, verdict), true
+		}
+		e.SetStamp(v.stamp(unix))
+	}
+	if e == nil {
+		return dst, false
+	}
+	w.counts.hits.Add(1)
+	return r.copy(w, dst, query, e, tick, tcp), true
+}
+
+// options resets what our OPT record will carry.
+func (r *Resolver) options(w *scratch, v *view) {
+	w.opt = wire.Options{}
+	if v != nil && r.config.NSID {
+		w.opt.NSID = v.id[:]
+	}
+}
+
+// reject answers what Parse did not accept.
+func (r *Resolver) reject(w *scratch, dst, query []byte, err error) []byte {
+	rcode := wire.RcodeFormErr
+	switch err {
+	case wire.ErrIgnore:
+		w.counts.ignored.Add(1)
+		return dst
+	case wire.ErrOpcode:
+		rcode = wire.RcodeNotImp
+	case wire.ErrVersion:
+		rcode = wire.RcodeBadVers
+	}
+	w.counts.refused.Add(1)
+	w.opt = wire.Options{}
+	return w.q.AppendError(dst, query, rcode, &w.opt)
+}
+
+// refusal is the response code for questions that are well formed and not ours to answer.
+func refusal(q *wire.Query) int {
+	switch {
+	case q.Type == 0 || q.Type == wire.TypeOPT:
+		return wire.RcodeFormErr
+	case q.Class != wire.ClassIN, q.Type == wire.TypeAXFR, q.Type == wire.TypeIXFR:
+		return wire.RcodeRefused
+	case wire.Meta(q.Type):
+		return wire.RcodeNotImp
+	}
+	return wire.RcodeSuccess
+}
+
+// copy writes a cache entry as the answer to this client.
+func (r *Resolver) copy(w *scratch, dst, query []byte, e *cache.Entry, tick uint32, tcp bool) []byte {
+	if ede, failed := e.Failure(); failed {
+		return r.fail(w, dst, query, ede)
+	}
+	return w.q.AppendAnswer(dst, query, e.Message(), e.TTLs(), e.Age(tick), tcp, &w.opt)
+}
+
+func (r *Resolver) fail(w *scratch, dst, query []byte, ede uint16) []byte {
+	w.counts.servfail.Add(1)
+	w.opt.EDE = ede
+	return w.q.AppendError(dst, query, wire.RcodeServFail, &w.opt)
+}
+
+// rcodeYXDomain is what DNAME processing gives for a name that became too long (RFC 6672 2.2).
+const rcodeYXDomain = 6
+
+// usable judges what the upstream gave, and fills w.sum; ede says what went wrong. An Exchanger is not trusted to have
+// checked its reply.
+func (r *Resolver) usable(w *scratch, reply []byte, err error) (ede uint16, ok bool) {
+	switch {
+	case errors.Is(err, upstream.ErrNoAnswer):
+		return wire.EDENoReachableAuthority, false
+	case err != nil:
+		return wire.EDENetworkError, false
+	case len(reply) < wire.HeaderLen,
+		!w.q.Question().Answers(reply, binary.BigEndian.Uint16(reply)),
+		wire.Truncated(reply),
+		wire.Scan(reply, &w.sum) != nil:
+		return wire.EDENoReachableAuthority, false
+	}
+	switch w.sum.Rcode {
+	case wire.RcodeSuccess, wire.RcodeNXDomain, rcodeYXDomain:
+		return wire.EDENone, true
+	}
+	if dnssecError(w.sum.EDE) {
+		return w.sum.EDE, false // why validation failed is worth knowing (RFC 8914 4); other codes are the upstream's own affair
+	}
+	return wire.EDENoReachableAuthority, false
+}
+
+// dnssecError reports the Extended DNS Errors about validation: 1, 2, 5 to 12.
+func dnssecError(code uint16) bool { return code == 1 || code == 2 || code >= 5 && code <= 12 }
+
+// keep tests a good reply under v, caches it and answers. A reply that leads to a listed name is cached without a stamp,
+// so it is tested each time, and served once it is clear.
+func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, tcp bool) []byte {
+	now := r.config.Clock()
+	tick, unix := r.tick(now), uint32(now.Unix())
+	var stamp uint64
+	if actionOf(w.q.Type) != pass {
+		verdict, chained := v.set.Name(w.q.Name(), unix), false
+		if !verdict.Listed {
+			verdict = w.chain(v, reply, unix)
+			chained = verdict.Listed
+		}
+		if verdict.Listed {
+			if chained {
+				w.counts.chains.Add(1)
+			}
+			r.config.Cache.Put(w.q.Key(), reply, &w.sum, 0, tick)
+			return r.signal(w, nil, query, verdict)
+		}
+		stamp = v.stamp(unix)
+	}
+	e := r.config.Cache.Put(w.q.Key(), reply, &w.sum, stamp, tick)
+	if e == nil {
+		e = cache.NewEntry(w.q.Key(), reply, &w.sum, passTTL, tick)
+	}
+	return r.copy(w, nil, query, e, tick, tcp)
+}
+
+// passTTL bounds TTLs of answers too large to cache to a week (RFC 8767 4).
+const passTTL = 7 * 86400

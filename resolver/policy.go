@@ -1,0 +1,131 @@
+package resolver
+
+import (
+	"net/netip"
+
+	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// What a listed name gets, by the type asked (the signals table of the product):
+//
+//	A          stop address of the basis, or NODATA when none is configured
+//	AAAA       stop address of the basis, or NODATA when none is configured
+//	HTTPS SVCB NODATA: they carry addresses and keys of the listed site
+//	ANY        NODATA: it would carry any of the above (in the spirit of RFC 8482)
+//	others     what the upstream says: MX, TXT, NS, SOA, SRV, CNAME, DNAME, DS, ...
+//
+// Never NXDOMAIN: below the name, and for its mail, the world goes on. So a `host` entry leaves the mail of its name
+// alone entirely, unless the name is its own exchanger. A `domain` entry leaves the MX records alone too, but an
+// exchanger below the listed domain has a listed name: its A and AAAA get the stop address, and mail that must go
+// there does not arrive. Exchangers elsewhere are not affected. A hotline that wants the mail to live lists hosts.
+//
+// Basis law or order: EDE 16 (Censored) and the law's stop address. Voluntary: EDE 15 (Blocked) and its own. The answer
+// is unsigned and has AD clear, with DO and CD too: a validating client sees a bogus answer, which blocks as well, and is
+// told why by the EDE. No RRSIG is ever made up. Canary entries are entries.
+//
+// A chain: a question that is not listed itself but whose reply leads to a listed name gets the signal it would have
+// got had it asked that name, under its own name. Counted as leading: each owner name of the answer section, each CNAME
+// target, each SVCB and HTTPS TargetName, and the name a DNAME redirects the question to. Not the bare owner or target
+// of a DNAME: the question does not lead there but below, and a `host` entry covers exactly one name (P2). Names in the
+// authority section are the zone's, not the chain's. The types that pass for a listed name pass for a chain too:
+// asking where an alias points is not asking for the site.
+//
+// Queries with RD clear are treated as if it were set; classes other than IN, zone transfers and the other meta types are
+// refused or not implemented.
+type action uint8
+
+const (
+	pass    action = iota
+	address        // stop address or NODATA
+	noData
+)
+
+func actionOf(t uint16) action {
+	switch t {
+	case wire.TypeA, wire.TypeAAAA:
+		return address
+	case wire.TypeHTTPS, wire.TypeSVCB, wire.TypeANY:
+		return noData
+	}
+	return pass
+}
+
+// signal writes the answer for a listed name. Hot path: no allocation.
+func (r *Resolver) signal(w *scratch, dst, query []byte, v match.Verdict) []byte {
+	w.counts.listed(v)
+	var stop netip.Addr
+	s := &r.config.Stop
+	w.opt.EDE = wire.EDEBlocked
+	law := v.Basis.Binding()
+	if law {
+		w.opt.EDE = wire.EDECensored
+	}
+	switch {
+	case w.q.Type == wire.TypeA && law:
+		stop = s.LawIPv4
+	case w.q.Type == wire.TypeA:
+		stop = s.VoluntaryIPv4
+	case w.q.Type == wire.TypeAAAA && law:
+		stop = s.LawIPv6
+	case w.q.Type == wire.TypeAAAA:
+		stop = s.VoluntaryIPv6
+	}
+	if !stop.IsValid() {
+		return w.q.AppendNoData(dst, query, r.ttl, &w.opt)
+	}
+	return w.q.AppendAddress(dst, query, stop, r.ttl, &w.opt)
+}
+
+// chain looks for a listed name the reply leads to. The asked name itself was tested before. A reply that cannot be read
+// was refused before (wire.Scan), so an error here ends the walk. Of several listed names one with a law or order
+// behind it decides. Hot path after a swap: no allocation.
+func (w *scratch) chain(v *view, msg []byte, now uint32) (found match.Verdict) {
+	if w.reader.Reset(msg) != nil {
+		return found
+	}
+	asked := w.q.Name()
+	w.current.Set(asked)
+	for {
+		more, err := w.reader.Next(&w.rec)
+		if err != nil || !more || w.rec.Section != wire.Answer {
+			return found
+		}
+		if w.reader.Owner(&w.rec, &w.owner) != nil {
+			return found
+		}
+		if w.rec.Type == wire.TypeDNAME {
+			if w.reader.Target(&w.rec, &w.target) == nil &&
+				w.current.Redirect(w.current.Bytes(), w.owner.Bytes(), w.target.Bytes()) {
+				v.test(&found, &w.current, now)
+			}
+			continue
+		}
+		if w.reader.Covered(&w.rec) == wire.TypeDNAME {
+			continue
+		}
+		if !w.owner.Equal(asked) {
+			v.test(&found, &w.owner, now)
+		}
+		switch w.rec.Type {
+		case wire.TypeCNAME, wire.TypeSVCB, wire.TypeHTTPS:
+			if w.reader.Target(&w.rec, &w.target) != nil {
+				return found
+			}
+			v.test(&found, &w.target, now) // the root (TargetName ".", the owner itself) is never listed
+			if w.rec.Type == wire.TypeCNAME && w.current.Equal(w.owner.Bytes()) {
+				w.current.Set(w.target.Bytes())
+			}
+		}
+	}
+}
+
+// test adds the verdict on one name of a chain.
+func (v *view) test(found *match.Verdict, name *wire.NameBuf, now uint32) {
+	if name.Root() || found.Listed && found.Basis.Binding() {
+		return
+	}
+	if got := v.set.Name(name.Bytes(), now); got.Listed && (!found.Listed || got.Basis.Binding()) {
+		*found = got
+	}
+}

@@ -1,0 +1,151 @@
+// Package resolver turns one question into one answer.
+//
+// In come whole DNS messages (from any listener or packet front: there is no socket in here), the match.Set in force,
+// and replies of upstream resolvers; out come whole answers. It promises:
+//   - nothing is answered unfiltered: without a set every question gets SERVFAIL and EDE 14 (P3);
+//   - a listed name, asked or reached over CNAME, DNAME or SVCB, gets the signal of policy.go, and an unlisted one
+//     gets what its upstream said, records untouched (P2, P9);
+//   - a new set is one pointer swap: a cached answer is used again only after the new set has cleared its names;
+//   - it has no logger, and no error or counter in it holds a name or an address (P5).
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cordon-project/cordon/resolver/cache"
+	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// Exchanger asks an upstream resolver; *upstream.Pool is one.
+type Exchanger interface {
+	// Exchange returns a whole reply to q, read only. It may be called concurrently, returns soon after ctx ends,
+	// and does its own retries: the caller asks once. q.Name is not kept after the return. upstream.ErrNoAnswer
+	// means that no server answered, any other error that asking was not possible.
+	Exchange(ctx context.Context, q wire.Question) ([]byte, error)
+}
+
+// Stop is where listed names lead, by legal basis. An address left out means NODATA for its type.
+type Stop struct {
+	LawIPv4, LawIPv6             netip.Addr // basis law or order
+	VoluntaryIPv4, VoluntaryIPv6 netip.Addr
+}
+
+// Config of a Resolver. Upstream is required.
+type Config struct {
+	Stop     Stop
+	TTL      time.Duration // of the signal; whole seconds from 10 to 60, default 30
+	NSID     bool          // answer NSID (RFC 5001) with the state id of the set in force
+	Upstream Exchanger
+	Cache    *cache.Cache     // default: cache.New with its defaults
+	Clock    func() time.Time // default time.Now; read once a question
+}
+
+// Resolver answers questions. All methods may be called concurrently.
+type Resolver struct {
+	config Config
+	ttl    uint32
+	start  time.Time
+	view   atomic.Pointer[view]
+	swaps  atomic.Uint32
+	pool   sync.Pool // of *scratch
+	stripe atomic.Uint32
+	counts [stripes]counters
+}
+
+// view is a set with what is derived from it; immutable.
+type view struct {
+	set *match.Set
+	seq uint32 // number of the swap: unlike Set.Generation never the same for two sets of one process
+	id  match.StateID
+}
+
+// scratch is what one question needs; it never leaves the call that took it from the pool.
+type scratch struct {
+	q      wire.Query
+	opt    wire.Options
+	reader wire.Reader
+	rec    wire.Record
+	sum    wire.Summary
+	counts *counters
+
+	current, owner, target wire.NameBuf
+}
+
+// Bounds of the signal's TTL: long enough that a browser does not ask for every request, short enough that a withdrawn
+// entry is gone within a minute (P8).
+const (
+	minTTL, maxTTL, defaultTTL = 10 * time.Second, 60 * time.Second, 30 * time.Second
+
+	// recheck is how many seconds a cached answer stays cleared under one set. Sets change by themselves only when a
+	// time-limited removal ends; a listed name may then pass for this long and no longer.
+	recheck = 10
+
+	failureLife = 1 // seconds a failure is remembered: RFC 9520's minimum, so that recovery shows at once
+)
+
+// New makes a resolver without a set: it answers SERVFAIL until the first Swap.
+func New(c Config) (*Resolver, error) {
+	if c.Upstream == nil {
+		return nil, errors.New("make resolver: no upstream")
+	}
+	if c.TTL == 0 {
+		c.TTL = defaultTTL
+	}
+	if c.TTL < minTTL || c.TTL > maxTTL || c.TTL%time.Second != 0 {
+		return nil, fmt.Errorf("make resolver: ttl %v, want whole seconds from %v to %v", c.TTL, minTTL, maxTTL)
+	}
+	for _, a := range []netip.Addr{c.Stop.LawIPv4, c.Stop.VoluntaryIPv4} {
+		if a.IsValid() && !a.Is4() {
+			return nil, fmt.Errorf("make resolver: stop address %v is not IPv4", a)
+		}
+	}
+	for _, a := range []netip.Addr{c.Stop.LawIPv6, c.Stop.VoluntaryIPv6} {
+		if a.IsValid() && (!a.Is6() || a.Is4In6() || a.Zone() != "") {
+			return nil, fmt.Errorf("make resolver: stop address %v is not plain IPv6", a)
+		}
+	}
+	if c.Cache == nil {
+		c.Cache = cache.New(cache.Config{})
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	r := &Resolver{config: c, ttl: uint32(c.TTL / time.Second), start: c.Clock()}
+	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }
+	return r, nil
+}
+
+// Swap puts a set in force, or with nil none. Questions already being decided get the answer of one set or the other,
+// never a mixture and never none. Answers cached under earlier sets are checked again before they are used.
+func (r *Resolver) Swap(s *match.Set) {
+	if s == nil {
+		r.view.Store(nil)
+		return
+	}
+	r.view.Store(&view{set: s, seq: r.swaps.Add(1), id: s.StateID()})
+}
+
+// Set is the set in force, nil before the first Swap.
+func (r *Resolver) Set() *match.Set {
+	if v := r.view.Load(); v != nil {
+		return v.set
+	}
+	return nil
+}
+
+// stamp marks an answer as cleared by v at a time; current says whether such a mark still holds.
+func (v *view) stamp(now uint32) uint64 { return uint64(v.seq)<<32 | uint64(now) }
+
+func (v *view) current(stamp uint64, now uint32) bool {
+	return uint32(stamp>>32) == v.seq && now-uint32(stamp) < recheck // a clock set back makes a large difference
+}
+
+// tick is the cache's clock: seconds since the start, from the monotonic reading when Clock has one.
+func (r *Resolver) tick(now time.Time) uint32 { return uint32(now.Sub(r.start) / time.Second) }
