@@ -254,3 +254,22 @@ func holdsAll(t *testing.T, in string, class Class, want []string) {
 		}
 	}
 }
+
+func TestEveryDeviationIsInTheDocument(t *testing.T) {
+	doc, err := os.ReadFile("CANON.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), RuleSet()) {
+		t.Errorf("CANON.md does not name the rule set %q", RuleSet())
+	}
+	rows := strings.Split(string(doc), "\n")
+	for key := range deviations {
+		set, in, _ := strings.Cut(key, " ")
+		if !slices.ContainsFunc(rows, func(row string) bool {
+			return strings.Contains(row, set) && strings.Contains(row, "`"+in+"`")
+		}) {
+			t.Errorf("CANON.md has no row for %s %q", set, in)
+		}
+	}
+}
