@@ -10,7 +10,8 @@ import (
 const (
 	maxName  = 253     // octets of a name in text without its final dot, RFC 1035 section 2.3.4
 	maxLabel = 63      // octets of a label, RFC 1035 section 2.3.1
-	maxRaw   = 1 << 10 // bytes of a name as written: 253 characters of four bytes fit, and punycode, which is quadratic, stays cheap
+	maxRaw   = 1 << 10 // bytes of a name as written: 253 characters of four bytes fit
+	maxRunes = 126     // characters of a label before IDNA, which composes two into one: punycode is quadratic in them
 )
 
 // host is a canonical host.
@@ -116,6 +117,9 @@ func toASCII(s string) (name, reason string) {
 	if ascii || !utf8.ValidString(s) {
 		return asciiLower(s), ""
 	}
+	if longestLabel(s) > maxRunes {
+		return "", ReasonLabel
+	}
 	name, err := profile.ToASCII(s)
 	if err != nil {
 		return "", ReasonHost
@@ -127,6 +131,21 @@ func toASCII(s string) (name, reason string) {
 		}
 	}
 	return name, ""
+}
+
+// longestLabel counts the characters of the longest label, before mapping: all four dots of UTS 46 end a label.
+func longestLabel(s string) int {
+	longest, n := 0, 0
+	for _, r := range s {
+		switch r {
+		case '.', '\u3002', '\uff0e', '\uff61':
+			n = 0
+			continue
+		}
+		n++
+		longest = max(longest, n)
+	}
+	return longest
 }
 
 // trimDots takes the dots off both ends and joins runs of dots.
