@@ -81,11 +81,11 @@ func CosignWithdrawal(raw []byte, key crypto.Signer) ([]byte, error) {
 	return s.sign(key)
 }
 
-// ReadWithdrawal reads a statement without asking who signed it, for people who are about to cosign. Never act on it.
-func ReadWithdrawal(raw []byte) (Withdrawal, error) {
+// DecodeWithdrawal reads a statement without asking who signed it, for people who are about to cosign. Never act on it.
+func DecodeWithdrawal(raw []byte) (Withdrawal, error) {
 	_, w, err := openWithdrawal(raw)
 	if err != nil {
-		return Withdrawal{}, fmt.Errorf("read withdrawal: %w", err)
+		return Withdrawal{}, fmt.Errorf("decode withdrawal: %w", err)
 	}
 	return w, nil
 }
