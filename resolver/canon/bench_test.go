@@ -10,7 +10,7 @@ func BenchmarkURL(b *testing.B) {
 	var han strings.Builder // all different: punycode walks the label once for each
 	for r := rune(0x4e00); han.Len()+3 <= maxRaw; r++ {
 		han.WriteRune(r)
-		if r%127 == 126 {
+		if (r-0x4e00)%maxRunes == maxRunes-1 {
 			han.WriteByte('.')
 		}
 	}
