@@ -64,7 +64,7 @@ type Server struct {
 	stop    context.CancelFunc // of Run
 }
 
-type counters struct{ udp, tcp, busy, conns, refused atomic.Uint64 }
+type counters struct{ tcp, busy, conns, refused atomic.Uint64 }
 
 // Counts is a snapshot of what a Server did.
 type Counts struct {
@@ -165,10 +165,11 @@ func (s *Server) TCPAddrs() (out []netip.AddrPort) {
 // Counts adds up what happened so far.
 func (s *Server) Counts() Counts {
 	c := &s.counts
-	return Counts{
-		UDP: c.udp.Load(), TCP: c.tcp.Load(), Busy: c.busy.Load(),
-		Conns: c.conns.Load(), Refused: c.refused.Load(),
+	sum := Counts{TCP: c.tcp.Load(), Busy: c.busy.Load(), Conns: c.conns.Load(), Refused: c.refused.Load()}
+	for _, u := range s.udp {
+		sum.UDP += u.read.Load()
 	}
+	return sum
 }
 
 // Close frees the sockets of a server that is not run. After Run there is nothing left to close.

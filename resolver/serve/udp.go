@@ -22,7 +22,7 @@ const (
 func (s *Server) serveUDP(asking context.Context, u *udpSocket) {
 	in, out, oob := make([]byte, maxDatagram), make([]byte, 0, maxDatagram), make([]byte, 128)
 	for failed := 0; ; {
-		n, control, from, err := u.read(in, oob)
+		n, control, from, err := u.receive(in, oob)
 		switch {
 		case err == nil:
 			failed = 0
@@ -42,7 +42,7 @@ func (s *Server) serveUDP(asking context.Context, u *udpSocket) {
 	}
 }
 
-func (u *udpSocket) read(in, oob []byte) (n, control int, from netip.AddrPort, err error) {
+func (u *udpSocket) receive(in, oob []byte) (n, control int, from netip.AddrPort, err error) {
 	if !u.info {
 		n, from, err = u.conn.ReadFromUDPAddrPort(in)
 		return n, 0, from, err
@@ -51,7 +51,7 @@ func (u *udpSocket) read(in, oob []byte) (n, control int, from netip.AddrPort, e
 	return n, control, from, err
 }
 
-func (u *udpSocket) write(resp, control []byte, to netip.AddrPort) {
+func (u *udpSocket) send(resp, control []byte, to netip.AddrPort) {
 	// A client that cannot be reached is the client's affair: no retry, no log (P5).
 	if len(control) == 0 {
 		_, _ = u.conn.WriteToUDPAddrPort(resp, to)
@@ -62,14 +62,14 @@ func (u *udpSocket) write(resp, control []byte, to netip.AddrPort) {
 
 // datagram answers one question, now or from a slot.
 func (s *Server) datagram(asking context.Context, u *udpSocket, query, control []byte, from netip.AddrPort, out []byte) {
-	s.counts.udp.Add(1)
+	u.read.Add(1)
 	resp, done := s.config.Handler.Fast(out, query, false)
 	if !done {
 		held := append(append(make([]byte, 0, len(query)+len(control)), query...), control...)
 		query, control := held[:len(query):len(query)], held[len(query):]
 		if s.slot(func() {
 			if resp := s.config.Handler.Slow(asking, query, false); len(resp) > 0 {
-				u.write(resp, control, from)
+				u.send(resp, control, from)
 			}
 		}) {
 			return
@@ -77,7 +77,7 @@ func (s *Server) datagram(asking context.Context, u *udpSocket, query, control [
 		resp = s.config.Handler.Busy(out, query)
 	}
 	if len(resp) > 0 {
-		u.write(resp, control, from)
+		u.send(resp, control, from)
 	}
 }
 
