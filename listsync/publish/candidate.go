@@ -1,0 +1,245 @@
+package publish
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/canon"
+)
+
+// candidate is staging/candidate.json: what the next version was made from. Beside it lie list.json (the metadata, with the
+// signatures so far), edge, audit, and entries.jsonl (the working set it was made of). It is written last: without it nothing is
+// staged.
+type candidate struct {
+	V          int        `json:"v"`
+	Seq        uint64     `json:"seq"`
+	Prev       uint64     `json:"prev"`
+	Epoch      uint32     `json:"epoch"`
+	Created    int64      `json:"created"`
+	Entries    string     `json:"entries"`   // SHA-256 of entries.jsonl
+	Operators  string     `json:"operators"` // SHA-256 of who gets keys
+	Targets    int64      `json:"targets"`   // version of the accreditation
+	Added      int        `json:"added"`
+	Removed    int        `json:"removed"`
+	NeverBlock string     `json:"never_block"`
+	Approvals  []Approval `json:"approvals,omitempty"`
+
+	Edge  trustFile      `json:"edge"`
+	Audit trustFile      `json:"audit"`
+	Keys  []keySource    `json:"keys"`
+	Kinds map[string]int `json:"kinds"` // entries, the canary among them
+}
+
+// Approval is an officer's written reason for signing although a brake held.
+type Approval struct {
+	Officer string `json:"officer"` // key id
+	Reason  string `json:"reason"`
+}
+
+// trustFile is a trust.File in JSON.
+type trustFile struct {
+	Path   string `json:"path"`
+	Length int64  `json:"length"`
+	SHA256 string `json:"sha256"`
+}
+
+type keySource struct {
+	trustFile
+	Source string `json:"source"` // in wrapped/
+}
+
+func toFile(f trust.File) trustFile {
+	return trustFile{Path: f.Path, Length: f.Length, SHA256: hex.EncodeToString(f.SHA256[:])}
+}
+
+func (f trustFile) file() (trust.File, error) {
+	t := trust.File{Path: f.Path, Length: f.Length}
+	return t, decodeKey(f.SHA256, t.SHA256[:])
+}
+
+// loadCandidate gives the staged candidate and its metadata, or nil when nothing is staged.
+func (s *session) loadCandidate() (*candidate, *envelope, []byte, error) {
+	var c candidate
+	err := readJSON(s.path("staging", "candidate.json"), &c)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil, nil
+	}
+	do := "sign again: the candidate is made anew"
+	if err != nil || c.V != 1 {
+		return nil, nil, nil, s.dropCandidate(fault(CodeInput, err, do, "cannot use %s", s.path("staging", "candidate.json")))
+	}
+	e, b, err := readEnvelope(s.path("staging", "list.json"), "targets")
+	if err != nil {
+		return nil, nil, nil, s.dropCandidate(fault(CodeInput, err, do, "cannot use %s", s.path("staging")))
+	}
+	return &c, e, b, nil
+}
+
+// dropCandidate takes a candidate that cannot be used away and gives why, or the error of taking it away.
+func (s *session) dropCandidate(why error) error {
+	if err := s.clearStaging(); err != nil {
+		return err
+	}
+	return why
+}
+
+func (s *session) clearStaging() error {
+	// candidate.json goes first, so that the rest is never taken for a candidate.
+	err := os.Remove(s.path("staging", "candidate.json"))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.RemoveAll(s.path("staging"))
+	}
+	if err == nil {
+		err = os.Mkdir(s.path("staging"), 0o700)
+	}
+	if err != nil {
+		return fault(CodeFailure, err, "check the disk", "cannot clear %s", s.path("staging"))
+	}
+	return nil
+}
+
+// operatorsSum is the SHA-256 of who gets keys.
+func (s *session) operatorsSum() (string, error) {
+	all, err := s.operators()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, o := range all {
+		fmt.Fprintf(h, "%s %s\n", o.Cluster, o.Recipient)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// stale says in plain words why the candidate is not what would be made now, or "".
+func (s *session) stale(c *candidate, e *envelope, entries [32]byte, operators string) string {
+	switch {
+	case c.Seq != s.st.Seq+1 || c.Prev != s.st.Seq:
+		return fmt.Sprintf("version %d is published already", s.st.Seq)
+	case c.Entries != hex.EncodeToString(entries[:]):
+		return "the entries have changed"
+	case c.Operators != operators:
+		return "the operators have changed"
+	case c.Epoch != s.st.Epoch:
+		return "the list has new keys"
+	case c.Targets != s.acc.targetsEnv.head.Version:
+		return "the accreditation has changed"
+	case e.head.Expires.Sub(s.now) < listRenew:
+		return "it has lain too long"
+	}
+	return ""
+}
+
+// compose makes everything the candidate stands for, the same bytes at each call: list metadata without signatures, edge and auditor
+// list. c gives the fixed points and takes the files; set is not changed.
+func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []byte, err error) {
+	keys, _, err := s.epoch(c.Epoch)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	open, err := s.openKey()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	created := time.Unix(c.Created, 0).UTC()
+	all := append(slices.Clip(set), s.canaryEntry(created))
+	v := list.Version{List: s.set.List, Seq: c.Seq, Epoch: c.Epoch, CanonID: canon.ID()}
+	edge, audit, sum, err := list.Build(v, all, nil, keys, open)
+	if err != nil {
+		return nil, nil, nil, fault(CodeInput, err, "look at the entry it names in entries.jsonl", "cannot build version %d", c.Seq)
+	}
+	wrapped, sources, err := s.wrapKeys(c.Epoch, keys)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	target := trust.ListTarget{
+		List: s.set.List, Seq: c.Seq, Prev: c.Prev, Epoch: c.Epoch, CanonID: v.CanonID, EntriesRoot: sum.EntriesRoot,
+		Added: c.Added, Removed: c.Removed, NeverBlock: c.NeverBlock, Canaries: []string{s.set.Canary}, Keys: wrapped,
+		Edge:  trust.File{Path: trust.EdgePath(s.set.List, c.Seq), Length: int64(len(edge)), SHA256: sha256.Sum256(edge)},
+		Audit: trust.File{Path: trust.AuditPath(s.set.List, c.Seq), Length: int64(len(audit)), SHA256: sha256.Sum256(audit)},
+	}
+	for kind, n := range sum.Kinds {
+		target.Counts = append(target.Counts, trust.Count{Kind: kind, N: n})
+	}
+	slices.SortFunc(target.Counts, func(a, b trust.Count) int { return bytes.Compare([]byte(a.Kind), []byte(b.Kind)) })
+	meta, err = trust.NewList(trust.ListSpec{Hotline: s.set.Hotline, Version: int64(c.Seq), Expires: created.Add(listAge), Lists: []trust.ListTarget{target}})
+	if err != nil {
+		return nil, nil, nil, fault(CodeInput, err, "check operators and accreditation with status", "cannot build version %d", c.Seq)
+	}
+	c.Edge, c.Audit, c.Kinds, c.Keys = toFile(target.Edge), toFile(target.Audit), sum.Kinds, nil
+	for _, k := range wrapped {
+		c.Keys = append(c.Keys, keySource{toFile(k.File), filepath.Base(sources[k.Path])})
+	}
+	return meta, edge, audit, nil
+}
+
+// stage makes a candidate from the working set and puts it in staging.
+func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d *Diff, neverBlock string) (*candidate, error) {
+	if err := s.clearStaging(); err != nil {
+		return nil, err
+	}
+	c := &candidate{
+		V: 1, Seq: s.st.Seq + 1, Prev: s.st.Seq, Epoch: s.st.Epoch, Created: s.now.Unix(), Entries: hex.EncodeToString(entries[:]),
+		Operators: operators, Targets: s.acc.targetsEnv.head.Version, Added: d.AddedCount, Removed: d.RemovedCount, NeverBlock: neverBlock,
+	}
+	meta, edge, audit, err := s.compose(c, set)
+	if err != nil {
+		return nil, err
+	}
+	err = writeFile(s.path("staging", "edge"), edge, 0o600)
+	if err == nil {
+		err = writeFile(s.path("staging", "audit"), audit, 0o600)
+	}
+	if err == nil && exists(s.path("entries.jsonl")) {
+		err = linkFile(s.path("entries.jsonl"), s.path("staging", "entries.jsonl"))
+	} else if err == nil {
+		err = writeFile(s.path("staging", "entries.jsonl"), nil, 0o600)
+	}
+	if err == nil {
+		err = writeFile(s.path("staging", "list.json"), meta, 0o600)
+	}
+	if err == nil {
+		err = writeJSON(s.path("staging", "candidate.json"), c, 0o600)
+	}
+	if err != nil {
+		return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("staging"))
+	}
+	return c, nil
+}
+
+// recheck makes the candidate again from the working set and compares: an officer signs what is on his screen, not what someone has
+// put into staging.
+func (s *session) recheck(c *candidate, e *envelope, set []list.Entry) error {
+	again := *c
+	meta, edge, audit, err := s.compose(&again, set)
+	if err != nil {
+		return err
+	}
+	fresh, err := openEnvelope(meta)
+	if err != nil {
+		return err
+	}
+	same := bytes.Equal(fresh.Signed, e.Signed)
+	for name, b := range map[string][]byte{"edge": edge, "audit": audit} {
+		sum, err := entriesSum(s.path("staging", name))
+		if err != nil {
+			return fault(CodeFailure, err, "check the disk", "cannot read %s", s.path("staging", name))
+		}
+		same = same && sum == sha256.Sum256(b)
+	}
+	if !same {
+		return s.dropCandidate(sentence(CodeVerify, trust.ErrHash, "find out who changed it; the next sign makes it anew from the entries, without any signature",
+			"what lies in %s is not what the entries give: it was changed after it was made", s.path("staging")))
+	}
+	return nil
+}

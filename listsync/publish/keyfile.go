@@ -1,0 +1,182 @@
+package publish
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+// PublicKey is the content of a .pub file: a signer's name and Ed25519 key. It is no secret.
+type PublicKey struct {
+	V       int    `json:"v"`
+	Role    string `json:"role"` // officer, root, accreditation, snapshot, timestamp
+	Name    string `json:"name"`
+	KeyID   string `json:"keyid"`
+	Ed25519 string `json:"ed25519"` // hex
+}
+
+// Roles a key may have. A key has one.
+const (
+	roleRoot          = "root"
+	roleAccreditation = "accreditation"
+	roleOfficer       = "officer"
+	roleSnapshot      = "snapshot"
+	roleTimestamp     = "timestamp"
+)
+
+// maxName bounds the names of people, hotlines and operators.
+const maxName = 80
+
+func newPublicKey(role, name string, pub ed25519.PublicKey) PublicKey {
+	return PublicKey{V: 1, Role: role, Name: name, KeyID: trust.KeyID(pub), Ed25519: hex.EncodeToString(pub)}
+}
+
+// check refuses a public key file that was edited or belongs to another role.
+func (p PublicKey) check(role string) error {
+	raw, err := hex.DecodeString(p.Ed25519)
+	switch {
+	case p.V != 1:
+		return fmt.Errorf("version %d is unknown", p.V)
+	case p.Role != role:
+		return fmt.Errorf("it is a %s key, not a %s key", printable(p.Role), role)
+	case err != nil || len(raw) != ed25519.PublicKeySize:
+		return errors.New("the key is not 32 bytes of hex")
+	}
+	if err := checkName(p.Name); err != nil {
+		return err
+	}
+	if trust.KeyID(raw) != p.KeyID {
+		return errors.New("the key id does not belong to the key")
+	}
+	return nil
+}
+
+// public gives the key itself; check has passed.
+func (p PublicKey) public() ed25519.PublicKey {
+	raw, _ := hex.DecodeString(p.Ed25519)
+	return raw
+}
+
+// checkName wants one printable line that a person would call a name.
+func checkName(s string) error {
+	if s == "" || len(s) > maxName || strings.TrimSpace(s) != s || printable(s) != s {
+		return fmt.Errorf("a name has 1 to %d printable characters on one line", maxName)
+	}
+	return nil
+}
+
+// makeKey writes DIR/<file>.key (PKCS#8 PEM, 0600) and DIR/<file>.pub (JSON) and gives the public part.
+func makeKey(c Config, dir, file, role, name string) (PublicKey, error) {
+	seed := make([]byte, ed25519.SeedSize)
+	if err := c.random(seed); err != nil {
+		return PublicKey{}, fmt.Errorf("make a %s key: %w", role, err)
+	}
+	key := ed25519.NewKeyFromSeed(seed)
+	clear(seed)
+	pub := newPublicKey(role, name, key.Public().(ed25519.PublicKey))
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	clear(der)
+	defer clear(block)
+	if err := writeFile(filepath.Join(dir, file+".key"), block, 0o600); err != nil {
+		return PublicKey{}, fault(CodeFailure, err, "name a place where you may write", "cannot write the %s key in %s", role, dir)
+	}
+	if err := writeJSON(filepath.Join(dir, file+".pub"), pub, 0o644); err != nil {
+		return PublicKey{}, fault(CodeFailure, err, "name a place where you may write", "cannot write the %s key in %s", role, dir)
+	}
+	return pub, nil
+}
+
+// signingKey is a private key and whose it is.
+type signingKey struct {
+	PublicKey
+	private ed25519.PrivateKey
+}
+
+// loadKey reads DIR/<file>.key and DIR/<file>.pub and checks that they belong together and to role.
+func loadKey(dir, file, role string) (signingKey, error) {
+	path := filepath.Join(dir, file+".key")
+	do := fmt.Sprintf("name the directory of one %s, with %s.key and %s.pub in it", role, file, file)
+	info, err := os.Stat(path)
+	if err != nil {
+		return signingKey{}, fault(CodeInput, err, do, "cannot read the %s key in %s", role, dir)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return signingKey{}, sentence(CodeInput, nil, "run: chmod 600 "+path, "the private key %s can be read by other users of this machine", path)
+	}
+	b, err := readSmall(path)
+	if err != nil {
+		return signingKey{}, fault(CodeInput, err, do, "cannot read the %s key in %s", role, dir)
+	}
+	defer clear(b)
+	block, rest := pem.Decode(b)
+	if block == nil || block.Type != "PRIVATE KEY" || len(strings.TrimSpace(string(rest))) > 0 {
+		return signingKey{}, sentence(CodeInput, nil, do, "%s is not one PEM block PRIVATE KEY", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return signingKey{}, fault(CodeInput, err, do, "cannot read %s", path)
+	}
+	private, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return signingKey{}, sentence(CodeInput, nil, do, "%s is not an Ed25519 key", path)
+	}
+	pub, err := readPublicKey(filepath.Join(dir, file+".pub"), role)
+	if err != nil {
+		return signingKey{}, err
+	}
+	if !pub.public().Equal(private.Public().(crypto.PublicKey)) {
+		return signingKey{}, sentence(CodeInput, nil, "put the two files of one person back together", "%s.key and %s.pub in %s do not belong together", file, file, dir)
+	}
+	return signingKey{PublicKey: pub, private: private}, nil
+}
+
+// readPublicKey reads and checks one .pub file.
+func readPublicKey(path, role string) (PublicKey, error) {
+	var p PublicKey
+	err := readJSON(path, &p)
+	if err == nil {
+		err = p.check(role)
+	}
+	if err != nil {
+		return PublicKey{}, fault(CodeInput, err, fmt.Sprintf("name the .pub file of a %s", role), "%s is not the public key of a %s", path, role)
+	}
+	return p, nil
+}
+
+// NewOfficer makes one officer's key directory: officer.key (private) and officer.pub (public). name is shown when a signature is
+// missing; empty means the last part of dir. A directory that holds anything is refused.
+func NewOfficer(c Config, dir, name string) (PublicKey, error) {
+	if name == "" {
+		name = filepath.Base(filepath.Clean(dir))
+	}
+	if err := checkName(name); err != nil {
+		return PublicKey{}, fault(CodeUsage, err, "give --name a short name", "cannot name an officer %q", printable(name))
+	}
+	if err := freshDir(dir, "an officer's key", "officer.key"); err != nil {
+		return PublicKey{}, err
+	}
+	return makeKey(c, dir, "officer", roleOfficer, name)
+}
+
+// printable replaces what would break a line or a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

@@ -1,0 +1,418 @@
+package publish
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+// Published says what a publish has put into the repository.
+type Published struct {
+	Seq        uint64         `json:"seq"`
+	Repository string         `json:"repository"`
+	SignedBy   []string       `json:"signed_by"`
+	Entries    map[string]int `json:"entries"` // by kind, the canary among them
+	Added      int            `json:"added"`
+	Removed    int            `json:"removed"`
+	Expires    time.Time      `json:"expires"` // the earliest end: when refresh must have run
+	Operators  int            `json:"operators"`
+}
+
+// Publish carries the staged candidate into the repository: files first, timestamp.json last, each by rename, so that a reader sees
+// the old version or the new one. Before that it verifies all of it the way an operator will. It refuses with ErrUnsigned while
+// officers have to sign. out moves the repository; empty leaves it where it is (HOTLINE/repository at first).
+func (h *Hotline) Publish(out string) (*Published, error) {
+	s, err := h.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	if _, err := s.accredited(); err != nil {
+		return nil, err
+	}
+	c, e, meta, err := s.loadCandidate()
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, sentence(CodeHeld, ErrUnsigned, fmt.Sprintf("have %s sign with: sign --dir %s --officer THEIR_DIR", oneOf(s.officerNames(s.acc.officers.KeyIDs), s.acc.officers.Threshold), s.dir),
+			"no version is waiting to be published")
+	}
+	if err := s.ready(c, e); err != nil {
+		return nil, err
+	}
+	if err := s.moveRepository(out); err != nil {
+		return nil, err
+	}
+	if err := s.checkStaged(c); err != nil {
+		return nil, err
+	}
+	m, err := s.online(meta, true)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.verify(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.place(c, m, v); err != nil {
+		return nil, fault(CodeFailure, err, "check the disk and run publish again: readers still see the old version", "cannot write the repository %s", s.repository())
+	}
+	if err := s.finish(c, e, v.High); err != nil {
+		return nil, err
+	}
+	s.prune()
+	operators := len(c.Keys)
+	return &Published{
+		Seq: c.Seq, Repository: s.repository(), SignedBy: s.officerNames(e.signers(s.acc.officers, s.acc.keys)), Entries: c.Kinds,
+		Added: c.Added, Removed: c.Removed, Expires: v.Expires, Operators: operators,
+	}, nil
+}
+
+// ready wants the candidate to be what the directory says now, signed by the threshold.
+func (s *session) ready(c *candidate, e *envelope) error {
+	entries, err := entriesSum(s.path("entries.jsonl"))
+	if err != nil {
+		return fault(CodeFailure, err, "check the disk", "cannot read the entries")
+	}
+	operators, err := s.operatorsSum()
+	if err != nil {
+		return err
+	}
+	if why := s.stale(c, e, entries, operators); why != "" {
+		return sentence(CodeHeld, ErrUnsigned, "sign again: that shows the new difference", "version %d was signed before something changed (%s)", c.Seq, why)
+	}
+	have, missing := s.signatures(e)
+	if len(missing) > 0 {
+		need := max(s.acc.officers.Threshold, minThreshold)
+		by := "nobody has signed"
+		if len(have) > 0 {
+			by = strings.Join(have, " and ") + " " + plural(len(have), "has", "have") + " signed"
+		}
+		return sentence(CodeHeld, ErrUnsigned, fmt.Sprintf("have %s sign with: sign --dir %s --officer THEIR_DIR", oneOf(missing, need-len(have)), s.dir),
+			"version %d has %d of %d signatures: %s, still to sign: %s", c.Seq, len(have), need, by, oneOf(missing, need-len(have)))
+	}
+	return nil
+}
+
+// checkStaged reads the staged files as an operator and an auditor will.
+func (s *session) checkStaged(c *candidate) error {
+	bad := func(name string, err error) error {
+		return s.dropCandidate(fault(CodeVerify, err, "sign again: the candidate is made anew", "staged file %s of version %d does not verify", name, c.Seq))
+	}
+	edgeBytes, err := os.ReadFile(s.path("staging", "edge"))
+	if err != nil {
+		return bad("edge", err)
+	}
+	edge, err := list.OpenEdge(edgeBytes)
+	if err != nil {
+		return bad("edge", err)
+	}
+	auditBytes, err := os.ReadFile(s.path("staging", "audit"))
+	if err != nil {
+		return bad("audit", err)
+	}
+	audit, err := list.OpenAudit(auditBytes)
+	if err == nil {
+		err = audit.Fits(edge)
+	}
+	if err != nil {
+		return bad("audit", err)
+	}
+	if v := edge.Version(); v.List != s.set.List || v.Seq != c.Seq || v.Epoch != c.Epoch {
+		return bad("edge", errors.New("it is another version"))
+	}
+	return nil
+}
+
+// online makes the metadata that the hotline's own service signs, around the list metadata given: a new timestamp, and a new snapshot
+// when asked or when the published one does not fit or ends soon. Nothing is written.
+func (s *session) online(listMeta []byte, newSnapshot bool) (trust.Metadata, error) {
+	m := trust.Metadata{Roots: s.acc.roots, Targets: s.acc.targets, List: listMeta, Charter: s.acc.charterBytes}
+	fail := func(what string, err error) (trust.Metadata, error) {
+		return m, fault(CodeFailure, err, "check the keys in "+s.path("keys"), "cannot sign the %s", what)
+	}
+	snapshotKey, err := loadKey(s.path("keys"), roleSnapshot, roleSnapshot)
+	if err != nil {
+		return m, err
+	}
+	timestampKey, err := loadKey(s.path("keys"), roleTimestamp, roleTimestamp)
+	if err != nil {
+		return m, err
+	}
+	if !newSnapshot {
+		e, b, err := readEnvelope(s.repository(trust.SnapshotName(s.st.Snapshot)), "snapshot")
+		switch {
+		case err != nil:
+			newSnapshot = true
+		case e.head.Expires.Sub(s.now) < snapshotRenew,
+			!e.head.Meta["targets.json"].matches(m.Targets),
+			!e.head.Meta[trust.RoleName(s.set.Hotline)+".json"].matches(listMeta):
+			newSnapshot = true
+		default:
+			m.Snapshot = b
+		}
+	}
+	if newSnapshot {
+		b, err := trust.NewSnapshot(s.st.Snapshot+1, s.now.Add(snapshotAge), s.set.Hotline, m.Targets, listMeta)
+		if err == nil {
+			b, err = trust.Sign(b, snapshotKey.private)
+		}
+		if err != nil {
+			return fail("snapshot", err)
+		}
+		m.Snapshot = b
+	}
+	b, err := trust.NewTimestamp(s.st.Timestamp+1, s.now.Add(timestampAge), m.Snapshot)
+	if err == nil {
+		b, err = trust.Sign(b, timestampKey.private)
+	}
+	if err != nil {
+		return fail("timestamp", err)
+	}
+	m.Timestamp = b
+	return m, nil
+}
+
+// verify judges the metadata as an operator will who pinned the first root and has seen the last version.
+func (s *session) verify(m trust.Metadata) (*trust.Verified, error) {
+	high := trust.HighWater{Snapshot: s.st.Snapshot, Timestamp: s.st.Timestamp}
+	if s.st.Seq > 0 {
+		high.Seqs = []trust.SeqMark{{List: s.set.List, Seq: s.st.Seq}}
+		high.List = int64(s.st.Seq)
+	}
+	v, err := trust.Verify(s.acc.roots[0], high, m, s.now)
+	if err != nil {
+		do := "see status; nothing was published"
+		switch trust.Reason(err) {
+		case "expired", "charter":
+			do = "ask the authority for a new accreditation and take it in with accept; nothing was published"
+		case "threshold", "signature":
+			do = "sign again with accredited officers; nothing was published"
+		case "too_large":
+			do = "remove operators that have left, or ask the authority for a shorter chain of roots; nothing was published"
+		}
+		return nil, fault(CodeVerify, err, do, "what would be published does not verify")
+	}
+	if n := len(v.Lists); n != 1 || v.Lists[0].List != s.set.List {
+		return nil, sentence(CodeVerify, trust.ErrFormat, "", "what would be published holds %d lists, want %s", n, s.set.List)
+	}
+	return v, nil
+}
+
+// place writes the repository: content first, then what points to it, timestamp.json last.
+func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error {
+	if c != nil {
+		files := map[trustFile]string{c.Edge: s.path("staging", "edge"), c.Audit: s.path("staging", "audit")}
+		for _, k := range c.Keys {
+			files[k.trustFile] = s.path("wrapped", filepath.Base(k.Source))
+		}
+		for tf, from := range files {
+			f, err := tf.file()
+			if err != nil {
+				return err
+			}
+			to := s.repository(filepath.FromSlash(trust.TargetName(f)))
+			if err := s.repositoryDir(filepath.Dir(to)); err != nil {
+				return err
+			}
+			if err := placeFile(from, to, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	charter := trust.File{Path: trust.CharterPath, Length: int64(len(m.Charter)), SHA256: v.CharterHash}
+	type named struct {
+		name string
+		b    []byte
+	}
+	files := []named{{trust.TargetName(charter), m.Charter}}
+	for i, b := range m.Roots {
+		files = append(files, named{trust.RootName(int64(i + 1)), b})
+	}
+	files = append(files,
+		named{trust.TargetsName(v.High.Targets), m.Targets},
+		named{trust.ListName(s.set.Hotline, v.High.List), m.List},
+		named{trust.SnapshotName(v.High.Snapshot), m.Snapshot},
+	)
+	dirs := map[string]bool{}
+	for _, f := range files {
+		to := s.repository(filepath.FromSlash(f.name))
+		if old, err := readSmall(to); err == nil && bytes.Equal(old, f.b) {
+			continue
+		}
+		if err := s.repositoryDir(filepath.Dir(to)); err != nil {
+			return err
+		}
+		if err := writeFile(to, f.b, 0o644); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"metadata", "targets", "targets/csam/" + string(s.set.Hotline)} {
+		dirs[s.repository(filepath.FromSlash(dir))] = true
+	}
+	for dir := range dirs { // the names must be on disk before the one name that points to them
+		if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := writeFile(s.repository(filepath.FromSlash(trust.TimestampName)), m.Timestamp, 0o644); err != nil {
+		return err
+	}
+	return syncDir(s.repository("metadata"))
+}
+
+// repositoryDir makes a directory that a web server may read.
+func (s *session) repositoryDir(dir string) error { return os.MkdirAll(dir, 0o755) }
+
+// finish writes down that the candidate is published. It runs once more after a crash: every step may be repeated.
+func (s *session) finish(c *candidate, e *envelope, high trust.HighWater) error {
+	m := manifest{
+		candidate: *c, List: string(s.set.List), Published: s.now.Unix(), Expires: e.head.Expires.Unix(),
+		SignedBy: s.officerNames(e.signers(s.acc.officers, s.acc.keys)),
+	}
+	err := linkFile(s.path("staging", "entries.jsonl"), s.versionPath(c.Seq, "entries.jsonl"))
+	if err == nil {
+		err = writeJSON(s.versionPath(c.Seq, "json"), m, 0o600)
+	}
+	if err != nil {
+		return fault(CodeFailure, err, "check the disk and run status: it finishes what is left", "version %d is published, but %s is not up to date", c.Seq, s.path("versions"))
+	}
+	s.st.Seq, s.st.Snapshot, s.st.Timestamp = c.Seq, high.Snapshot, high.Timestamp
+	if err := s.saveState(); err != nil {
+		return err
+	}
+	return s.clearStaging()
+}
+
+// seen is what the repository says is published.
+type seen struct {
+	timestamp, snapshot int64
+	seq                 uint64
+	list                []byte
+}
+
+// published reads the repository from its timestamp down; zero values when nothing is there.
+func (s *session) published() (seen, error) {
+	var p seen
+	ts, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.TimestampName)), "timestamp")
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	p.timestamp, p.snapshot = ts.head.Version, ts.head.Meta["snapshot.json"].Version
+	sn, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.SnapshotName(p.snapshot))), "snapshot")
+	if err != nil {
+		return p, err
+	}
+	version := sn.head.Meta[trust.RoleName(s.set.Hotline)+".json"].Version
+	_, p.list, err = readEnvelope(s.repository(filepath.FromSlash(trust.ListName(s.set.Hotline, version))), "targets")
+	p.seq = uint64(version)
+	return p, err
+}
+
+// finishInterrupted finishes what a command that was cut off has left: a version whose timestamp is out but which state.json does not
+// know, and a withdrawal that is signed but not out.
+func (s *session) finishInterrupted() error {
+	p, err := s.published()
+	if err != nil {
+		return fault(CodeInput, err, "put the repository back from a mirror", "cannot use the repository %s", s.repository())
+	}
+	if p.seq > s.st.Seq {
+		c, e, _, err := s.loadCandidate()
+		if err != nil {
+			return err
+		}
+		if c == nil || c.Seq != p.seq || s.acc == nil {
+			return sentence(CodeInput, nil, "restore the newest backup of the directory: signing here would make a second version "+strconv.FormatUint(p.seq, 10),
+				"the repository %s has version %d, and this directory knows only version %d", s.repository(), p.seq, s.st.Seq)
+		}
+		if err := s.finish(c, e, trust.HighWater{Snapshot: p.snapshot, Timestamp: p.timestamp}); err != nil {
+			return err
+		}
+	}
+	if p.timestamp > s.st.Timestamp || p.snapshot > s.st.Snapshot {
+		s.st.Timestamp, s.st.Snapshot = max(p.timestamp, s.st.Timestamp), max(p.snapshot, s.st.Snapshot)
+		if err := s.saveState(); err != nil {
+			return err
+		}
+	}
+	return s.finishWithdrawal()
+}
+
+// moveRepository takes the repository to another directory: everything but timestamp.json is copied first.
+func (s *session) moveRepository(out string) error {
+	if out == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(out)
+	if err != nil {
+		return fault(CodeUsage, err, "name a directory with --out", "cannot use %s", out)
+	}
+	old := s.repository()
+	if oldAbs, err := filepath.Abs(old); err == nil && oldAbs == abs {
+		return nil
+	}
+	if names, err := os.ReadDir(abs); err == nil && len(names) > 0 && !exists(filepath.Join(abs, "metadata")) {
+		return sentence(CodeInput, ErrForeign, "name a new or an empty directory", "%s holds other files (%s, ...) and is not touched", out, names[0].Name())
+	}
+	if b, err := readSmall(filepath.Join(abs, filepath.FromSlash(trust.RootName(1)))); err == nil && !bytes.Equal(b, s.acc.roots[0]) {
+		return sentence(CodeInput, ErrForeign, "name a new or an empty directory", "%s is the repository of another hotline", out)
+	}
+	if exists(old) {
+		err = filepath.WalkDir(old, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || path == filepath.Join(old, filepath.FromSlash(trust.TimestampName)) {
+				return err
+			}
+			rel, err := filepath.Rel(old, path)
+			if err != nil {
+				return err
+			}
+			if d.IsDir() {
+				return s.repositoryDir(filepath.Join(abs, rel))
+			}
+			return placeFile(path, filepath.Join(abs, rel), 0o644)
+		})
+		if err != nil {
+			return fault(CodeFailure, err, "check the disk", "cannot copy the repository to %s", out)
+		}
+	}
+	s.st.Repository = abs
+	return s.saveState()
+}
+
+// prune takes files of versions out of the repository that are older than the last keepVersions. Their metadata stays: it is small,
+// and hashes in it prove what was published. A failure is of no consequence; the next publish tries again.
+func (s *session) prune() {
+	if s.st.Seq <= keepVersions {
+		return
+	}
+	last := s.st.Seq - keepVersions
+	for seq := last; seq > 0; seq-- {
+		m, err := s.manifest(seq)
+		if err != nil {
+			return
+		}
+		gone := true
+		for _, tf := range []trustFile{m.Edge, m.Audit} {
+			if f, err := tf.file(); err == nil {
+				gone = os.Remove(s.repository(filepath.FromSlash(trust.TargetName(f)))) != nil && gone
+			}
+		}
+		os.Remove(s.versionPath(seq, "entries.jsonl"))
+		if gone { // and so, by the run before, are all below
+			return
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package publish
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Imported says what an import did.
+type Imported struct {
+	Rows      int `json:"rows"`
+	Added     int `json:"added"`
+	Updated   int `json:"updated"`   // an entry of the same kind and expression was there; it keeps its id
+	Unchanged int `json:"unchanged"` // the same in every field
+	Entries   int `json:"entries"`   // in the working set now
+}
+
+// Import takes the rows of a CSV into the working set: all of them or, when one is bad, none (a *Fault with a *RowErrors in its
+// chain). Entries get a random id; one of the same kind and expression keeps its id and the day it was first listed.
+func (h *Hotline) Import(r io.Reader) (Imported, error) {
+	s, err := h.begin()
+	if err != nil {
+		return Imported{}, err
+	}
+	defer s.release()
+	acc, err := s.accredited()
+	if err != nil {
+		return Imported{}, err
+	}
+	rows, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now})
+	if bad, ok := errors.AsType[*RowErrors](err); ok {
+		n := len(bad.Rows) + bad.More
+		return Imported{}, &Fault{Code: CodeInput, Err: bad, Do: "mend them and import the file again",
+			What: fmt.Sprintf("nothing is imported: %d %s wrong", n, plural(n, "thing is", "things are"))}
+	}
+	if err != nil {
+		return Imported{}, err
+	}
+	set, _, err := readEntries(s.path("entries.jsonl"))
+	if err != nil {
+		return Imported{}, err
+	}
+	done := Imported{Rows: len(rows)}
+	where := make(map[entryKey]int, len(set))
+	for i := range set {
+		where[keyOf(&set[i])] = i
+	}
+	for i := range rows {
+		e := rows[i]
+		if j, ok := where[keyOf(&e)]; ok {
+			old := set[j]
+			e.ID, e.Since = old.ID, old.Since
+			if e == old {
+				done.Unchanged++
+				continue
+			}
+			set[j] = e
+			done.Updated++
+			continue
+		}
+		if err := s.c.random(e.ID[:]); err != nil {
+			return Imported{}, fault(CodeFailure, err, "", "cannot make an entry id")
+		}
+		set = append(set, e)
+		done.Added++
+	}
+	done.Entries = len(set)
+	if len(set) > maxEntries {
+		return Imported{}, sentence(CodeInput, nil, "take entries out first", "the list would have %d entries, more than %d", len(set), maxEntries)
+	}
+	if done.Added+done.Updated == 0 {
+		return done, nil
+	}
+	return done, writeEntries(s.path("entries.jsonl"), set)
+}
+
+// reasons is the closed set of reasons for taking an entry out; other carries a text: "other(text)".
+var reasons = []string{"content_gone", "error", "appeal", "court", "law_enforcement", "duplicate"}
+
+// checkReason wants a word of the closed set. The text of other goes into operators' public logs, so it has no character that an
+// address needs; trust holds withdrawals to the same rule.
+func checkReason(s string) error {
+	if slices.Contains(reasons, s) {
+		return nil
+	}
+	text, ok := strings.CutPrefix(s, "other(")
+	text, closed := strings.CutSuffix(text, ")")
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == ' ' || r == ',' || r == '-'
+	}
+	if ok && closed && text != "" && len(text) <= 120 && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return nil
+	}
+	return sentence(CodeUsage, nil, "give --reason one of: "+strings.Join(reasons, ", ")+", or other(WHY) with letters, digits, spaces, commas and hyphens",
+		"%q is not a reason for taking an entry out", printable(s))
+}
+
+// removalLine is a line of removals.jsonl: what went out of the working set, when and why.
+type removalLine struct {
+	row
+	At         int64  `json:"at"`
+	Removed    string `json:"removed"`              // the reason
+	Withdrawal uint64 `json:"withdrawal,omitempty"` // number of the statement, when it was urgent
+}
+
+// Removed is an entry that was taken out.
+type Removed struct {
+	ID         match.EntryID `json:"id"`
+	Kind       string        `json:"kind"`
+	Expression string        `json:"expression"`
+}
+
+// Remove takes entries out of the working set, named by id or by expression; the next version is without them. reason is of the
+// closed set. Nothing is removed when one of them is not there.
+func (h *Hotline) Remove(reason string, which ...string) ([]Removed, error) {
+	if err := checkReason(reason); err != nil {
+		return nil, err
+	}
+	s, err := h.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	set, _, err := readEntries(s.path("entries.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.find(set, which)
+	if err != nil {
+		return nil, err
+	}
+	return s.takeOut(set, out, reason, 0)
+}
+
+// RemoveExpired takes every entry out whose review_by has passed.
+func (h *Hotline) RemoveExpired() ([]Removed, error) {
+	s, err := h.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	set, _, err := readEntries(s.path("entries.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	out := map[match.EntryID]bool{}
+	for i := range set {
+		if !set[i].ReviewBy.After(s.now) {
+			out[set[i].ID] = true
+		}
+	}
+	if len(out) == 0 {
+		return []Removed{}, nil
+	}
+	return s.takeOut(set, out, "other(review date has passed)", 0)
+}
+
+// find gives the ids of the named entries. An address is written as in an import: one without a path names host and domain entries,
+// and pages only when there are none.
+func (s *session) find(set []list.Entry, which []string) (map[match.EntryID]bool, error) {
+	if len(which) == 0 {
+		return nil, sentence(CodeUsage, nil, "name entries by address or by id", "no entry is named")
+	}
+	byKey := make(map[entryKey]match.EntryID, len(set))
+	byID := make(map[match.EntryID]bool, len(set))
+	for i := range set {
+		byKey[keyOf(&set[i])] = set[i].ID
+		byID[set[i].ID] = true
+	}
+	out := map[match.EntryID]bool{}
+	for _, w := range which {
+		known := false
+		if id, err := match.ParseEntryID(w); err == nil && byID[id] {
+			out[id], known = true, true
+		}
+		for _, kinds := range [][]canon.Kind{{canon.KindHost, canon.KindDomain}, {canon.KindURL, canon.KindPrefix}} {
+			for _, k := range kinds {
+				expr, err := canon.Expression(k, w)
+				if id, ok := byKey[entryKey{k, expr}]; err == nil && ok {
+					out[id], known = true, true
+				}
+			}
+			if known {
+				break
+			}
+		}
+		if !known {
+			return nil, sentence(CodeInput, nil, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
+		}
+	}
+	return out, nil
+}
+
+// takeOut writes the working set without the entries and a line for each to removals.jsonl. The lines go first: a crash between the
+// two leaves a line too many, not a removal without a trace.
+func (s *session) takeOut(set []list.Entry, out map[match.EntryID]bool, reason string, number uint64) ([]Removed, error) {
+	done := []Removed{}
+	var lines []byte
+	for i := range set {
+		if !out[set[i].ID] {
+			continue
+		}
+		b, err := json.Marshal(removalLine{row: toRow(&set[i]), At: s.now.Unix(), Removed: reason, Withdrawal: number})
+		if err != nil {
+			return nil, err
+		}
+		lines = append(append(lines, b...), '\n')
+		done = append(done, Removed{ID: set[i].ID, Kind: set[i].Kind.String(), Expression: set[i].Expression})
+	}
+	if len(done) == 0 {
+		return done, nil
+	}
+	if err := appendFile(s.path("removals.jsonl"), lines); err != nil {
+		return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("removals.jsonl"))
+	}
+	set = slices.DeleteFunc(set, func(e list.Entry) bool { return out[e.ID] })
+	return done, writeEntries(s.path("entries.jsonl"), set)
+}
+
+// appendFile adds whole lines to a log of this hotline.
+func appendFile(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// canaryEntry is the entry that every version carries: a harmless host of the hotline's own.
+func (s *session) canaryEntry(built time.Time) list.Entry {
+	f := s.acc.charter.Filter()
+	basis := match.BasisVoluntary
+	if !slices.Contains(f.Bases, basis) {
+		basis = f.Bases[0]
+	}
+	return list.Entry{
+		ID: s.set.CanaryID, Kind: canon.KindHost, Expression: s.set.Canary, Category: match.CategoryBaseline, Basis: basis, Jurisdiction: f.Jurisdictions[0],
+		Since: time.Unix(s.set.Created, 0).UTC(), ReviewBy: built.Add(maxReview), Assessors: [2]string{"canary", "canary"}, Canary: true,
+	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

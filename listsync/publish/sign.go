@@ -1,0 +1,263 @@
+package publish
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+// SignOptions are an officer's.
+type SignOptions struct {
+	Officer    string   // the officer's key directory
+	NeverBlock []string // further never-block files for the check
+	Approve    string   // written reason for signing although a size or change brake holds
+	Again      bool     // sign an unchanged list anew although the published one is fresh
+}
+
+// Signed says what an officer has signed and what is still missing.
+type Signed struct {
+	Seq     uint64       `json:"seq"`
+	Officer string       `json:"officer"`
+	Already bool         `json:"already"` // this officer had signed the same candidate before
+	Made    bool         `json:"made"`    // the candidate was made now
+	Dropped string       `json:"dropped"` // why an older candidate was dropped, and whose signatures went with it
+	Have    []string     `json:"have"`
+	Missing []string     `json:"missing"` // those who can still sign; empty when the threshold is reached
+	Need    int          `json:"need"`
+	Notes   []string     `json:"notes"`
+	Diff    *Diff        `json:"diff"`
+	Check   *CheckReport `json:"check"`
+}
+
+// Write puts it in plain words; limit bounds the lines of the difference.
+func (g *Signed) Write(w io.Writer, limit int) error {
+	if g.Dropped != "" {
+		fmt.Fprintln(w, g.Dropped)
+	}
+	for _, n := range g.Notes {
+		fmt.Fprintln(w, n)
+	}
+	if err := g.Diff.Write(w, limit); err != nil {
+		return err
+	}
+	verb := "has signed"
+	if g.Already {
+		verb = "had already signed"
+	}
+	fmt.Fprintf(w, "%s %s version %d: %d of %d signatures\n", g.Officer, verb, g.Seq, len(g.Have), g.Need)
+	if len(g.Missing) > 0 {
+		fmt.Fprintf(w, "still to sign: %s\n", oneOf(g.Missing, g.Need-len(g.Have)))
+	} else {
+		fmt.Fprintln(w, "it can be published now")
+	}
+	return nil
+}
+
+// oneOf names n people to be found among names.
+func oneOf(names []string, n int) string {
+	if len(names) <= n {
+		return strings.Join(names, " and ")
+	}
+	if n == 1 {
+		return strings.Join(names, " or ")
+	}
+	return fmt.Sprintf("%d of %s", n, strings.Join(names, ", "))
+}
+
+// Sign makes the next version from the working set, unless it is staged already, and adds the officer's signature. A candidate that
+// no longer fits the working set is dropped with its signatures. Brakes are asked first: when one holds, the report comes with an
+// error that is ErrHeld. ErrNothingToSign says that the published version is the working set and fresh.
+func (h *Hotline) Sign(o SignOptions) (*Signed, error) {
+	s, err := h.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	key, err := s.officer(o.Officer)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.acc.charter.ValidAt(s.now); err != nil {
+		return nil, fault(CodeVerify, err, "ask the authority for a new accreditation", "cannot sign")
+	}
+	set, entries, err := readEntries(s.path("entries.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	g := &Signed{Officer: key.Name, Notes: []string{}}
+	if g.Diff, err = s.compare(set); err != nil {
+		return nil, err
+	}
+	if g.Check, err = s.check(set, g.Diff, o.NeverBlock); err != nil {
+		return nil, err
+	}
+	if err := s.braked(g, o.Approve); err != nil {
+		return g, err
+	}
+	operators, err := s.operatorsSum()
+	if err != nil {
+		return nil, err
+	}
+	c, e, meta, err := s.loadCandidate()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ageEpoch(g); err != nil {
+		return nil, err
+	}
+	if c != nil {
+		if why := s.stale(c, e, entries, operators); why != "" {
+			g.Dropped = fmt.Sprintf("the staged version %d is dropped: %s", c.Seq, why)
+			if had := e.signers(s.acc.officers, s.acc.keys); len(had) > 0 {
+				g.Dropped += "; the signature of " + strings.Join(s.officerNames(had), " and ") + " went with it"
+			}
+			c = nil
+		}
+	}
+	if c != nil {
+		if err := s.recheck(c, e, set); err != nil {
+			return nil, err
+		}
+	} else {
+		if err := s.needed(g.Diff, operators, o.Again); err != nil {
+			return g, err
+		}
+		if c, err = s.stage(set, entries, operators, g.Diff, g.Check.NeverBlock); err != nil {
+			return nil, err
+		}
+		if e, meta, err = readEnvelope(s.path("staging", "list.json"), "targets"); err != nil {
+			return nil, err
+		}
+		g.Made = true
+	}
+	g.Seq, g.Need = c.Seq, max(s.acc.officers.Threshold, minThreshold)
+	if g.Already = slices.Contains(e.signers(s.acc.officers, s.acc.keys), key.KeyID); !g.Already {
+		if e, err = s.addSignature(c, meta, key, o.Approve); err != nil {
+			return nil, err
+		}
+	}
+	g.Have, g.Missing = s.signatures(e)
+	return g, nil
+}
+
+// officer loads an officer's key and wants it among those the authority has accredited.
+func (s *session) officer(dir string) (signingKey, error) {
+	if _, err := s.accredited(); err != nil {
+		return signingKey{}, err
+	}
+	key, err := loadKey(dir, "officer", roleOfficer)
+	if err != nil {
+		return signingKey{}, err
+	}
+	if !slices.Contains(s.acc.officers.KeyIDs, key.KeyID) {
+		return signingKey{}, sentence(CodeInput, nil, "sign with the key of: "+strings.Join(s.officerNames(s.acc.officers.KeyIDs), ", "),
+			"%s is not an accredited officer of hotline %s", key.Name, s.set.Hotline)
+	}
+	return key, nil
+}
+
+// braked refuses when a brake holds that this officer has not, or cannot, approve.
+func (s *session) braked(g *Signed, approve string) error {
+	if g.Check.Err() == nil {
+		return nil
+	}
+	if g.Check.mustStop() || approve == "" {
+		return g.Check.Err()
+	}
+	if len(approve) > maxReason || printable(approve) != approve {
+		return sentence(CodeUsage, nil, fmt.Sprintf("give --approve a reason of at most %d characters on one line", maxReason), "the reason cannot be used")
+	}
+	g.Notes = append(g.Notes, fmt.Sprintf("%s signs although %d %s, because: %s", g.Officer, len(g.Check.Holds), plural(len(g.Check.Holds), "brake holds", "brakes hold"), approve))
+	return nil
+}
+
+// ageEpoch starts a new epoch when the present keys are as old as they may get.
+func (s *session) ageEpoch(g *Signed) error {
+	_, made, err := s.epoch(s.st.Epoch)
+	if err != nil || s.now.Sub(made) < epochAge {
+		return err
+	}
+	if err := s.nextEpoch(); err != nil {
+		return err
+	}
+	g.Notes = append(g.Notes, fmt.Sprintf("the list's keys are %d days old: this version has new ones (epoch %d)", int(s.now.Sub(made).Hours()/24), s.st.Epoch))
+	return nil
+}
+
+// needed refuses to make a version that would be the published one again.
+func (s *session) needed(d *Diff, operators string, again bool) error {
+	if again || s.st.Seq == 0 || !d.Empty() {
+		return nil
+	}
+	m, err := s.manifest(s.st.Seq)
+	if err != nil {
+		return err
+	}
+	if m.Operators != operators || m.Epoch != s.st.Epoch || m.Targets != s.acc.targetsEnv.head.Version || m.Expires-s.now.Unix() < int64(listRenew.Seconds()) {
+		return nil
+	}
+	return sentence(CodeInput, ErrNothingToSign, "import or remove entries first, or sign the same ones anew with --again",
+		"nothing has changed since version %d, and that is good for longer than %d days", s.st.Seq, int(listRenew.Hours()/24))
+}
+
+// addSignature signs the staged metadata.
+func (s *session) addSignature(c *candidate, meta []byte, key signingKey, approve string) (*envelope, error) {
+	if approve != "" {
+		c.Approvals = append(c.Approvals, Approval{Officer: key.KeyID, Reason: approve})
+		if err := writeJSON(s.path("staging", "candidate.json"), c, 0o600); err != nil {
+			return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("staging"))
+		}
+	}
+	b, err := trust.Sign(meta, key.private)
+	if err != nil {
+		return nil, fault(CodeFailure, err, "", "cannot sign version %d", c.Seq)
+	}
+	if err := writeFile(s.path("staging", "list.json"), b, 0o600); err != nil {
+		return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("staging"))
+	}
+	return openEnvelope(b)
+}
+
+// signatures names who has signed a candidate and, below the threshold, who still can.
+func (s *session) signatures(e *envelope) (have, missing []string) {
+	ids := e.signers(s.acc.officers, s.acc.keys)
+	have, missing = s.officerNames(ids), []string{}
+	if len(ids) < max(s.acc.officers.Threshold, minThreshold) {
+		missing = s.officerNames(slices.DeleteFunc(slices.Clone(s.acc.officers.KeyIDs), func(id string) bool { return slices.Contains(ids, id) }))
+	}
+	return have, missing
+}
+
+// manifest is versions/N.json: what a published version was.
+type manifest struct {
+	candidate
+	List      string   `json:"list"`
+	Published int64    `json:"published"`
+	Expires   int64    `json:"expires"` // of the list's own metadata
+	SignedBy  []string `json:"signed_by"`
+}
+
+func (s *session) versionPath(seq uint64, what string) string {
+	return s.path("versions", fmt.Sprintf("%d.%s", seq, what))
+}
+
+func (s *session) manifest(seq uint64) (*manifest, error) {
+	var m manifest
+	path := s.versionPath(seq, "json")
+	err := readJSON(path, &m)
+	if err == nil && (m.V != 1 || m.Seq != seq) {
+		err = errors.New("it is of another version")
+	}
+	if err == nil {
+		_, err = hex.DecodeString(m.Entries)
+	}
+	if err != nil {
+		return nil, fault(CodeInput, err, "put the file back from your backup", "cannot use %s", path)
+	}
+	return &m, nil
+}

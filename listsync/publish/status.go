@@ -1,0 +1,209 @@
+package publish
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+// Status is how a hotline stands.
+type Status struct {
+	Hotline     trust.HotlineID `json:"hotline"`
+	Name        string          `json:"name"`
+	List        string          `json:"list"`
+	Accredited  bool            `json:"accredited"`
+	Development bool            `json:"development"`
+	Seq         uint64          `json:"seq"` // published; 0 for nothing
+	Repository  string          `json:"repository"`
+	Epoch       uint32          `json:"epoch"`
+	EpochSince  time.Time       `json:"epoch_since"`
+	Entries     int             `json:"entries"` // of the working set, without the canary
+	ByKind      map[string]int  `json:"by_kind"`
+	Expired     int             `json:"expired"` // past review_by
+	Staged      *StagedStatus   `json:"staged"`  // null when nothing is
+	Expiry      []Expiry        `json:"expiry"`
+	Operators   []Operator      `json:"operators"`
+	Owed        []*Withdrawn    `json:"owed"` // withdrawals whose second signature is owed
+}
+
+// StagedStatus is the candidate's.
+type StagedStatus struct {
+	Seq     uint64   `json:"seq"`
+	Have    []string `json:"have"`
+	Missing []string `json:"missing"`
+	Need    int      `json:"need"`
+	Stale   string   `json:"stale"` // why it must be signed again, or empty
+}
+
+// Expiry is when something signed ends.
+type Expiry struct {
+	What string    `json:"what"`
+	At   time.Time `json:"at"`
+	Left string    `json:"left"` // "expired" when it has
+}
+
+// Status reads the whole directory.
+func (h *Hotline) Status() (*Status, error) {
+	s, err := h.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	st := &Status{
+		Hotline: s.set.Hotline, Name: s.set.Name, List: string(s.set.List), Accredited: s.acc != nil, Seq: s.st.Seq, Repository: s.repository(),
+		Epoch: s.st.Epoch, ByKind: map[string]int{}, Expiry: []Expiry{}, Owed: []*Withdrawn{},
+	}
+	if _, st.EpochSince, err = s.epoch(s.st.Epoch); err != nil {
+		return nil, err
+	}
+	entries, err := scanEntries(s.path("entries.jsonl"), func(e list.Entry) error {
+		st.Entries++
+		st.ByKind[e.Kind.String()]++
+		if !e.ReviewBy.After(s.now) {
+			st.Expired++
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if st.Operators, err = s.operators(); err != nil {
+		return nil, err
+	}
+	if s.acc == nil {
+		return st, nil
+	}
+	st.Development = s.acc.development()
+	if err := s.statusStaged(st, entries); err != nil {
+		return nil, err
+	}
+	if err := s.statusExpiry(st); err != nil {
+		return nil, err
+	}
+	all, err := s.statements()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range all {
+		d, err := s.describe(w.raw)
+		if err != nil {
+			return nil, err
+		}
+		if d.Owed > 0 {
+			for _, id := range w.Entries {
+				d.Entries = append(d.Entries, Removed{ID: id})
+			}
+			st.Owed = append(st.Owed, d)
+		}
+	}
+	return st, nil
+}
+
+func (s *session) statusStaged(st *Status, entries [32]byte) error {
+	c, e, _, err := s.loadCandidate()
+	if err != nil || c == nil {
+		return err
+	}
+	operators, err := s.operatorsSum()
+	if err != nil {
+		return err
+	}
+	st.Staged = &StagedStatus{Seq: c.Seq, Need: max(s.acc.officers.Threshold, minThreshold), Stale: s.stale(c, e, entries, operators)}
+	st.Staged.Have, st.Staged.Missing = s.signatures(e)
+	return nil
+}
+
+func (s *session) statusExpiry(st *Status) error {
+	add := func(what string, at time.Time) {
+		left := "expired"
+		if d := at.Sub(s.now); d > 0 {
+			left = fmt.Sprintf("%d days", int(d.Hours()/24))
+			if d < 48*time.Hour {
+				left = fmt.Sprintf("%d hours", int(d.Hours()))
+			}
+		}
+		st.Expiry = append(st.Expiry, Expiry{What: what, At: at, Left: left})
+	}
+	add("root", s.acc.root.head.Expires)
+	add("accreditation", s.acc.targetsEnv.head.Expires)
+	add("charter", s.acc.charter.ValidTo)
+	if s.st.Seq == 0 {
+		return nil
+	}
+	for _, f := range []struct{ what, name, kind string }{
+		{"list", trust.ListName(s.set.Hotline, int64(s.st.Seq)), "targets"},
+		{"snapshot", trust.SnapshotName(s.st.Snapshot), "snapshot"},
+		{"timestamp", trust.TimestampName, "timestamp"},
+	} {
+		e, _, err := readEnvelope(s.repository(filepath.FromSlash(f.name)), f.kind)
+		if err != nil {
+			return fault(CodeInput, err, "put the repository back from a mirror", "cannot use the repository %s", s.repository())
+		}
+		add(f.what, e.head.Expires)
+	}
+	return nil
+}
+
+// Write puts the status in plain words.
+func (st *Status) Write(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	p := func(format string, a ...any) { fmt.Fprintf(out, format+"\n", a...) }
+	p("hotline     %s (%s)", st.Hotline, st.Name)
+	p("list        %s", st.List)
+	switch {
+	case !st.Accredited:
+		p("accredited  no: send request.json to the authority, then accept its answer")
+	case st.Development:
+		p("accredited  yes, by a throw-away authority: only cordon dev takes it")
+	default:
+		p("accredited  yes")
+	}
+	if st.Seq == 0 {
+		p("published   nothing yet")
+	} else {
+		p("published   version %d in %s", st.Seq, st.Repository)
+	}
+	var kinds []string
+	for _, k := range slices.Sorted(maps.Keys(st.ByKind)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", st.ByKind[k], k))
+	}
+	p("entries     %d%s", st.Entries, map[bool]string{true: " (" + strings.Join(kinds, ", ") + ")"}[len(kinds) > 0])
+	if st.Expired > 0 {
+		p("            %d past their review_by: assess them again or remove --expired", st.Expired)
+	}
+	p("keys        epoch %d, since %s", st.Epoch, day(st.EpochSince))
+	switch g := st.Staged; {
+	case g == nil:
+		p("staged      nothing")
+	case g.Stale != "":
+		p("staged      version %d, to be signed again: %s", g.Seq, g.Stale)
+	case len(g.Missing) == 0:
+		p("staged      version %d, signed by %s: ready to publish", g.Seq, strings.Join(g.Have, " and "))
+	default:
+		p("staged      version %d, %d of %d signatures (%s); still to sign: %s", g.Seq, len(g.Have), g.Need, strings.Join(g.Have, " and "), oneOf(g.Missing, g.Need-len(g.Have)))
+	}
+	for _, e := range st.Expiry {
+		p("%-11s ends %s (%s)", e.What, day(e.At), e.Left)
+	}
+	p("operators   %d", len(st.Operators))
+	for _, o := range st.Operators {
+		p("            %s %s", o.Cluster, o.Name)
+	}
+	for _, o := range st.Owed {
+		late := ""
+		if o.LateFor != "" {
+			late = ", late by " + o.LateFor
+		}
+		p("OWED        withdrawal %d (%d %s, signed by %s): %s signs by %s%s", o.Number, len(o.Entries), plural(len(o.Entries), "entry", "entries"),
+			strings.Join(o.SignedBy, " and "), oneOf(o.Missing, o.Owed), day(o.OwedBy), late)
+	}
+	return out.Flush()
+}
