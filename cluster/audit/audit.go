@@ -32,8 +32,6 @@ const (
 	MaxLists = 16
 	// MaxRemovals bounds the overlay of withdrawals and suppressions.
 	MaxRemovals = 65536
-	// MaxWithdrawn is how many entries one withdrawal leaf may name: twice 16 bytes each must fit into a leaf.
-	MaxWithdrawn = 1024
 	// MaxMembers bounds the control nodes of a cluster (Raft runs on three or five).
 	MaxMembers = 16
 	// MaxEdges bounds the edges enrolled at once.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -41,6 +42,28 @@ type Publish struct {
 	PublicProof []byte          `cbor:"public_proof"` // of the hotline's public log; empty until there is one
 }
 
+// NewPublish fills a publish body from what a hotline's verified metadata says about one of its lists.
+// metadata is the hash of the trust.Metadata that v was verified from.
+func NewPublish(v *trust.Verified, t trust.ListTarget, metadata [32]byte, verdicts []SignedVerdict) Publish {
+	f := v.Charter.Filter()
+	return Publish{
+		Hotline: v.Hotline, List: t.List, Seq: t.Seq, Prev: t.Prev, Epoch: t.Epoch, Canon: t.CanonID,
+		Edge: t.Edge.SHA256, EdgeSize: t.Edge.Length, Audit: t.Audit.SHA256, AuditSize: t.Audit.Length,
+		EntriesRoot: t.EntriesRoot, Charter: v.CharterHash, Filter: FilterOf(f), FilterHash: f.Hash(),
+		Metadata: metadata, Counts: CountsOf(t), Added: uint64(t.Added), Removed: uint64(t.Removed), Verdicts: verdicts,
+	}
+}
+
+// CountsOf is what a list target counts, as a publish leaf carries it.
+func CountsOf(t trust.ListTarget) []KindCount {
+	out := make([]KindCount, 0, len(t.Counts))
+	for _, c := range t.Counts {
+		out = append(out, KindCount{Kind: c.Kind, N: uint64(c.N)})
+	}
+	slices.SortFunc(out, func(a, b KindCount) int { return cmp.Compare(a.Kind, b.Kind) })
+	return out
+}
+
 // KindCount is how many entries of a kind a list has.
 type KindCount struct {
 	Kind string `cbor:"kind" json:"kind"`
@@ -60,18 +83,29 @@ type Reject struct {
 	Verdicts []SignedVerdict `cbor:"verdicts"`
 }
 
-// Withdraw takes entries out of force, on a hotline's signed statement.
+// Withdraw takes entries out of force, on a hotline's signed statement. The entries are in the statement
+// and not written twice: a statement of the size trust allows must fit into a leaf.
 type Withdraw struct {
 	Hotline   trust.HotlineID `cbor:"hotline"`
 	List      match.ListID    `cbor:"list"`
-	Entries   []match.EntryID `cbor:"entries"` // sorted, at most MaxWithdrawn
+	Entries   []match.EntryID `cbor:"-"` // sorted; those of Statement
 	Number    uint64          `cbor:"number"`
 	SeqFrom   uint64          `cbor:"seq_from"`
 	SeqTo     uint64          `cbor:"seq_to"`    // inclusive
 	Hash      [32]byte        `cbor:"hash"`      // SHA-256 of Statement
 	Signers   []string        `cbor:"signers"`   // key ids of the officers, sorted
 	Owed      bool            `cbor:"owed"`      // one officer alone: the second signature is due within 24 h
-	Statement []byte          `cbor:"statement"` // the signed withdrawal as the hotline sent it
+	Statement []byte          `cbor:"statement"` // trust.SignedWithdrawal as the hotline sent it
+}
+
+// NewWithdraw fills a withdraw body from a statement that trust.VerifyWithdrawal accepted for the
+// officers o, with the signers it returned.
+func NewWithdraw(statement []byte, w trust.Withdrawal, signers []string, o trust.Officers) Withdraw {
+	hotline, _, _ := strings.Cut(string(w.List), "/")
+	return Withdraw{
+		Hotline: trust.HotlineID(hotline), List: w.List, Entries: w.Entries, Number: w.Number, SeqFrom: w.SeqFrom, SeqTo: w.SeqTo,
+		Hash: sha256.Sum256(statement), Signers: signers, Owed: len(signers) < o.Threshold, Statement: statement,
+	}
 }
 
 // Roles and actions of a Member leaf.
@@ -203,24 +237,33 @@ func (w Withdraw) check() error {
 	if err := checkListOf(w.Hotline, w.List); err != nil {
 		return err
 	}
-	if len(w.Entries) == 0 || w.SeqFrom > w.SeqTo {
-		return fmt.Errorf("withdrawal of nothing: %w", ErrFormat)
-	}
-	if len(w.Entries) > MaxWithdrawn {
-		return fmt.Errorf("withdrawal of %d entries, at most %d: %w", len(w.Entries), MaxWithdrawn, ErrTooLarge)
-	}
-	for i := 1; i < len(w.Entries); i++ {
-		if slices.Compare(w.Entries[i-1][:], w.Entries[i][:]) >= 0 {
-			return fmt.Errorf("withdrawn entries are not sorted: %w", ErrFormat)
-		}
-	}
 	if len(w.Signers) == 0 || len(w.Signers) > MaxMembers || !slices.IsSorted(w.Signers) {
 		return fmt.Errorf("signers of a withdrawal: %w", ErrFormat)
+	}
+	for _, s := range w.Signers {
+		if len(s) > maxWord {
+			return fmt.Errorf("signers of a withdrawal: %w", ErrFormat)
+		}
 	}
 	if sha256.Sum256(w.Statement) != w.Hash {
 		return fmt.Errorf("hash of the withdrawal statement: %w", ErrMismatch)
 	}
+	said, err := trust.DecodeWithdrawal(w.Statement)
+	if err != nil {
+		return fmt.Errorf("withdrawal statement: %w: %v", ErrFormat, err)
+	}
+	if said.List != w.List || said.Number != w.Number || said.SeqFrom != w.SeqFrom || said.SeqTo != w.SeqTo || !slices.Equal(said.Entries, w.Entries) {
+		return fmt.Errorf("withdrawal statement says something else: %w", ErrMismatch)
+	}
 	return nil
+}
+
+// fill takes the entries out of the statement after decoding.
+func (w Withdraw) fill() Withdraw {
+	if said, err := trust.DecodeWithdrawal(w.Statement); err == nil {
+		w.Entries = said.Entries
+	}
+	return w
 }
 
 func (m Member) check() error {

@@ -153,8 +153,12 @@ func decodeBody[B interface {
 	if err := decode(l.B, MaxLeaf, "body", &b); err != nil {
 		return nil, fmt.Errorf("leaf %d %s: %w", l.N, l.K, err)
 	}
-	if err := b.check(); err != nil {
+	body := Body(b)
+	if w, ok := body.(Withdraw); ok {
+		body = w.fill()
+	}
+	if err := body.check(); err != nil {
 		return nil, fmt.Errorf("leaf %d %s: %w", l.N, l.K, err)
 	}
-	return b, nil
+	return body, nil
 }

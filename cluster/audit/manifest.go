@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -205,6 +206,9 @@ func (q Quorum) openList(l InForceList, m ManifestList, c Checkpoint, anchors ma
 	if err != nil {
 		return none, err
 	}
+	if err := sameCharter(v, p); err != nil {
+		return none, err
+	}
 	return OpenedList{InForceList: l, Publish: p, Verified: v, Target: t}, nil
 }
 
@@ -272,7 +276,7 @@ func signedTarget(v *trust.Verified, p Publish) (trust.ListTarget, error) {
 	case uint64(t.Added) != p.Added || uint64(t.Removed) != p.Removed || !sameCounts(t, p.Counts):
 		return t, differs("count of entries")
 	}
-	return t, sameCharter(v, p)
+	return t, nil
 }
 
 // sameCharter compares the charter's hash and filter.
@@ -287,16 +291,7 @@ func sameCharter(v *trust.Verified, p Publish) error {
 }
 
 func sameCounts(t trust.ListTarget, counts []KindCount) bool {
-	if len(t.Counts) != len(counts) {
-		return false
-	}
-	want := CountsOf(t)
-	for i := range counts {
-		if counts[i] != want[i] {
-			return false
-		}
-	}
-	return true
+	return slices.Equal(CountsOf(t), counts)
 }
 
 // Seen is what an edge remembers of the last manifest it accepted, on disk across restarts.

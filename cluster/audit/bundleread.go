@@ -1,0 +1,205 @@
+package audit
+
+import (
+	"archive/tar"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// memberClass orders a bundle's members.
+type memberClass int
+
+const (
+	classInfo memberClass = iota
+	classCheckpoint
+	classEntries
+	classMetadata
+	classFile
+)
+
+// member is one checked header of a bundle.
+type member struct {
+	class memberClass
+	name  string
+	size  int64
+	tile  tilePath // classEntries
+	hash  [32]byte // classMetadata, classFile: the hash its name claims
+}
+
+// bundleReader reads a bundle member by member. It accepts only the names a bundle may have, each once,
+// in their order, each within its bound, and nothing after the archive's end mark.
+type bundleReader struct {
+	src  *endReader
+	tr   *tar.Reader
+	last *member
+	seen map[string]bool
+}
+
+func newBundleReader(r io.Reader) *bundleReader {
+	src := &endReader{r: r}
+	return &bundleReader{src: src, tr: tar.NewReader(src), seen: make(map[string]bool)}
+}
+
+// next returns the next member, io.EOF after the last. Errors that are the input's fault wrap
+// ErrFormat or ErrTooLarge; others are the reader's.
+func (b *bundleReader) next() (*member, error) {
+	h, err := b.tr.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, b.end()
+	} else if err != nil {
+		return nil, b.broken("header", err)
+	}
+	m, err := parseMember(h.Name)
+	if err != nil {
+		return nil, err
+	}
+	if h.Typeflag != tar.TypeReg || h.Linkname != "" || len(h.PAXRecords) > 0 {
+		return nil, fmt.Errorf("member %q is not a plain file: %w", h.Name, ErrFormat)
+	}
+	if limit := m.limit(); h.Size < 0 || h.Size > limit {
+		return nil, fmt.Errorf("member %q says it has %d bytes, at most %d: %w", h.Name, h.Size, limit, ErrTooLarge)
+	}
+	if b.seen[m.name] {
+		return nil, fmt.Errorf("member %q is there twice: %w", m.name, ErrFormat)
+	}
+	if !m.follows(b.last) {
+		return nil, fmt.Errorf("member %q is not in its place: %w", m.name, ErrFormat)
+	}
+	b.seen[m.name] = true
+	m.size = h.Size
+	b.last = m
+	return m, nil
+}
+
+// read returns the present member's bytes. It grows with what really comes, never with what a header claims.
+func (b *bundleReader) read() ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(b.tr, b.last.size+1))
+	if err != nil {
+		return nil, b.broken("member "+b.last.name, err)
+	}
+	if int64(len(data)) != b.last.size {
+		return nil, fmt.Errorf("bundle ends early, in member %q: %w", b.last.name, ErrFormat)
+	}
+	return data, nil
+}
+
+func (b *bundleReader) broken(where string, err error) error {
+	if b.src.err != nil {
+		return fmt.Errorf("read bundle: %w", b.src.err)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || b.src.ended {
+		return fmt.Errorf("bundle ends early, in a %s: %w", where, ErrFormat)
+	}
+	return fmt.Errorf("bundle is not a well-formed tar, in a %s: %w: %v", where, ErrFormat, err)
+}
+
+// end wants the two zero blocks that close a tar, and nothing but zeros behind them.
+func (b *bundleReader) end() error {
+	if b.src.ended {
+		return fmt.Errorf("bundle ends early: its end mark is missing: %w", ErrFormat)
+	}
+	buf := make([]byte, 32<<10)
+	for total := 0; total < 1<<20; {
+		n, err := b.src.Read(buf)
+		for _, c := range buf[:n] {
+			if c != 0 {
+				return fmt.Errorf("bytes after the bundle's end mark: %w", ErrFormat)
+			}
+		}
+		if total += n; errors.Is(err, io.EOF) {
+			return io.EOF
+		} else if err != nil {
+			return fmt.Errorf("read bundle: %w", err)
+		}
+	}
+	return fmt.Errorf("bytes after the bundle's end mark: %w", ErrFormat)
+}
+
+func (m *member) limit() int64 {
+	switch m.class {
+	case classInfo:
+		return maxBundleInfo
+	case classCheckpoint:
+		return MaxCheckpoint
+	case classEntries:
+		return maxEntriesMember
+	case classMetadata:
+		return maxMetadata
+	default:
+		return maxListFile
+	}
+}
+
+// follows reports whether m may come right after last (nil at the beginning). The order of files is
+// the log's; the verifier holds them to it.
+func (m *member) follows(last *member) bool {
+	if last == nil {
+		return m.class == classInfo
+	}
+	switch {
+	case m.class == classEntries && last.class == classCheckpoint:
+		return m.tile.n == 0
+	case m.class == classEntries && last.class == classEntries:
+		return last.tile.width == tileWidth && m.tile.n == last.tile.n+1
+	case m.class == classMetadata && last.class == classMetadata:
+		return last.name < m.name
+	case m.class == classFile && last.class == classFile:
+		return true
+	}
+	return m.class > last.class
+}
+
+func parseMember(name string) (*member, error) {
+	m := &member{name: name}
+	bad := fmt.Errorf("member name %q is not one a bundle may have: %w", clip(name), ErrFormat)
+	hash := func(s string) error {
+		b, err := hex.DecodeString(s)
+		if err != nil || len(b) != 32 || hex.EncodeToString(b) != s {
+			return bad
+		}
+		m.hash = [32]byte(b)
+		return nil
+	}
+	switch {
+	case name == bundleInfoName:
+		m.class = classInfo
+	case name == checkpointName:
+		m.class = classCheckpoint
+	case len(name) > len(entriesPrefix) && name[:len(entriesPrefix)] == entriesPrefix:
+		p, err := parseTile(name)
+		if err != nil || p.n > math.MaxInt32 {
+			return nil, bad
+		}
+		m.class, m.tile = classEntries, p
+	case len(name) == len(metadataPrefix)+64+len(metadataSuffix) && name[:len(metadataPrefix)] == metadataPrefix &&
+		name[len(name)-len(metadataSuffix):] == metadataSuffix:
+		m.class = classMetadata
+		return m, hash(name[len(metadataPrefix) : len(name)-len(metadataSuffix)])
+	case len(name) == len(filesPrefix)+64 && name[:len(filesPrefix)] == filesPrefix:
+		m.class = classFile
+		return m, hash(name[len(filesPrefix):])
+	default:
+		return nil, bad
+	}
+	return m, nil
+}
+
+// endReader remembers how its reader ended: a tar cut off between two members looks whole to archive/tar.
+type endReader struct {
+	r     io.Reader
+	ended bool
+	err   error // other than io.EOF
+}
+
+func (e *endReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		e.ended = true
+	} else if err != nil {
+		e.err = err
+	}
+	return n, err
+}

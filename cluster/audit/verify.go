@@ -1,0 +1,293 @@
+package audit
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Options say how strict a verification is.
+type Options struct {
+	Now          time.Time     // for the checkpoint's age
+	MaxAge       time.Duration // an older checkpoint fails; 0 for any age
+	Before       *Visit        // the last visit, to hold the log to; nil for a first visit
+	AllowSkipped bool          // a list version that never came into force is a note, not a failure
+}
+
+// Verify reads a bundle and checks everything in it against the trust file. It needs no key. The whole
+// log is held in memory, list files one at a time. It returns an error only when the bundle could not
+// be read (network, disk, context); whatever the bundle says, however malformed, ends in the report.
+func Verify(ctx context.Context, bundle io.Reader, trustFile []byte, o Options) (*Report, error) {
+	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[indexKey][32]byte)}
+	err := v.run(newBundleReader(&contextReader{ctx, bundle}), trustFile)
+	switch {
+	case err == nil:
+		v.pass(CheckBundle, "%d members", v.members)
+	case errors.Is(err, errStop):
+	case errors.Is(err, ErrFormat) || errors.Is(err, ErrTooLarge):
+		v.fail(CheckBundle, "%v", err)
+		v.why = "the bundle could not be read to its end"
+	default:
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return v.report(), nil
+}
+
+// errStop ends a verification early: a failed check leaves nothing to build the later ones on.
+var errStop = errors.New("stopped")
+
+// verifier is one run. Its phases follow the bundle's members; each fills in what later ones need.
+type verifier struct {
+	ctx     context.Context
+	o       Options
+	checks  map[string]*Check // those made so far
+	why     string            // why the others were not
+	notes   []string
+	members int
+
+	trust TrustFile
+	cp    Checkpoint
+	rcp   *ReportCheckpoint
+
+	leaves    []Leaf // the checkpoint's, from the log check on
+	raw       [][]byte
+	tree      *Tree
+	states    []stateAt // what was in force, at each size where it changed
+	publishes []*publishAt
+	renewals  []int // leaves of kind trust that name metadata
+	withdraws []int
+	receipts  []int
+	edges     []edgesAt // who was enrolled, at each size where it changed
+	docs      map[[32]byte][]byte
+
+	listsOK bool
+	indexes map[indexKey][32]byte
+}
+
+type stateAt struct {
+	size uint64
+	f    InForce
+}
+
+type edgesAt struct {
+	size uint64
+	keys map[string][32]byte
+}
+
+type publishAt struct {
+	leaf    Leaf
+	p       Publish
+	members []MemberKey // at that time
+}
+
+type indexKey struct{ edge, filter [32]byte }
+
+func (v *verifier) run(b *bundleReader, trustFile []byte) error {
+	tf, err := ParseTrustFile(trustFile)
+	if err != nil {
+		return v.stop(CheckTrust, "the trust file could not be used", "%v", err)
+	}
+	v.trust = tf
+	m, err := v.head(b)
+	if err != nil {
+		return err
+	}
+	if m, err = v.log(b, m); err != nil {
+		return err
+	}
+	if err := v.replay(); err != nil {
+		return err
+	}
+	if m, err = v.metadata(b, m); err != nil {
+		return err
+	}
+	v.verdicts()
+	if err := v.lists(b, m); err != nil {
+		return err
+	}
+	v.pass(CheckVersions, "%d list versions, none hidden, skipped or rolled back", len(v.publishes))
+	v.checkReceipts()
+	return nil
+}
+
+// head reads bundle.json and the checkpoint and returns the member after them (nil at the end).
+func (v *verifier) head(b *bundleReader) (*member, error) {
+	m, err := v.next(b)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, fmt.Errorf("bundle is empty: %w", ErrFormat)
+	}
+	data, err := b.read()
+	if err != nil {
+		return nil, err
+	}
+	var info bundleInfo
+	if err := strictJSON(data, maxBundleInfo, bundleInfoName, &info); err != nil {
+		return nil, err
+	}
+	if info.V != bundleVersion {
+		return nil, fmt.Errorf("bundle has version %d, this tool reads %d: %w", info.V, bundleVersion, ErrFormat)
+	}
+	id := v.trust.Cluster.ID()
+	if info.Cluster != id {
+		return nil, v.stop(CheckTrust, "the bundle is of another cluster", "the bundle is of cluster %s, trusted is %s (%s)", info.Cluster, id, v.trust.Cluster.Name)
+	}
+	v.pass(CheckTrust, "cluster %s (%s), %d of %d members must have signed", v.trust.Cluster.Name, id, v.trust.Need, len(v.trust.Cluster.Members))
+	if m, err = v.next(b); err != nil {
+		return nil, err
+	}
+	if m == nil || m.class != classCheckpoint {
+		return nil, v.stop(CheckCheckpoint, "there is no checkpoint", "the bundle has no checkpoint")
+	}
+	if data, err = b.read(); err != nil {
+		return nil, err
+	}
+	if err := v.checkpoint(data); err != nil {
+		return nil, err
+	}
+	return v.next(b)
+}
+
+func (v *verifier) checkpoint(data []byte) error {
+	cp, by, fresh, err := v.trust.Quorum().Open(data)
+	if err != nil {
+		return v.stop(CheckCheckpoint, "the checkpoint is not to be trusted", "%v", err)
+	}
+	v.cp = cp
+	age := v.o.Now.Sub(fresh).Truncate(time.Second)
+	v.rcp = &ReportCheckpoint{Origin: cp.Origin, Size: cp.Size, Root: hex.EncodeToString(cp.Root[:]), SignedBy: by, Fresh: fresh, Age: age.String()}
+	switch {
+	case v.o.MaxAge > 0 && age > v.o.MaxAge:
+		v.fail(CheckCheckpoint, "the checkpoint is stale: a quorum signed it %v ago, at most %v is allowed", age, v.o.MaxAge)
+	case age < -5*time.Minute:
+		v.fail(CheckCheckpoint, "the checkpoint is dated %v in the future", -age)
+	default:
+		v.pass(CheckCheckpoint, "size %d, cosigned by %d of %d, %v old", cp.Size, len(by), len(v.trust.Cluster.Members), max(age, 0))
+	}
+	return nil
+}
+
+// next counts members and hides the end: nil, nil.
+func (v *verifier) next(b *bundleReader) (*member, error) {
+	m, err := b.next()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err == nil {
+		v.members++
+	}
+	return m, err
+}
+
+func (v *verifier) check(name string) *Check {
+	c, ok := v.checks[name]
+	if !ok {
+		c = &Check{Name: name}
+		v.checks[name] = c
+	}
+	return c
+}
+
+// fail records a cause. The first one becomes the check's line.
+func (v *verifier) fail(name, format string, args ...any) {
+	c := v.check(name)
+	cause := Escape(fmt.Sprintf(format, args...))
+	c.Pass = false
+	switch {
+	case len(c.Causes) == 0:
+		c.Detail = cause
+		c.Causes = []string{cause}
+	case len(c.Causes) < maxCauses:
+		c.Causes = append(c.Causes, cause)
+	case len(c.Causes) == maxCauses:
+		c.Causes = append(c.Causes, "and more")
+	}
+}
+
+// pass completes a check unless it has failed.
+func (v *verifier) pass(name, format string, args ...any) {
+	if c := v.check(name); len(c.Causes) == 0 {
+		c.Pass, c.Detail = true, Escape(fmt.Sprintf(format, args...))
+	}
+}
+
+// skip records that a check could not be made, unless it has failed.
+func (v *verifier) skip(name, format string, args ...any) {
+	if c := v.check(name); len(c.Causes) == 0 {
+		c.Pass, c.Skipped, c.Detail = false, true, "not checked: "+Escape(fmt.Sprintf(format, args...))
+	}
+}
+
+func (v *verifier) stop(name, why, format string, args ...any) error {
+	v.fail(name, format, args...)
+	v.why = why
+	return errStop
+}
+
+func (v *verifier) note(format string, args ...any) {
+	if len(v.notes) < 100 {
+		v.notes = append(v.notes, Escape(fmt.Sprintf(format, args...)))
+	}
+}
+
+func (v *verifier) report() *Report {
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes}
+	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter,
+		CheckVerdicts, CheckWithdrawals, CheckLists, CheckVersions, CheckReceipts}
+	for _, n := range names {
+		if n == CheckConsistency && v.o.Before == nil {
+			continue
+		}
+		c, ok := v.checks[n]
+		if !ok || (!c.Pass && len(c.Causes) == 0 && !c.Skipped) {
+			c = &Check{Name: n, Skipped: true, Detail: "not checked: " + v.why}
+		}
+		r.Checks = append(r.Checks, *c)
+		r.Pass = r.Pass && c.Pass
+	}
+	if c, ok := r.Check(CheckLog); ok && c.Pass {
+		r.leaves = v.leaves
+		if c, ok := r.Check(CheckConsistency); !ok || c.Pass {
+			r.visit = &Visit{V: 1, Cluster: v.trust.Cluster.ID(), Size: v.cp.Size, Root: hex.EncodeToString(v.cp.Root[:])}
+		}
+	}
+	return r
+}
+
+// contextReader ends reading when the context does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+func parseHash(s string) ([32]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != 32 || hex.EncodeToString(b) != s {
+		return [32]byte{}, fmt.Errorf("hash %q: %w", clip(s), ErrFormat)
+	}
+	return [32]byte(b), nil
+}
+
+// listSeq names a list version in messages.
+func listSeq(l match.ListID, seq uint64) string { return fmt.Sprintf("%s sequence %d", l, seq) }
+
+// anchorOf is the pinned root of a hotline in the trust file.
+func (v *verifier) anchorOf(h trust.HotlineID) ([]byte, bool) {
+	root, ok := v.trust.Cluster.Anchors()[h]
+	return root, ok
+}

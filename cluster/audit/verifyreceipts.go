@@ -1,0 +1,144 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// errNoIndex: the files for this state did not pass, so nothing can be compared with it.
+var errNoIndex = errors.New("its list files did not pass")
+
+// checkReceipts holds each receipt in the log to the index that anyone compiles from the signed lists.
+func (v *verifier) checkReceipts() {
+	r := &receiptCheck{v: v, cluster: v.trust.Cluster.ID(), last: make(map[string]Receipt), states: make(map[int]match.StateID)}
+	for _, n := range v.receipts {
+		body, err := v.leaves[n].Body()
+		if err != nil {
+			panic(fmt.Sprintf("audit: leaf %d decoded before and not now: %v", n, err))
+		}
+		for _, s := range body.(Receipts).Items {
+			r.one(uint64(n), s)
+		}
+	}
+	r.silent()
+	if r.unknown > 0 {
+		v.skip(CheckReceipts, "%d of %d receipts: %v", r.unknown, r.count, errNoIndex)
+	}
+	v.pass(CheckReceipts, "%d receipts of %d edges, each of an index compiled from the signed lists", r.count, len(r.last))
+}
+
+type receiptCheck struct {
+	v       *verifier
+	cluster string
+	last    map[string]Receipt    // by edge
+	states  map[int]match.StateID // by index into verifier.states
+	count   int
+	unknown int // receipts whose index cannot be recomputed
+}
+
+func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
+	v := r.v
+	r.count++
+	said, err := s.Receipt()
+	if err != nil {
+		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
+		return
+	}
+	key, ok := v.enrolledAt(leaf)[said.Edge]
+	if !ok {
+		v.fail(CheckReceipts, "leaf %d: receipt of edge %s, which was not enrolled then", leaf, said.Edge)
+		return
+	}
+	if _, err := VerifyReceipt(s, key[:]); err != nil {
+		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
+		return
+	}
+	before, seen := r.last[said.Edge]
+	if seen && said.Counter <= before.Counter {
+		v.fail(CheckReceipts, "edge %s counter %d: replayed, counter %d came before it", said.Edge, said.Counter, before.Counter)
+		return
+	}
+	r.last[said.Edge] = said
+	what := fmt.Sprintf("edge %s counter %d", said.Edge, said.Counter)
+	if said.Cluster != r.cluster {
+		v.fail(CheckReceipts, "%s: it is of cluster %s", what, said.Cluster)
+		return
+	}
+	if seen && said.Size < before.Size {
+		v.fail(CheckReceipts, "%s: it went back from a log of size %d to %d", what, before.Size, said.Size)
+		return
+	}
+	root, err := v.tree.RootAt(said.Size)
+	if err != nil || said.Size > leaf || root != said.Root {
+		v.fail(CheckReceipts, "%s: the log it saw (size %d, root %x) is not this one: the edge was shown another log", what, said.Size, said.Root[:8])
+		return
+	}
+	r.state(what, said)
+}
+
+// state compares what the edge says it serves with what it should serve.
+func (r *receiptCheck) state(what string, said Receipt) {
+	i, f := r.v.at(said.Size)
+	want, err := r.stateOf(i, f)
+	switch {
+	case err != nil:
+		r.unknown++
+	case want == said.State:
+	default:
+		if other, ok := r.find(said.State); ok {
+			r.v.fail(CheckReceipts, "%s: it serves what was in force at size %d, not at size %d", what, other, said.Size)
+			return
+		}
+		r.v.fail(CheckReceipts, "%s: index not compiled from the signed lists (state %s, it should be %s)", what, said.State.String()[:16], want.String()[:16])
+	}
+}
+
+func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {
+	if id, ok := r.states[i]; ok {
+		return id, nil
+	}
+	id, err := f.StateID(func(l InForceList) ([32]byte, error) {
+		h, ok := r.v.indexes[indexKey{l.Edge, l.FilterHash}]
+		if !ok {
+			return h, errNoIndex
+		}
+		return h, nil
+	})
+	if err == nil {
+		r.states[i] = id
+	}
+	return id, err
+}
+
+// find looks for another moment of the log at which the state would have been right.
+func (r *receiptCheck) find(state match.StateID) (uint64, bool) {
+	for i, s := range r.v.states {
+		if id, err := r.stateOf(i, s.f); err == nil && id == state {
+			return s.size, true
+		}
+	}
+	return 0, false
+}
+
+// silent notes enrolled edges that never reported, or not since the last change.
+func (r *receiptCheck) silent() {
+	v := r.v
+	edges := v.enrolledAt(v.cp.Size)
+	names := make([]string, 0, len(edges))
+	for name := range edges {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	changed := v.states[len(v.states)-1].size
+	for _, name := range names {
+		switch last, ok := r.last[name]; {
+		case !ok:
+			v.note("edge %s is enrolled and has sent no receipt", name)
+		case last.Size < changed:
+			v.note("edge %s last reported at size %d; what is in force changed at size %d", name, last.Size, changed)
+		}
+	}
+}
