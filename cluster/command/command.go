@@ -8,8 +8,6 @@ package command
 import (
 	"errors"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -55,7 +53,10 @@ const (
 )
 
 // Body is one of the body types below.
-type Body interface{ kind() Kind }
+type Body interface {
+	kind() Kind
+	check() error
+}
 
 // Command is one message of the Raft log. Time is unix seconds by the clock
 // of the leader that proposed it.
@@ -122,11 +123,3 @@ func (Reject) kind() Kind   { return KindReject }
 func (Receipts) kind() Kind { return KindReceipts }
 func (Assert) kind() Kind   { return KindAssert }
 func (Tick) kind() Kind     { return KindTick }
-
-// wire is the envelope.
-type wire struct {
-	V int             `cbor:"v"`
-	K Kind            `cbor:"k"`
-	T int64           `cbor:"t"`
-	B cbor.RawMessage `cbor:"b"`
-}

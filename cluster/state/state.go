@@ -4,7 +4,17 @@
 // no clock, disk, network, randomness or map order.
 package state
 
-import "errors"
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
 
 var (
 	// ErrHalted: the state has met a command it does not know or has proof
@@ -15,7 +25,95 @@ var (
 	// ErrSnapshot: a snapshot that is malformed, of another cluster, or
 	// claims what its own leaves do not prove.
 	ErrSnapshot = errors.New("snapshot refused")
+	// ErrNotFound: no metadata with this hash was ever accepted.
+	ErrNotFound = errors.New("not found")
 )
+
+// Limits on what one day of cluster time may add to the log, so that neither
+// a mirror full of garbage nor an online key that signs every minute fills it.
+const (
+	maxRejects  = 500 // refusals a day; beyond, they are counted and not logged
+	maxRenewals = 200 // metadata renewals a day and hotline
+	// maxAlone is how many entries one officer may withdraw a day without a
+	// second signature (trust bounds one statement by the same number).
+	maxAlone = 20
+	// reserve is the end of the log that only publications and withdrawals may use.
+	reserve = 4096
+
+	day          = 24 * 60 * 60
+	keptRefusals = 16
+)
+
+// State is one replica. Apply, Snapshot and Restore are for its one owner;
+// View may be called by anyone at any time.
+type State struct {
+	cluster audit.Cluster
+	id      string
+	quorum  audit.Quorum
+
+	tree      *audit.Tree
+	archive   *archive
+	time      int64
+	inForce   audit.InForce
+	force     [32]byte   // inForce.Hash()
+	hotlines  []*hotline // by id
+	edges     []Edge     // by name; copied before it is changed, readers hold it
+	retired   map[string]Edge
+	rejected  map[rejection]struct{}
+	rejects   tally
+	refused   uint64
+	refusals  []Refused // newest first; copied before it is changed
+	halted    error
+	published atomic.Pointer[View]
+}
+
+// hotline is what was accepted of one hotline.
+type hotline struct {
+	id       trust.HotlineID
+	anchor   []byte
+	high     trust.HighWater
+	last     accepted
+	verified *trust.Verified // of last; nil before the first
+	metadata trust.Metadata  // of last
+	marks    []mark          // by list
+	renewals tally
+	alone    map[string]tally // entries withdrawn alone today, by officer's key id
+}
+
+// accepted names metadata and the time it was verified at.
+type accepted struct {
+	metadata [32]byte
+	at       int64
+}
+
+// mark is the last withdrawal of a list.
+type mark struct {
+	list   match.ListID
+	number uint64
+	body   [32]byte // of the statement without its signatures
+	hash   [32]byte // of the statement
+	owed   bool
+}
+
+type rejection struct {
+	object [32]byte
+	reason string
+}
+
+// tally counts within one day of cluster time.
+type tally struct {
+	day int64
+	n   int
+}
+
+// add returns the tally with n more at time t.
+func (y tally) add(t int64, n int) tally {
+	if d := t / day; d != y.day {
+		y = tally{day: d}
+	}
+	y.n += n
+	return y
+}
 
 // Result is what became of one command.
 type Result struct {
@@ -36,4 +134,176 @@ func (r *Refusal) Error() string {
 		return "refused: " + r.Reason
 	}
 	return "refused: " + r.Reason + ": " + r.Detail
+}
+
+// Reasons of this package; all others are trust.Reason's.
+const (
+	ReasonVerdicts       = "verdicts"        // no quorum of members approved these files
+	ReasonSequence       = "sequence"        // does not follow what is in force
+	ReasonUnknownHotline = "unknown_hotline" // not in the cluster file
+	ReasonUnknownList    = "unknown_list"    // the metadata signs no such list
+	ReasonEquivocation   = "equivocation"    // one version number with two contents
+	ReasonCommand        = "command"         // bytes in the log that are no command
+	ReasonLimit          = "limit"           // a daily bound is used up
+	ReasonLogFull        = "log_full"        // the log is at its bound
+	ReasonMember         = "member"          // a membership change that cannot be
+	ReasonReceipt        = "receipt"         // a receipt that is not true or not the edge's
+	ReasonCheckpoint     = "checkpoint"      // an assertion without its quorum
+)
+
+// New is the state before any command: the genesis leaves of the cluster file.
+// A cluster file that is not valid is an error.
+func New(c audit.Cluster) (*State, error) {
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("open state: %w", err)
+	}
+	s := &State{
+		cluster: c, id: c.ID(), quorum: c.Quorum(),
+		tree: new(audit.Tree), archive: newArchive(), inForce: audit.Genesis(),
+		retired: map[string]Edge{}, rejected: map[rejection]struct{}{},
+	}
+	s.force = s.inForce.Hash()
+	for _, h := range c.Hotlines {
+		s.hotlines = append(s.hotlines, &hotline{id: h.ID, anchor: h.Root, alone: map[string]tally{}})
+	}
+	sortHotlines(s.hotlines)
+	for _, leaf := range c.Genesis() {
+		body, err := leaf.Body()
+		if err != nil {
+			return nil, fmt.Errorf("open state: genesis leaf %d: %w", leaf.N, err)
+		}
+		b, err := audit.EncodeLeaf(leaf)
+		if err != nil {
+			return nil, fmt.Errorf("open state: %w", err)
+		}
+		if err := s.enter(leaf, body, b); err != nil {
+			return nil, fmt.Errorf("open state: %w", err)
+		}
+	}
+	s.publishView()
+	return s, nil
+}
+
+// Apply applies one encoded command. It is pure; see the package comment. It
+// does not keep cmd.
+func (s *State) Apply(cmd []byte) Result {
+	if s.halted != nil {
+		return Result{Err: fmt.Errorf("%w: %w", ErrHalted, s.halted)}
+	}
+	defer s.publishView()
+	c, err := command.Decode(cmd)
+	switch {
+	case errors.Is(err, command.ErrUnknown):
+		return s.halt(err)
+	case err != nil:
+		return s.reject(s.time, audit.Reject{
+			Object: sha256.Sum256(cmd), Stage: "apply", Reason: ReasonCommand,
+		})
+	}
+	s.time = max(s.time, c.Time) // command time never decreases
+	switch b := c.Body.(type) {
+	case command.Publish:
+		return s.publish(s.time, b)
+	case command.Withdraw:
+		return s.withdraw(s.time, b)
+	case command.Member:
+		return s.member(s.time, b)
+	case command.Reject:
+		return s.refusal(s.time, b)
+	case command.Receipts:
+		return s.receipts(s.time, b)
+	case command.Assert:
+		return s.assert(s.time, b)
+	case command.Tick:
+		return Result{}
+	}
+	panic(fmt.Sprintf("state: command %T is decoded and not applied", c.Body))
+}
+
+// View is the state after the last command; see View.
+func (s *State) View() *View { return s.published.Load() }
+
+func (s *State) halt(why error) Result {
+	s.halted = why
+	return Result{Err: fmt.Errorf("%w: %w", ErrHalted, why)}
+}
+
+// append makes a leaf of body, appends it and enters it into the books. An
+// error means that nothing has changed.
+func (s *State) append(t int64, body audit.Body) (Result, error) {
+	n := s.tree.Size()
+	leaf, err := audit.NewLeaf(n, t, body)
+	if err != nil {
+		return Result{}, fmt.Errorf("make leaf: %w", err)
+	}
+	room := uint64(audit.MaxLeaves)
+	if !leaf.K.Changes() {
+		room -= reserve
+	}
+	if n >= room {
+		return Result{}, &Refusal{Reason: ReasonLogFull}
+	}
+	next, err := s.inForce.Apply(leaf)
+	if err != nil {
+		return Result{}, fmt.Errorf("make leaf: %w", err)
+	}
+	leaf.F = s.force
+	if leaf.K.Changes() {
+		leaf.F = next.Hash()
+	}
+	b, err := audit.EncodeLeaf(leaf)
+	if err != nil {
+		return Result{}, fmt.Errorf("make leaf: %w", err)
+	}
+	if err := s.enter(leaf, body, b); err != nil {
+		return Result{}, err
+	}
+	return Result{Leaf: n, Logged: true}, nil
+}
+
+// enter appends an encoded leaf and keeps the books that depend on leaves
+// only; Apply and Restore share it.
+func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
+	next, err := s.inForce.Apply(leaf)
+	if err != nil {
+		return fmt.Errorf("enter leaf %d: %w", leaf.N, err)
+	}
+	s.inForce, s.force = next, leaf.F
+	s.time = max(s.time, leaf.T)
+	s.tree.Append(encoded)
+	switch b := body.(type) {
+	case audit.Publish:
+		s.hotline(b.Hotline).last = accepted{metadata: b.Metadata, at: leaf.T}
+	case audit.Trust:
+		h := s.hotline(b.Hotline)
+		if b.Metadata != ([32]byte{}) { // not an anchor at genesis
+			h.last = accepted{metadata: b.Metadata, at: leaf.T}
+			h.renewals = h.renewals.add(leaf.T, 1)
+		}
+	case audit.Withdraw:
+		s.hotline(b.Hotline).enterWithdraw(leaf.T, b)
+	case audit.Member:
+		s.enterMember(leaf.T, b)
+	case audit.Receipts:
+		s.enterReceipts(b)
+	case audit.Reject:
+		s.enterReject(leaf, b)
+	}
+	return nil
+}
+
+// hotline finds a hotline of the cluster file; nil for any other.
+func (s *State) hotline(id trust.HotlineID) *hotline {
+	for _, h := range s.hotlines {
+		if h.id == id {
+			return h
+		}
+	}
+	return nil
+}
+
+// known reports whether a member signs under this name.
+func (s *State) known(member string) bool {
+	_, ok := s.quorum.Member(member)
+	return ok
 }

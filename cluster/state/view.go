@@ -1,6 +1,8 @@
 package state
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -8,7 +10,8 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// View is one moment of a State: immutable, shared by all readers.
+// View is one moment of a State: immutable, shared by all readers. Slices and
+// what they point to must not be changed.
 type View struct {
 	Cluster  *audit.Cluster
 	Size     uint64   // leaves in the log
@@ -18,26 +21,31 @@ type View struct {
 	Hotlines []Hotline // by id
 	Edges    []Edge    // enrolled, by name
 	Refused  uint64    // refusals met, logged or not
-	Refusals []Refused // last 16, newest first
-	Halted   error     // ErrUnknown or ErrDiverged once the replica has stopped; else nil
+	Refusals []Refused // last 16 in the log, newest first
+	Halted   error     // command.ErrUnknown or ErrDiverged, wrapped, once the replica has stopped; else nil
+
+	id      string
+	tree    *audit.Tree
+	archive *archive
 }
 
 // Hotline is what the cluster has accepted of one hotline.
 type Hotline struct {
-	ID           trust.HotlineID
-	Anchor       []byte // pinned root of the cluster file
-	Root         []byte // newest accepted root
-	High         trust.HighWater
-	Metadata     [32]byte // hash of the newest accepted metadata; zero before the first
-	Expires      time.Time
-	Officers     trust.Officers
-	LastWithdraw []WithdrawMark // by list
+	ID          trust.HotlineID
+	Anchor      []byte          // pinned root of the cluster file
+	Root        []byte          // newest accepted root
+	Roots       [][]byte        // the chain from Anchor, exclusive, to Root
+	High        trust.HighWater // nothing below it is accepted
+	Metadata    [32]byte        // hash of the newest accepted metadata; zero before the first
+	Verified    *trust.Verified // of it; nil before the first
+	Withdrawals []WithdrawMark  // by list
 }
 
-// WithdrawMark is the number of the last withdrawal accepted for a list.
+// WithdrawMark is the last withdrawal accepted for a list.
 type WithdrawMark struct {
 	List   match.ListID
 	Number uint64
+	Owed   bool // the second officer's signature is still missing
 }
 
 // Edge is an enrolled edge.
@@ -50,10 +58,105 @@ type Edge struct {
 	Receipt   *audit.SignedReceipt // the last accepted one, nil before
 }
 
-// Refused is one refusal.
+// Refused is one refusal in the log.
 type Refused struct {
-	Leaf   uint64
-	Time   int64
-	Reason string
-	Stage  string
+	Leaf    uint64
+	Time    int64
+	Hotline trust.HotlineID
+	List    match.ListID
+	Seq     uint64
+	Stage   string
+	Reason  string
+	Detail  string
+	Node    string
+}
+
+// publishView makes what Apply has done visible at once.
+func (s *State) publishView() {
+	size, root := s.tree.Head()
+	v := &View{
+		Cluster: &s.cluster, Size: size, Root: root, Time: s.time, InForce: s.inForce,
+		Edges: s.edges, Refused: s.refused, Refusals: s.refusals, Halted: s.halted,
+		id: s.id, tree: s.tree, archive: s.archive,
+	}
+	for _, h := range s.hotlines {
+		w := Hotline{ID: h.id, Anchor: h.anchor, Root: h.anchor, High: h.high, Metadata: h.last.metadata, Verified: h.verified}
+		if h.verified != nil {
+			w.Root, w.Roots = h.verified.Root, h.metadata.Roots
+		}
+		for _, m := range h.marks {
+			w.Withdrawals = append(w.Withdrawals, WithdrawMark{List: m.list, Number: m.number, Owed: m.owed})
+		}
+		v.Hotlines = append(v.Hotlines, w)
+	}
+	s.published.Store(v)
+}
+
+// ClusterID is the cluster's id.
+func (v *View) ClusterID() string { return v.id }
+
+// Tree is the log itself. It may have grown beyond Size; its first Size
+// leaves are the view's.
+func (v *View) Tree() *audit.Tree { return v.tree }
+
+// Metadata is accepted metadata by the hash that leaves name, encoded;
+// ErrNotFound when it was never accepted.
+func (v *View) Metadata(hash [32]byte) ([]byte, error) {
+	m, err := v.archive.get(hash)
+	if err != nil {
+		return nil, err
+	}
+	return m.Encode()
+}
+
+// Hotline finds a hotline of the cluster file.
+func (v *View) Hotline(id trust.HotlineID) (Hotline, bool) {
+	for _, h := range v.Hotlines {
+		if h.ID == id {
+			return h, true
+		}
+	}
+	return Hotline{}, false
+}
+
+// Edge finds an enrolled edge.
+func (v *View) Edge(name string) (Edge, bool) {
+	i, ok := findEdge(v.Edges, name)
+	if !ok {
+		return Edge{}, false
+	}
+	return v.Edges[i], true
+}
+
+// Publish is the leaf that brought a list's version in force, and its time.
+func (v *View) Publish(list match.ListID) (audit.Publish, time.Time, bool) {
+	l, ok := v.InForce.List(list)
+	if !ok {
+		return audit.Publish{}, time.Time{}, false
+	}
+	b, err := v.tree.Leaf(l.Leaf)
+	if err != nil {
+		return audit.Publish{}, time.Time{}, false
+	}
+	leaf, err := audit.DecodeLeaf(b)
+	if err != nil {
+		return audit.Publish{}, time.Time{}, false
+	}
+	body, err := leaf.Body()
+	if err != nil {
+		return audit.Publish{}, time.Time{}, false
+	}
+	p, ok := body.(audit.Publish)
+	return p, time.Unix(leaf.T, 0).UTC(), ok
+}
+
+// CheckReceipt says whether a receipt would be accepted in this state; see
+// State.CheckReceipt. A receipt that is the edge's last one again is an error
+// that Repeated knows.
+func (v *View) CheckReceipt(item audit.SignedReceipt) (audit.Receipt, error) {
+	return checkReceipt(v.id, v.Edges, v.tree, v.Size, item)
+}
+
+func findEdge(edges []Edge, name string) (int, bool) {
+	return slices.BinarySearchFunc(edges, name, func(e Edge, n string) int { return cmp.Compare(e.Name, n) })
 }

@@ -1,0 +1,224 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// Limits on what a body may hold; the 64 KiB of the whole bound them too.
+const (
+	maxItems = 256 // verdicts, receipts
+	maxTime  = 1 << 36
+)
+
+// encMode writes the one encoding of a value: core deterministic CBOR, nil slices as empty ones.
+var encMode = func() cbor.EncMode {
+	o := cbor.CoreDetEncOptions()
+	o.NilContainers = cbor.NilContainerAsEmpty
+	return must(o.EncMode())
+}()
+
+var strict = cbor.DecOptions{
+	DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+	IndefLength:       cbor.IndefLengthForbidden,
+	TagsMd:            cbor.TagsForbidden,
+	ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+	FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
+	MaxArrayElements:  4096,
+	MaxMapPairs:       64,
+	MaxNestedLevels:   16,
+}
+
+var (
+	decMode = must(strict.DecMode())
+	// peekMode reads version and kind of a command whose other fields this
+	// build may not know.
+	peekMode = func() cbor.DecMode {
+		o := strict
+		o.ExtraReturnErrors = cbor.ExtraDecErrorNone
+		return must(o.DecMode())
+	}()
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(fmt.Sprintf("command: %v", err))
+	}
+	return v
+}
+
+// wire is the envelope.
+type wire struct {
+	V int             `cbor:"v"`
+	K Kind            `cbor:"k"`
+	T int64           `cbor:"t"`
+	B cbor.RawMessage `cbor:"b"`
+}
+
+// Encode returns the command's one encoding. ErrTooLarge and ErrFormat (a
+// field outside its bounds) are its errors.
+func Encode(c Command) ([]byte, error) {
+	if c.Body == nil {
+		return nil, fmt.Errorf("encode command: no body: %w", ErrFormat)
+	}
+	kind := c.Body.kind()
+	if c.Time < 0 || c.Time > maxTime {
+		return nil, fmt.Errorf("encode command %s: time %d: %w", kind, c.Time, ErrFormat)
+	}
+	if err := c.Body.check(); err != nil {
+		return nil, fmt.Errorf("encode command %s: %w", kind, err)
+	}
+	body, err := encMode.Marshal(c.Body)
+	if err != nil {
+		return nil, fmt.Errorf("encode command %s: %w: %v", kind, ErrFormat, err)
+	}
+	b, err := encMode.Marshal(wire{V: Version, K: kind, T: c.Time, B: body})
+	if err != nil {
+		return nil, fmt.Errorf("encode command %s: %w: %v", kind, ErrFormat, err)
+	}
+	if len(b) > MaxSize {
+		return nil, fmt.Errorf("encode command %s of %d bytes, at most %d: %w", kind, len(b), MaxSize, ErrTooLarge)
+	}
+	return b, nil
+}
+
+// Decode reads one command strictly: every byte string is either refused or
+// is exactly what Encode writes for the command returned. ErrUnknown,
+// ErrFormat and ErrTooLarge are its errors. The command keeps no reference to b.
+func Decode(b []byte) (Command, error) {
+	if len(b) > MaxSize {
+		return Command{}, fmt.Errorf("decode command of %d bytes, at most %d: %w", len(b), MaxSize, ErrTooLarge)
+	}
+	var head struct {
+		V uint64 `cbor:"v"`
+		K Kind   `cbor:"k"`
+	}
+	if err := peekMode.Unmarshal(b, &head); err != nil {
+		return Command{}, fmt.Errorf("decode command: %w: %v", ErrFormat, err)
+	}
+	if head.V != Version {
+		return Command{}, fmt.Errorf("decode command of version %d: %w", head.V, ErrUnknown)
+	}
+	read, ok := bodies[head.K]
+	if !ok {
+		return Command{}, fmt.Errorf("decode command of kind %q: %w", clip(string(head.K)), ErrUnknown)
+	}
+	var w wire
+	if err := decMode.Unmarshal(b, &w); err != nil {
+		return Command{}, fmt.Errorf("decode command %s: %w: %v", head.K, ErrFormat, err)
+	}
+	body, err := read(w.B)
+	if err != nil {
+		return Command{}, fmt.Errorf("decode command %s: %w", head.K, err)
+	}
+	c := Command{Time: w.T, Body: body}
+	again, err := Encode(c)
+	if err != nil {
+		return Command{}, fmt.Errorf("decode command: %w", err)
+	}
+	if !bytes.Equal(again, b) {
+		return Command{}, fmt.Errorf("decode command %s: not the canonical encoding: %w", head.K, ErrFormat)
+	}
+	return c, nil
+}
+
+// bodies are the kinds this version knows.
+var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
+	KindPublish:  read[Publish],
+	KindWithdraw: read[Withdraw],
+	KindMember:   read[Member],
+	KindReject:   read[Reject],
+	KindReceipts: read[Receipts],
+	KindAssert:   read[Assert],
+	KindTick:     read[Tick],
+}
+
+func read[B Body](raw cbor.RawMessage) (Body, error) {
+	var b B
+	if err := decMode.Unmarshal(raw, &b); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrFormat, err)
+	}
+	return b, nil
+}
+
+// check holds what the sizes of a body's parts must be, before anyone works on it.
+func (p Publish) check() error {
+	if err := text(string(p.List), maxID); err != nil {
+		return err
+	}
+	if len(p.Verdicts) > maxItems || len(p.PublicProof) != 0 || len(p.Metadata) == 0 {
+		return fmt.Errorf("publish: metadata, verdicts or proof: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (w Withdraw) check() error {
+	if len(w.Statement) == 0 {
+		return fmt.Errorf("withdraw: no statement: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (m Member) check() error {
+	for _, s := range []string{m.Action, m.Role, m.Name, m.By} {
+		if err := text(s, maxID); err != nil {
+			return err
+		}
+	}
+	if len(m.Key) != 0 && len(m.Key) != 32 {
+		return fmt.Errorf("member: key of %d bytes: %w", len(m.Key), ErrFormat)
+	}
+	return text(m.Recipient, maxRecipient)
+}
+
+func (r Reject) check() error {
+	for _, s := range []string{r.Hotline, string(r.List), r.Stage, r.Reason, r.Node} {
+		if err := text(s, maxID); err != nil {
+			return err
+		}
+	}
+	if len(r.Object) != 32 || len(r.Verdicts) > maxItems || r.Reason == "" {
+		return fmt.Errorf("reject: object, verdicts or reason: %w", ErrFormat)
+	}
+	return text(r.Detail, MaxDetail)
+}
+
+func (r Receipts) check() error {
+	if len(r.Items) == 0 || len(r.Items) > maxItems {
+		return fmt.Errorf("receipts: %d of them: %w", len(r.Items), ErrFormat)
+	}
+	return nil
+}
+
+func (a Assert) check() error {
+	if len(a.Root) != 32 || len(a.Checkpoint) == 0 {
+		return fmt.Errorf("checkpoint_assert: root or checkpoint: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (Tick) check() error { return nil }
+
+const (
+	maxID        = 128
+	maxRecipient = 4096
+	// MaxDetail bounds the sentence of a refusal.
+	MaxDetail = 512
+)
+
+// text accepts printable ASCII: words and sentences of this project, never content.
+func text(s string, limit int) error {
+	if len(s) > limit {
+		return fmt.Errorf("text of %d bytes, at most %d: %w", len(s), limit, ErrFormat)
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return fmt.Errorf("text with byte %#x: %w", s[i], ErrFormat)
+		}
+	}
+	return nil
+}
+
+func clip(s string) string { return s[:min(len(s), 64)] }

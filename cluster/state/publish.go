@@ -1,0 +1,179 @@
+package state
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// publish verifies the whole chain again, whatever the proposer says it did.
+func (s *State) publish(t int64, c command.Publish) Result {
+	refuse := audit.Reject{
+		Hotline: trust.HotlineID(c.List.Hotline()), List: c.List, Object: sha256.Sum256(c.Metadata), Stage: "apply",
+	}
+	no := func(reason string) Result {
+		refuse.Reason = reason
+		return s.reject(t, refuse)
+	}
+	if _, err := match.ParseListID(string(c.List)); err != nil {
+		return no(ReasonUnknownList)
+	}
+	h := s.hotline(refuse.Hotline)
+	if h == nil {
+		return no(ReasonUnknownHotline)
+	}
+	m, err := trust.DecodeMetadata(c.Metadata)
+	if err != nil {
+		return no(trust.Reason(err))
+	}
+	v, reason := s.verify(h, m, t)
+	if reason != "" {
+		return no(reason)
+	}
+	i := slices.IndexFunc(v.Lists, func(l trust.ListTarget) bool { return l.List == c.List })
+	if i < 0 {
+		return no(ReasonUnknownList)
+	}
+	target, hash := v.Lists[i], m.Hash()
+	refuse.Seq = target.Seq
+
+	if cur, ok := s.inForce.List(c.List); ok && cur.Seq == target.Seq {
+		if cur.Edge != target.Edge.SHA256 || cur.Audit != target.Audit.SHA256 || cur.Epoch != target.Epoch {
+			return no(ReasonEquivocation)
+		}
+		return s.renew(t, h, m, v, refuse)
+	} else if ok && (target.Seq < cur.Seq || target.Prev < cur.Seq) {
+		return no(ReasonSequence)
+	}
+	leaf := publishLeaf(v, target, hash)
+	if leaf.Verdicts = s.approvals(c.Verdicts, leaf); len(leaf.Verdicts) < s.quorum.Need {
+		return no(ReasonVerdicts)
+	}
+	res, err := s.append(t, leaf)
+	if err != nil {
+		return no(leafReason(err))
+	}
+	s.accept(h, m, v, t)
+	return res
+}
+
+// renew takes newer metadata for a list version that is already in force.
+func (s *State) renew(t int64, h *hotline, m trust.Metadata, v *trust.Verified, refuse audit.Reject) Result {
+	if m.Hash() == h.last.metadata || !newer(v.High, h.high) {
+		return Result{Duplicate: true}
+	}
+	if h.renewals.add(t, 0).n >= maxRenewals {
+		refuse.Reason = ReasonLimit
+		return s.reject(t, refuse)
+	}
+	res, err := s.append(t, audit.Trust{
+		Hotline: h.id, Root: sha256.Sum256(v.Root), Versions: audit.VersionsOf(v.High), Metadata: m.Hash(),
+	})
+	if err != nil {
+		refuse.Reason = leafReason(err)
+		return s.reject(t, refuse)
+	}
+	s.accept(h, m, v, t)
+	return res
+}
+
+// accept makes verified metadata the hotline's newest.
+func (s *State) accept(h *hotline, m trust.Metadata, v *trust.Verified, t int64) {
+	s.archive.add(m)
+	h.high, h.verified, h.metadata = v.High, v, m
+	h.last = accepted{metadata: m.Hash(), at: t}
+}
+
+// verify checks metadata against what was accepted before: signatures, time
+// and high water by trust.Verify; here that it continues the same root chain
+// and that no version number has come with two contents.
+func (s *State) verify(h *hotline, m trust.Metadata, t int64) (*trust.Verified, string) {
+	v, err := trust.Verify(h.anchor, h.high, m, time.Unix(t, 0).UTC())
+	if err != nil {
+		return nil, trust.Reason(err)
+	}
+	if v.Hotline != h.id {
+		return nil, ReasonUnknownHotline
+	}
+	if v.Development && !s.cluster.Development {
+		return nil, trust.Reason(trust.ErrDevelopment)
+	}
+	if h.verified != nil && equivocates(h, m, v) {
+		return nil, ReasonEquivocation
+	}
+	return v, ""
+}
+
+func equivocates(h *hotline, m trust.Metadata, v *trust.Verified) bool {
+	// Whoever holds retired root keys could build another chain from the anchor.
+	old := h.verified.Root
+	if !bytes.Equal(old, h.anchor) && !slices.ContainsFunc(m.Roots, func(r []byte) bool { return bytes.Equal(r, old) }) {
+		return true
+	}
+	for _, r := range []struct {
+		was, is   int64
+		old, mine []byte
+	}{
+		{h.high.Timestamp, v.High.Timestamp, h.metadata.Timestamp, m.Timestamp},
+		{h.high.Snapshot, v.High.Snapshot, h.metadata.Snapshot, m.Snapshot},
+		{h.high.Targets, v.High.Targets, h.metadata.Targets, m.Targets},
+		{h.high.List, v.High.List, h.metadata.List, m.List},
+	} {
+		if r.was == r.is && !bytes.Equal(r.old, r.mine) {
+			return true
+		}
+	}
+	return false
+}
+
+func newer(a, b trust.HighWater) bool {
+	return a.Root > b.Root || a.Timestamp > b.Timestamp || a.Snapshot > b.Snapshot || a.Targets > b.Targets || a.List > b.List
+}
+
+// publishLeaf says in a leaf what the metadata signs of one list.
+func publishLeaf(v *trust.Verified, l trust.ListTarget, metadata [32]byte) audit.Publish {
+	filter := v.Charter.Filter()
+	p := audit.Publish{
+		Hotline: v.Hotline, List: l.List, Seq: l.Seq, Prev: l.Prev, Epoch: l.Epoch, Canon: l.CanonID,
+		Edge: l.Edge.SHA256, EdgeSize: l.Edge.Length, Audit: l.Audit.SHA256, AuditSize: l.Audit.Length,
+		EntriesRoot: l.EntriesRoot, Charter: v.CharterHash, Filter: audit.FilterOf(filter), FilterHash: filter.Hash(),
+		Metadata: metadata, Counts: audit.CountsOf(l), Added: uint64(max(l.Added, 0)), Removed: uint64(max(l.Removed, 0)),
+	}
+	return p
+}
+
+// approvals picks one approving verdict a member, in the members' order; what
+// else came along does not enter the log.
+func (s *State) approvals(verdicts []audit.SignedVerdict, p audit.Publish) []audit.SignedVerdict {
+	var out []audit.SignedVerdict
+	for _, m := range s.quorum.Members {
+		for _, v := range verdicts {
+			if len(audit.Approvals([]audit.SignedVerdict{v}, s.id, []audit.MemberKey{m}, p)) == 1 {
+				out = append(out, v)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// leafReason is the stable word for a leaf that could not be appended.
+func leafReason(err error) string {
+	var r *Refusal
+	switch {
+	case errors.As(err, &r):
+		return r.Reason
+	case errors.Is(err, audit.ErrRollback):
+		return ReasonSequence
+	case errors.Is(err, audit.ErrTooLarge):
+		return trust.Reason(trust.ErrTooLarge)
+	}
+	return trust.Reason(trust.ErrFormat)
+}

@@ -1,0 +1,132 @@
+package state
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"slices"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/command"
+)
+
+// receipts records what edges signed. Each one is verified here; bad ones are
+// dropped into a refusal, and the good ones of the same command stay good.
+func (s *State) receipts(t int64, c command.Receipts) Result {
+	var good []audit.SignedReceipt
+	counters := map[string]uint64{} // looked up, never ranged over
+	var bad *audit.Reject
+	same := 0
+	for _, item := range c.Items {
+		r, err := s.CheckReceipt(item)
+		if err == nil && r.Counter <= counters[r.Edge] {
+			err = errStale
+		}
+		switch {
+		case err == nil:
+			counters[r.Edge] = r.Counter
+			good = append(good, item)
+		case errors.Is(err, errRepeated):
+			same++
+		case bad == nil:
+			bad = &audit.Reject{
+				Object: sha256.Sum256(item.Encode()), Stage: "apply", Reason: ReasonReceipt, Detail: receiptDetail(err),
+			}
+		}
+	}
+	var res Result
+	if len(good) > 0 {
+		var err error
+		if res, err = s.append(t, audit.Receipts{Items: good}); err != nil {
+			bad = &audit.Reject{Object: sha256.Sum256(encode(c)), Stage: "apply", Reason: leafReason(err)}
+		}
+	}
+	if bad != nil {
+		refused := s.reject(t, *bad)
+		if len(good) > 0 && res.Logged {
+			return Result{Leaf: max(res.Leaf, refused.Leaf), Logged: true, Err: refused.Err}
+		}
+		return refused
+	}
+	res.Duplicate = len(good) == 0 && same > 0
+	return res
+}
+
+var (
+	errRepeated = errors.New("receipt is the edge's last one again")
+	errStale    = errors.New("counter is not higher than the edge's last")
+	errEnrolled = errors.New("edge is not enrolled")
+	errFuture   = errors.New("size is beyond the log")
+	errOther    = errors.New("receipt is of another cluster")
+	errRoot     = errors.New("root is not the log's at that size")
+)
+
+// Repeated reports whether CheckReceipt's error says that nothing is wrong:
+// the edge has sent its last receipt again.
+func Repeated(err error) bool { return errors.Is(err, errRepeated) }
+
+// receiptDetail is fixed text: see reject.
+func receiptDetail(err error) string {
+	for _, known := range []error{errStale, errEnrolled, errFuture, errOther, errRoot, audit.ErrSignature} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "malformed"
+}
+
+// CheckReceipt says whether a receipt would be accepted now: of this cluster,
+// signed by an enrolled edge's key, with a counter above its last one, about a
+// log that this one continues. It is for the State's owner.
+func (s *State) CheckReceipt(item audit.SignedReceipt) (audit.Receipt, error) {
+	return checkReceipt(s.id, s.edges, s.tree, s.tree.Size(), item)
+}
+
+func checkReceipt(cluster string, edges []Edge, tree *audit.Tree, size uint64, item audit.SignedReceipt) (audit.Receipt, error) {
+	r, err := item.Receipt()
+	if err != nil {
+		return r, err
+	}
+	if r.Cluster != cluster {
+		return r, errOther
+	}
+	i, ok := findEdge(edges, r.Edge)
+	if !ok {
+		return r, errEnrolled
+	}
+	e := edges[i]
+	if _, err := audit.VerifyReceipt(item, e.Key); err != nil {
+		return r, err
+	}
+	if e.Receipt != nil && bytes.Equal(e.Receipt.Body, item.Body) {
+		return r, errRepeated
+	}
+	if r.Counter <= e.Counter {
+		return r, errStale
+	}
+	if r.Size > size {
+		return r, errFuture
+	}
+	root, err := tree.RootAt(r.Size)
+	if err != nil {
+		return r, errFuture
+	}
+	if root != r.Root {
+		return r, errRoot
+	}
+	return r, nil
+}
+
+func (s *State) enterReceipts(b audit.Receipts) {
+	edges := slices.Clone(s.edges)
+	for _, item := range b.Items {
+		r, err := item.Receipt()
+		if err != nil {
+			continue // the leaf's own check has read it
+		}
+		if i, ok := findEdge(edges, r.Edge); ok {
+			edges[i].Counter, edges[i].Receipt = r.Counter, &item
+		}
+	}
+	s.edges = edges
+}

@@ -1,0 +1,390 @@
+// Package store keeps a control node's Raft log and its vote on disk: one
+// bbolt file, every write fsynced before it is acknowledged, every record with
+// its own checksum. It promises Raft three things: what it acknowledged is
+// there after a power cut; what it reads back is what was written, or an error
+// that says so; and a disk that stalls or fails cuts this node off from the
+// others (see Config.Fence and Failed) instead of freezing the cluster.
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.etcd.io/bbolt"
+	bolterr "go.etcd.io/bbolt/errors"
+)
+
+var (
+	// ErrCorrupt: the file is not what was written to it. Nothing is repaired:
+	// the node must be joined again with an empty directory.
+	ErrCorrupt = errors.New("log file is corrupt")
+	// ErrInUse: another process holds the file.
+	ErrInUse = errors.New("log file is in use by another process")
+	// ErrFailed: an earlier write failed. After a failed fsync nobody knows
+	// what is on the disk, so it is never tried a second time.
+	ErrFailed = errors.New("an earlier write to the log failed")
+
+	errNotFound = errors.New("not found") // the text Raft compares with
+)
+
+var (
+	bucketLog    = []byte("log")
+	bucketStable = []byte("stable")
+	keyCommit    = []byte("commit") // in bucketMeta
+	bucketMeta   = []byte("meta")
+	keyFormat    = []byte("format")
+	format       = []byte("cordon-raft-store/1")
+)
+
+// Config says where the log lies and who is told when its disk stalls.
+type Config struct {
+	Path string
+	// Limit is how long one write may take before the node is fenced; zero
+	// means DefaultLimit.
+	Limit time.Duration
+	// Fence is called with true when a write has taken longer than Limit and
+	// with false when that write has ended. Calls alternate and are made one
+	// at a time. It must not call the store.
+	Fence func(stalled bool)
+	// OpenFile, when set, replaces os.OpenFile; tests put a slow or failing
+	// disk there.
+	OpenFile func(string, int, os.FileMode) (*os.File, error)
+	// beforeCommit, when set, runs inside every write before its commit.
+	beforeCommit func() error
+}
+
+// DefaultLimit is below Raft's election time of 3 to 6 s with this project's
+// timeouts, so that a stalled leader is cut off before its followers would
+// have noticed a dead one.
+const DefaultLimit = 4 * time.Second
+
+// Store is a raft.LogStore, raft.StableStore, raft.MonotonicLogStore and
+// raft.CommitTrackingLogStore. It is safe for concurrent use.
+type Store struct {
+	db     *bbolt.DB
+	dog    *watchdog
+	before func() error
+
+	mu     sync.Mutex // guards failed, staged
+	failed error
+	staged uint64
+	dead   chan struct{} // closed when failed is set
+}
+
+var (
+	_ raft.LogStore               = (*Store)(nil)
+	_ raft.StableStore            = (*Store)(nil)
+	_ raft.MonotonicLogStore      = (*Store)(nil)
+	_ raft.CommitTrackingLogStore = (*Store)(nil)
+)
+
+// Open opens or creates the file and reads all of it once: every page is
+// checked for reachability, every record against its checksum, and the log
+// for gaps. ErrCorrupt and ErrInUse are its sentinels.
+func Open(c Config) (s *Store, err error) {
+	// bbolt panics on pages that make no sense; a damaged file is an error.
+	defer caught(&err)
+	if c.Limit <= 0 {
+		c.Limit = DefaultLimit
+	}
+	if info, serr := os.Stat(c.Path); serr == nil && info.Size() > 0 {
+		if err := precheck(c.Path, info.Size()); err != nil {
+			return nil, fmt.Errorf("open raft log %s: %w", c.Path, err)
+		}
+	}
+	db, err := bbolt.Open(c.Path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
+		OpenFile: c.OpenFile, NoFreelistSync: true,
+	})
+	switch {
+	case errors.Is(err, bolterr.ErrTimeout):
+		return nil, fmt.Errorf("open raft log %s: %w", c.Path, ErrInUse)
+	case err != nil && isCorruption(err):
+		return nil, fmt.Errorf("open raft log %s: %w: %v", c.Path, ErrCorrupt, err)
+	case err != nil:
+		return nil, fmt.Errorf("open raft log %s: %w", c.Path, err)
+	}
+	s = &Store{db: db, dog: newWatchdog(c.Limit, c.Fence), before: c.beforeCommit, dead: make(chan struct{})}
+	if err := s.prepare(); err != nil {
+		s.dog.close()
+		return nil, errors.Join(fmt.Errorf("open raft log %s: %w", c.Path, err), db.Close())
+	}
+	return s, nil
+}
+
+// prepare makes an empty file a store, or checks one that is not empty.
+func (s *Store) prepare() (err error) {
+	defer caught(&err)
+	fresh := false
+	if err := s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			fresh = tx.Bucket(bucketLog) == nil && tx.Bucket(bucketStable) == nil
+			if !fresh {
+				return fmt.Errorf("%w: no format mark", ErrCorrupt)
+			}
+			return nil
+		}
+		if got := meta.Get(keyFormat); string(got) != string(format) {
+			return fmt.Errorf("%w: format %q is not %q", ErrCorrupt, clip(got), format)
+		}
+		return check(tx)
+	}); err != nil {
+		return err
+	}
+	if !fresh {
+		return nil
+	}
+	return s.write(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketLog, bucketStable, bucketMeta} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return fmt.Errorf("create bucket: %w", err)
+			}
+		}
+		if err := tx.Bucket(bucketMeta).Put(keyFormat, format); err != nil {
+			return fmt.Errorf("write format: %w", err)
+		}
+		return nil
+	})
+}
+
+// Close closes the file. No call may follow it.
+func (s *Store) Close() error {
+	s.dog.close()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close raft log: %w", err)
+	}
+	return nil
+}
+
+// Failed is closed when a write has failed for good; Err then says why. The
+// node's owner must end the process: the disk cannot be trusted any more.
+func (s *Store) Failed() <-chan struct{} { return s.dead }
+
+// Err is the write error that closed Failed, or nil.
+func (s *Store) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// IsMonotonic makes Raft clear the whole log after it installs a snapshot
+// instead of leaving a gap. A follower that kept a stale tail from an older
+// term behind such a gap would be sent the same snapshot for ever (raft #697).
+func (s *Store) IsMonotonic() bool { return true }
+
+// FirstIndex is the lowest index held, 0 for none.
+func (s *Store) FirstIndex() (uint64, error) { return s.edge((*bbolt.Cursor).First) }
+
+// LastIndex is the highest index held, 0 for none.
+func (s *Store) LastIndex() (uint64, error) { return s.edge((*bbolt.Cursor).Last) }
+
+func (s *Store) edge(move func(*bbolt.Cursor) ([]byte, []byte)) (index uint64, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		k, _ := move(tx.Bucket(bucketLog).Cursor())
+		if k == nil {
+			return nil
+		}
+		if len(k) != 8 {
+			return fmt.Errorf("%w: log key of %d bytes", ErrCorrupt, len(k))
+		}
+		index = binary.BigEndian.Uint64(k)
+		return nil
+	})
+	return index, err
+}
+
+// GetLog fills log with the entry at index; raft.ErrLogNotFound when there is
+// none, ErrCorrupt when what is there is not what was written.
+func (s *Store) GetLog(index uint64, log *raft.Log) error {
+	return s.read(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketLog).Get(key(index))
+		if v == nil {
+			return raft.ErrLogNotFound
+		}
+		return decodeLog(index, v, log)
+	})
+}
+
+// StoreLog stores one entry, durably.
+func (s *Store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
+
+// StoreLogs stores entries in one durable write, together with the commit
+// index staged before. Either all of it is on disk on return, or none.
+func (s *Store) StoreLogs(logs []*raft.Log) error {
+	s.mu.Lock()
+	staged := s.staged
+	s.mu.Unlock()
+	return s.write(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketLog)
+		for _, l := range logs {
+			if err := b.Put(key(l.Index), encodeLog(l)); err != nil {
+				return fmt.Errorf("store log %d: %w", l.Index, err)
+			}
+		}
+		if staged == 0 {
+			return nil
+		}
+		if k, _ := b.Cursor().Last(); k != nil {
+			staged = min(staged, binary.BigEndian.Uint64(k))
+		}
+		if err := tx.Bucket(bucketMeta).Put(keyCommit, seal(keyCommit, u64(staged))); err != nil {
+			return fmt.Errorf("store commit index: %w", err)
+		}
+		return nil
+	})
+}
+
+// DeleteRange removes the entries min to max, both included.
+func (s *Store) DeleteRange(min, max uint64) error {
+	return s.write(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketLog)
+		// Keys are gathered first: a cursor may skip after its own Delete.
+		var keys [][]byte
+		c := b.Cursor()
+		for k, _ := c.Seek(key(min)); k != nil && binary.BigEndian.Uint64(k) <= max; k, _ = c.Next() {
+			keys = append(keys, k)
+		}
+		for _, k := range keys {
+			if err := b.Delete(append([]byte(nil), k...)); err != nil {
+				return fmt.Errorf("delete log %d: %w", binary.BigEndian.Uint64(k), err)
+			}
+		}
+		return nil
+	})
+}
+
+// StageCommitIndex remembers a commit index for the next StoreLogs. Raft's own
+// use of it (RestoreCommittedLogs) loses configuration entries below the commit
+// index and deadlocks past 8192 entries in v1.8.0; the cluster package stages
+// what its state machine has applied, and replays by itself when it opens.
+func (s *Store) StageCommitIndex(index uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.staged = index
+	return nil
+}
+
+// SaveCommitIndex makes a commit index durable now.
+func (s *Store) SaveCommitIndex(index uint64) error {
+	if err := s.StageCommitIndex(index); err != nil {
+		return err
+	}
+	return s.StoreLogs(nil)
+}
+
+// GetCommitIndex is the last commit index written, never above LastIndex.
+// With it a node that restarts without a quorum still knows what was agreed.
+func (s *Store) GetCommitIndex() (index uint64, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketMeta).Get(keyCommit)
+		if v == nil {
+			return nil
+		}
+		b, err := unseal(keyCommit, v)
+		if err != nil || len(b) != 8 {
+			return fmt.Errorf("%w: commit index", ErrCorrupt)
+		}
+		index = binary.BigEndian.Uint64(b)
+		if k, _ := tx.Bucket(bucketLog).Cursor().Last(); k == nil {
+			index = 0
+		} else {
+			index = min(index, binary.BigEndian.Uint64(k))
+		}
+		return nil
+	})
+	return index, err
+}
+
+// Set stores a stable value, durably.
+func (s *Store) Set(k, v []byte) error {
+	return s.write(func(tx *bbolt.Tx) error {
+		if err := tx.Bucket(bucketStable).Put(k, seal(k, v)); err != nil {
+			return fmt.Errorf("store stable value: %w", err)
+		}
+		return nil
+	})
+}
+
+// Get returns a stable value, owned by the caller; an error with the text
+// "not found", which Raft expects, when there is none.
+func (s *Store) Get(k []byte) (out []byte, err error) {
+	err = s.read(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketStable).Get(k)
+		if v == nil {
+			return errNotFound
+		}
+		b, err := unseal(k, v)
+		if err != nil {
+			return fmt.Errorf("stable value: %w", err)
+		}
+		out = append([]byte(nil), b...)
+		return nil
+	})
+	return out, err
+}
+
+// SetUint64 stores a number, durably.
+func (s *Store) SetUint64(k []byte, v uint64) error { return s.Set(k, u64(v)) }
+
+// GetUint64 returns a number, or 0 when there is none.
+func (s *Store) GetUint64(k []byte) (uint64, error) {
+	b, err := s.Get(k)
+	if errors.Is(err, errNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(b) != 8 {
+		return 0, fmt.Errorf("%w: stable number of %d bytes", ErrCorrupt, len(b))
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+func (s *Store) read(f func(*bbolt.Tx) error) (err error) {
+	defer caught(&err)
+	return s.db.View(f)
+}
+
+// write runs one durable transaction under the watchdog. The first failure is
+// the last write: see ErrFailed.
+func (s *Store) write(f func(*bbolt.Tx) error) (err error) {
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if failed != nil {
+		return fmt.Errorf("%w: %v", ErrFailed, failed)
+	}
+	done := s.dog.begin()
+	defer done()
+	defer func() {
+		if err != nil {
+			s.fail(err)
+		}
+	}()
+	defer caught(&err)
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		if s.before != nil {
+			return s.before()
+		}
+		return nil
+	})
+}
+
+func (s *Store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+		close(s.dead)
+	}
+}
