@@ -97,14 +97,13 @@ func write(h Header, f Filter, counts Counts, n int, record func(i int) Record) 
 		return nil, err
 	}
 	putFields(w.Fields(), h, kept, f.Hash(), counts)
-	filter, err := bloomOver(w.Section(secBloom), bits, bloomHashes)
+	filter, err := filterOver(w.Section(secBloom), bits)
 	if err != nil {
 		return nil, err
 	}
 	fanout, digests, ids, metas := w.Section(secFan), w.Section(secDigests), w.Section(secIDs), w.Section(secMeta)
 	allowed := f.compile()
 	at, bucket := 0, 0 // records written; buckets whose start is written
-	var gate [8]byte
 	for i := range n {
 		r := record(i)
 		if !allowed.allows(r.Meta) {
@@ -113,8 +112,7 @@ func write(h Header, f Filter, counts Counts, n int, record func(i int) Record) 
 		for b := bucketOf(&r.Digest, fan); bucket <= b; bucket++ {
 			binary.LittleEndian.PutUint32(fanout[4*bucket:], uint32(at))
 		}
-		binary.LittleEndian.PutUint64(gate[:], r.Gate)
-		filter.Add(gate[:])
+		filter.add(r.Gate)
 		copy(digests[16*at:], r.Digest[:])
 		copy(ids[16*at:], r.EntryID[:])
 		AppendMeta(metas[MetaSize*at:MetaSize*at], r.Meta)

@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/bits-and-blooms/bloom/v3"
-
 	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
@@ -18,9 +16,9 @@ type Index struct {
 	header  Header
 	n       int
 	fan     int
-	filter  [32]byte
+	charter [32]byte // hash of the charter's filter
 	counts  Counts
-	bloom   *bloom.BloomFilter
+	bloom   *filter
 	fanout  []byte
 	digests []byte
 	ids     []byte
@@ -56,18 +54,18 @@ func OpenHead(b []byte) (*Index, error) {
 	}
 	x := &Index{
 		r: r, header: header, n: n, fan: fanBits(n),
-		filter: [32]byte(fields[fieldFilter:fieldCounts]), counts: ReadCounts(fields),
+		charter: [32]byte(fields[fieldFilter:fieldCounts]), counts: ReadCounts(fields),
 		fanout: r.Section(secFan), digests: r.Section(secDigests), ids: r.Section(secIDs), metas: r.Section(secMeta),
 	}
 	var want [section.FieldsSize]byte // whatever is not a field of this format must be zero, sizes must follow from n
-	putFields(want[:], header, n, x.filter, x.counts)
+	putFields(want[:], header, n, x.charter, x.counts)
 	switch {
 	case !bytes.Equal(fields, want[:]):
 		return nil, fmt.Errorf("open index: head fields are not what %d records need: %w", n, ErrFormat)
 	case len(x.fanout) != 4*(1<<x.fan+1), len(x.digests) != 16*n, len(x.ids) != 16*n, len(x.metas) != MetaSize*n:
 		return nil, fmt.Errorf("open index: section sizes do not fit %d records: %w", n, ErrFormat)
 	}
-	if x.bloom, err = bloomOver(r.Section(secBloom), bloomBits(n), bloomHashes); err != nil {
+	if x.bloom, err = filterOver(r.Section(secBloom), bloomBits(n)); err != nil {
 		return nil, err
 	}
 	return x, nil
@@ -120,7 +118,7 @@ func (x *Index) Len() int { return x.n }
 func (x *Index) Hash() [32]byte { return x.r.Hash() }
 
 // FilterHash is Filter.Hash of the charter filter the index was built with.
-func (x *Index) FilterHash() [32]byte { return x.filter }
+func (x *Index) FilterHash() [32]byte { return x.charter }
 
 // Counts is how many records of each sort the index has, and how many the filter kept out.
 func (x *Index) Counts() Counts { return x.counts }

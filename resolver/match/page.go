@@ -62,7 +62,7 @@ func boundaries(ends *[canon.MaxDepth + 1]int, path []byte, host int) int {
 func (m *member) confirmPage(v *Verdict, buf []byte, end int, now uint32, url, prefix bool) {
 	spared := buf[end]
 	buf[end] = byte(canon.ClassPage)
-	hit := mayContain(m.index.bloom, m.keys.gate(buf[:end+1]))
+	hit := m.index.bloom.mayContain(m.keys.gate(buf[:end+1]))
 	buf[end] = spared
 	if !hit {
 		return
