@@ -38,6 +38,12 @@ func voluntary(kind canon.Kind, name string) entry {
 // makeSet builds a real set in memory.
 func makeSet(t testing.TB, entries ...entry) *match.Set {
 	t.Helper()
+	return makeSetWithout(t, nil, entries...)
+}
+
+// makeSetWithout builds one with removals; entry i has the id {i, 0, 7}.
+func makeSetWithout(t testing.TB, removals []match.Removal, entries ...entry) *match.Set {
+	t.Helper()
 	const list = match.ListID("hotline/main")
 	keys := &match.Keys{Match: sha256.Sum256([]byte("match")), Gate: [16]byte{1, 2, 3}}
 	filter := match.Filter{
@@ -68,7 +74,7 @@ func makeSet(t testing.TB, entries ...entry) *match.Set {
 	if err != nil {
 		t.Fatalf("open index: %v", err)
 	}
-	s, err := match.NewSet([]match.Member{{Index: ix, Keys: keys}}, nil)
+	s, err := match.NewSet([]match.Member{{Index: ix, Keys: keys}}, removals)
 	if err != nil {
 		t.Fatalf("make set: %v", err)
 	}
@@ -178,10 +184,16 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	g := &rig{up: new(fakeUpstream), clock: newClock()}
+	clock := newClock()
+	return newRigAt(t, clock, clock.now)
+}
+
+func newRigAt(t testing.TB, clock *fakeClock, now func() time.Time) *rig {
+	t.Helper()
+	g := &rig{up: new(fakeUpstream), clock: clock}
 	r, err := New(Config{
 		Stop: testStop, NSID: true, Upstream: g.up,
-		Cache: cache.New(cache.Config{Bytes: 1 << 20}), Clock: g.clock.now,
+		Cache: cache.New(cache.Config{Bytes: 1 << 20}), Clock: now,
 	})
 	if err != nil {
 		t.Fatalf("make resolver: %v", err)
