@@ -50,9 +50,6 @@ func (h *Hotline) Publish(out string) (*Published, error) {
 	if err := s.ready(c, e); err != nil {
 		return nil, err
 	}
-	if err := s.moveRepository(out); err != nil {
-		return nil, err
-	}
 	if err := s.checkStaged(c); err != nil {
 		return nil, err
 	}
@@ -62,6 +59,9 @@ func (h *Hotline) Publish(out string) (*Published, error) {
 	}
 	v, err := s.verify(m)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.moveRepository(out); err != nil {
 		return nil, err
 	}
 	if err := s.place(c, m, v); err != nil {

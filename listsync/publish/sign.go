@@ -69,10 +69,15 @@ func oneOf(names []string, n int) string {
 	return fmt.Sprintf("%d of %s", n, strings.Join(names, ", "))
 }
 
-// Sign makes the next version from the working set, unless it is staged already, and adds the officer's signature. A candidate that
-// no longer fits the working set is dropped with its signatures. Brakes are asked first: when one holds, the report comes with an
-// error that is ErrHeld. ErrNothingToSign says that the published version is the working set and fresh.
-func (h *Hotline) Sign(o SignOptions) (*Signed, error) {
+// Sign is SignWith for the officer whose key directory is given, without further options.
+func (h *Hotline) Sign(officer string) (*Signed, error) {
+	return h.SignWith(SignOptions{Officer: officer})
+}
+
+// SignWith makes the next version from the working set, unless it is staged already, and adds the officer's signature. A candidate
+// that no longer fits the working set is dropped with its signatures. Brakes are asked first: when one holds, the report comes with
+// an error that is ErrHeld. ErrNothingToSign says that the published version is the working set and fresh.
+func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 	s, err := h.begin()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/listsync/publish"
+)
+
+// The commands that set a hotline up: authority, officer, init, accept, operator, rekey.
+
+func authorityCommand() *cobra.Command {
+	return group("authority", "Make and run an accreditation authority", authorityInitCommand(), authorityAccreditCommand(), authoritySignCommand())
+}
+
+func authorityInitCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "init --dir DIR",
+		Short: "Make an authority: five root keys and three accreditation keys, each in a directory of its own",
+		Args:  cobra.NoArgs,
+		RunE: does(func(c *cobra.Command, _ []string) error {
+			dir := flag(c, "dir")
+			a, err := publish.InitAuthority(publish.Config{}, dir, isSet(c, "development"))
+			if err != nil {
+				return err
+			}
+			return show(c, a, line("made %d root keys (3 must sign) and %d accreditation keys (2 must sign) in %s\ncarry each directory to a safe place of its own; keep authority.json here",
+				len(a.Root), len(a.Accreditation), dir))
+		}),
+	}, "the authority's new directory")
+	c.Flags().Bool("development", false, "a throw-away authority: production nodes refuse its hotlines")
+	return c
+}
+
+func authorityAccreditCommand() *cobra.Command {
+	var jurisdictions, bases, kinds []string
+	var rpz bool
+	var days int
+	c := withDir(&cobra.Command{
+		Use:   "accredit --dir DIR --request HOTLINE/request.json --out DIR2",
+		Short: "Write a hotline's root, charter and delegation, to be signed",
+		Args:  cobra.NoArgs,
+		RunE: does(func(c *cobra.Command, _ []string) error {
+			files, err := publish.Accredit(publish.Config{}, publish.AccreditOptions{
+				Dir: flag(c, "dir"), Request: flag(c, "request"), Out: flag(c, "out"),
+				Jurisdictions: jurisdictions, Bases: bases, Kinds: kinds, RPZ: rpz, ValidDays: days,
+			})
+			if err != nil {
+				return err
+			}
+			return show(c, struct {
+				Sign []string `json:"sign"`
+			}{files}, line("wrote %s\nread charter.json, then sign:\n  three root keys:           cordon-hotline authority sign --key %s %s\n  two accreditation keys:    cordon-hotline authority sign --key %s %s\nthen send %s to the hotline; operators and auditors pin %s",
+				flag(c, "out"), filepath.Join(flag(c, "dir"), "root-N"), files[0], filepath.Join(flag(c, "dir"), "accreditation-N"), files[1], flag(c, "out"), filepath.Join(flag(c, "out"), "1.root.json")))
+		}),
+	}, "the authority's directory")
+	f := c.Flags()
+	f.String("request", "", "the hotline's request.json")
+	f.String("out", "", "where the files go; for a renewal, the directory of the earlier accreditation")
+	f.StringSliceVar(&jurisdictions, "jurisdiction", nil, "jurisdictions granted, two capital letters each, with commas")
+	f.StringSliceVar(&bases, "basis", nil, "legal bases granted: law,order,voluntary")
+	f.StringSliceVar(&kinds, "kind", nil, "kinds of entries granted: url,prefix,host,domain")
+	f.BoolVar(&rpz, "rpz", false, "grant RPZ out: names may then leave operators' memory in zone transfers")
+	f.IntVar(&days, "valid-days", 365, "days the accreditation is good for")
+	return required(c, "request", "out", "jurisdiction", "basis", "kind")
+}
+
+func authoritySignCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sign --key DIR/root-1 FILE...",
+		Short: "Add one root or accreditation signature to metadata",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: does(func(c *cobra.Command, args []string) error {
+			done, err := publish.SignMetadata(publish.Config{}, flag(c, "key"), args...)
+			if err != nil {
+				return err
+			}
+			return show(c, done, func(w io.Writer) error {
+				for _, f := range done {
+					again := ""
+					if f.Again {
+						again = " (this key had signed before)"
+					}
+					fmt.Fprintf(w, "%s: %d of %d signatures%s\n", f.File, f.Have, f.Need, again)
+				}
+				return nil
+			})
+		}),
+	}
+	c.Flags().String("key", "", "the directory of one root or accreditation key")
+	return required(c, "key")
+}
+
+func officerCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "officer --dir DIR",
+		Short: "Make one officer's key directory",
+		Args:  cobra.NoArgs,
+		RunE: does(func(c *cobra.Command, _ []string) error {
+			dir := flag(c, "dir")
+			p, err := publish.NewOfficer(publish.Config{}, dir, flag(c, "name"))
+			if err != nil {
+				return err
+			}
+			return show(c, p, line("made the key of officer %s in %s\nofficer.key stays with this person alone; officer.pub goes to init", p.Name, dir))
+		}),
+	}, "the officer's new directory")
+	c.Flags().String("name", "", "the officer's name or function; default: the last part of --dir")
+	return c
+}
+
+func initCommand() *cobra.Command {
+	var o publish.InitOptions
+	c := withDir(&cobra.Command{
+		Use:     "init --dir HOTLINE",
+		Short:   "Make a hotline's directory: service keys, list keys, an empty list, and request.json for the authority",
+		Args:    cobra.NoArgs,
+		Example: "  cordon-hotline init --dir hotline --id hotline-one --name \"Hotline One\" --list hotline-one/main --canary canary.hotline-one.test \\\n    --officer officer-1/officer.pub --officer officer-2/officer.pub --officer officer-3/officer.pub",
+		RunE: does(func(c *cobra.Command, _ []string) error {
+			o.Dir, o.Officers = flag(c, "dir"), flags(c, "officer")
+			if _, err := publish.Init(publish.Config{}, o); err != nil {
+				return err
+			}
+			request := filepath.Join(o.Dir, "request.json")
+			return show(c, struct {
+				Dir     string `json:"dir"`
+				Request string `json:"request"`
+			}{o.Dir, request}, line("made hotline %s in %s\nsend %s to the accreditation authority", o.ID, o.Dir, request))
+		}),
+	}, "the hotline's new directory")
+	f := c.Flags()
+	f.StringVar(&o.ID, "id", "", "the hotline's id, such as hotline-one")
+	f.StringVar(&o.Name, "name", "", "the hotline's name for people")
+	f.StringVar(&o.List, "list", "", "the list, such as hotline-one/main")
+	f.StringVar(&o.Canary, "canary", "", "a harmless host of the hotline's own, listed for testing")
+	f.StringArray("officer", nil, "an officer's officer.pub; give it for each, at least three")
+	f.IntVar(&o.Threshold, "threshold", 2, "officers who must sign a version")
+	return required(c, "id", "name", "list", "canary", "officer")
+}
+
+func acceptCommand() *cobra.Command {
+	return withDir(&cobra.Command{
+		Use:   "accept --dir HOTLINE DIR2",
+		Short: "Take the authority's signed accreditation in",
+		Args:  cobra.ExactArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			ch, err := h.Accept(args[0])
+			if err != nil {
+				return err
+			}
+			return show(c, struct {
+				Hotline       string   `json:"hotline"`
+				Jurisdictions []string `json:"jurisdictions"`
+				ValidTo       string   `json:"valid_to"`
+			}{string(ch.Hotline), ch.Jurisdictions, ch.ValidTo.Format("2006-01-02")}, line("hotline %s is accredited for %s until %s; publish or refresh carries it out",
+				ch.Hotline, strings.Join(ch.Jurisdictions, ", "), ch.ValidTo.Format("2006-01-02")))
+		}),
+	}, "the hotline's directory")
+}
+
+func operatorCommand() *cobra.Command {
+	add := withDir(&cobra.Command{
+		Use:   "add --dir HOTLINE CLUSTER.pub",
+		Short: "Give an operator the list's keys from the next version on",
+		Args:  cobra.ExactArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			o, err := h.AddOperator(args[0])
+			if err != nil {
+				return err
+			}
+			return show(c, o, line("operator %s (%s) gets the keys with the next version: sign and publish it", o.Name, o.Cluster))
+		}),
+	}, "the hotline's directory")
+	list := withDir(&cobra.Command{
+		Use:   "list --dir HOTLINE",
+		Short: "List the operators that get keys",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			all, err := h.Operators()
+			if err != nil {
+				return err
+			}
+			return show(c, all, func(w io.Writer) error {
+				for _, o := range all {
+					fmt.Fprintf(w, "%s\t%s\n", o.Cluster, o.Name)
+				}
+				return nil
+			})
+		}),
+	}, "the hotline's directory")
+	remove := withDir(&cobra.Command{
+		Use:   "remove --dir HOTLINE CLUSTER|NAME",
+		Short: "Take an operator out; the next version has new keys that it does not get",
+		Args:  cobra.ExactArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			o, epoch, err := h.RemoveOperator(args[0])
+			if err != nil {
+				return err
+			}
+			return show(c, struct {
+				publish.Operator
+				Epoch uint32 `json:"epoch"`
+			}{o, epoch}, line("operator %s (%s) is taken out; the next version has the keys of epoch %d, which it does not get\nwhat it holds of earlier versions it keeps", o.Name, o.Cluster, epoch))
+		}),
+	}, "the hotline's directory")
+	return group("operator", "Say which operators get the list's keys", add, list, remove)
+}
+
+func rekeyCommand() *cobra.Command {
+	return withDir(&cobra.Command{
+		Use:   "rekey --dir HOTLINE",
+		Short: "Make new list keys for the next version, when keys may have leaked",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			epoch, err := h.NewEpoch()
+			if err != nil {
+				return err
+			}
+			return show(c, struct {
+				Epoch uint32 `json:"epoch"`
+			}{epoch}, line("the next version has the keys of epoch %d: sign and publish it", epoch))
+		}),
+	}, "the hotline's directory")
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/listsync/publish"
+)
+
+// The commands of the working day: import, remove, check, diff, sign, publish, refresh, withdraw, countersign, status, canon.
+
+const (
+	hotlineDir = "the hotline's directory"
+	diffLines  = 40 // of each sort, unless --all
+)
+
+func importCommand() *cobra.Command {
+	return withDir(&cobra.Command{
+		Use:   "import --dir HOTLINE FILE.csv",
+		Short: "Take rows in: all of them, or none when one is bad",
+		Long: `Take the rows of a CSV file (or of standard input, "-") into the working set. The first line is exactly
+  ` + publish.Header + `
+Every bad row is listed with its line and column, and then nothing is imported.`,
+		Args: cobra.ExactArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			in := c.InOrStdin()
+			if args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return &publish.Fault{Code: publish.CodeInput, What: "cannot open the import: " + err.Error(), Do: "check the path", Err: err}
+				}
+				defer f.Close()
+				in = f
+			}
+			done, err := h.Import(in)
+			if err != nil {
+				return err
+			}
+			return show(c, done, line("%d rows: %d added, %d updated (they keep their id), %d unchanged; %d entries in all", done.Rows, done.Added, done.Updated, done.Unchanged, done.Entries))
+		}),
+	}, hotlineDir)
+}
+
+func removeCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "remove --dir HOTLINE --reason REASON EXPRESSION|ENTRY_ID...",
+		Short: "Take entries out at the next version",
+		Long: `Take entries out of the working set; the next version is without them. For an error that harms someone now, use withdraw.
+REASON is one of content_gone, error, appeal, court, law_enforcement, duplicate, or other(WHY).`,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			var done []publish.Removed
+			var err error
+			switch expired := isSet(c, "expired"); {
+			case expired && (len(args) > 0 || flag(c, "reason") != ""):
+				return usage("--expired stands alone: it takes out every entry past its review_by")
+			case expired:
+				done, err = h.RemoveExpired()
+			case len(args) == 0 || flag(c, "reason") == "":
+				return usage("name entries and give --reason, or give --expired")
+			default:
+				done, err = h.Remove(flag(c, "reason"), args...)
+			}
+			if err != nil {
+				return err
+			}
+			return show(c, done, removed(done, "is taken out at the next version"))
+		}),
+	}, hotlineDir)
+	c.Flags().String("reason", "", "why")
+	c.Flags().Bool("expired", false, "take out every entry past its review_by")
+	return c
+}
+
+func usage(what string) error {
+	return &publish.Fault{Code: publish.CodeUsage, What: what}
+}
+
+func removed(done []publish.Removed, what string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for _, e := range done {
+			fmt.Fprintf(w, "%s %s (%s) %s\n", e.Kind, e.Expression, e.ID, what)
+		}
+		_, err := fmt.Fprintf(w, "%d in all\n", len(done))
+		return err
+	}
+}
+
+func checkCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "check --dir HOTLINE",
+		Short: "Hold the working set against the brakes",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			r, err := h.Check(flags(c, "never-block")...)
+			if err != nil {
+				return err
+			}
+			err = show(c, r, func(w io.Writer) error { r.Write(w); return nil })
+			return errors.Join(r.Err(), err)
+		}),
+	}, hotlineDir)
+	c.Flags().StringArray("never-block", nil, "a file of names that may never be blocked, one a line; may be given again")
+	return c
+}
+
+func diffCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "diff --dir HOTLINE",
+		Short: "Show what the next version changes, in plain words",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			d, err := h.Diff()
+			if err != nil {
+				return err
+			}
+			return show(c, d, func(w io.Writer) error { return d.Write(w, limit(c)) })
+		}),
+	}, hotlineDir)
+	c.Flags().Bool("all", false, "show every line")
+	return c
+}
+
+func limit(c *cobra.Command) int {
+	if isSet(c, "all") {
+		return 0
+	}
+	return diffLines
+}
+
+func signCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "sign --dir HOTLINE --officer OFFICER_DIR",
+		Short: "Make the next version, unless it is staged already, and sign it",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			g, err := h.SignWith(publish.SignOptions{
+				Officer: flag(c, "officer"), NeverBlock: flags(c, "never-block"), Approve: flag(c, "approve"), Again: isSet(c, "again"),
+			})
+			if errors.Is(err, publish.ErrHeld) && g != nil {
+				return errors.Join(err, show(c, g.Check, func(w io.Writer) error { g.Check.Write(w); return nil }))
+			}
+			if err != nil {
+				return err
+			}
+			return show(c, g, func(w io.Writer) error { return g.Write(w, limit(c)) })
+		}),
+	}, hotlineDir)
+	f := c.Flags()
+	f.String("officer", "", "the directory with your officer.key")
+	f.StringArray("never-block", nil, "a file of names that may never be blocked; may be given again")
+	f.String("approve", "", "why you sign although a size or change brake holds; the reason is kept")
+	f.Bool("again", false, "sign an unchanged list anew")
+	f.Bool("all", false, "show every line of the difference")
+	return required(c, "officer")
+}
+
+func publishCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "publish --dir HOTLINE",
+		Short: "Put the signed version into the repository",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			p, err := h.Publish(flag(c, "out"))
+			if err != nil {
+				return err
+			}
+			return show(c, p, line("version %d is published in %s, signed by %s, for %d operators: %d added, %d removed\nrun refresh before %s",
+				p.Seq, p.Repository, strings.Join(p.SignedBy, " and "), p.Operators, p.Added, p.Removed, p.Expires.Format("2006-01-02 15:04 UTC")))
+		}),
+	}, hotlineDir)
+	c.Flags().String("out", "", "move the repository to this directory (at first it is HOTLINE/repository)")
+	return c
+}
+
+func refreshCommand() *cobra.Command {
+	return withDir(&cobra.Command{
+		Use:   "refresh --dir HOTLINE",
+		Short: "Renew the timestamp, and the snapshot when it ends soon",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			r, err := h.Refresh()
+			if err != nil {
+				return err
+			}
+			return show(c, r, func(w io.Writer) error {
+				for _, n := range r.Notes {
+					fmt.Fprintln(w, "note: "+n)
+				}
+				_, err := fmt.Fprintf(w, "timestamp %d, snapshot %d; good until %s\n", r.Timestamp, r.Snapshot, r.Expires.Format("2006-01-02 15:04 UTC"))
+				return err
+			})
+		}),
+	}, hotlineDir)
+}
+
+func withdrawCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "withdraw --dir HOTLINE --officer OFFICER_DIR --reason REASON EXPRESSION|ENTRY_ID...",
+		Short: "Take published entries out of force at once",
+		Long: `Sign a withdrawal and put it into the repository, where operators find it within seconds; the entries leave the working set too.
+One officer may withdraw up to 20 entries in 24 hours and then owes a second signature (countersign) within 24 hours; two officers may
+withdraw any number. REASON is one of content_gone, error, appeal, court, law_enforcement, duplicate, or other(WHY).`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			d, err := h.Withdraw(flags(c, "officer"), flag(c, "reason"), args...)
+			if err != nil {
+				return err
+			}
+			return show(c, d, func(w io.Writer) error {
+				if err := removed(d.Entries, "is withdrawn")(w); err != nil {
+					return err
+				}
+				return withdrawn(d)(w)
+			})
+		}),
+	}, hotlineDir)
+	c.Flags().StringArray("officer", nil, "an officer's key directory; give it again for a second officer")
+	c.Flags().String("reason", "", "why")
+	return required(c, "officer", "reason")
+}
+
+func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
+	return func(w io.Writer) error {
+		fmt.Fprintf(w, "withdrawal %d, signed by %s: %s\n", d.Number, strings.Join(d.SignedBy, " and "), d.File)
+		if d.Owed > 0 {
+			fmt.Fprintf(w, "a second signature is owed by %s (%s): countersign --officer THEIR_DIR %d\n", d.OwedBy.Format("2006-01-02 15:04 UTC"), strings.Join(d.Missing, " or "), d.Number)
+		}
+		return nil
+	}
+}
+
+func countersignCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "countersign --dir HOTLINE --officer OFFICER_DIR NUMBER",
+		Short: "Add the second signature to a withdrawal",
+		Args:  cobra.ExactArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			n, err := strconv.ParseUint(args[0], 10, 64)
+			if err != nil {
+				return usage("a withdrawal has a number; see status")
+			}
+			d, err := h.Countersign(flag(c, "officer"), n)
+			if err != nil {
+				return err
+			}
+			return show(c, d, withdrawn(d))
+		}),
+	}, hotlineDir)
+	c.Flags().String("officer", "", "the directory with your officer.key")
+	return required(c, "officer")
+}
+
+func statusCommand() *cobra.Command {
+	return withDir(&cobra.Command{
+		Use:   "status --dir HOTLINE",
+		Short: "Say how the hotline stands: versions, signatures, expiry, operators, what is owed",
+		Args:  cobra.NoArgs,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
+			st, err := h.Status()
+			if err != nil {
+				return err
+			}
+			return show(c, st, st.Write)
+		}),
+	}, hotlineDir)
+}
+
+func canonCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "canon",
+		Short: "Write the canonical form of each line of standard input",
+		Long: `Read URLs or names, one a line, and write one line for each: the canonical URL, or "!" and the reason why there is none.
+With --expressions, write what a question for it is compared with: "kind text" pairs with tabs between.`,
+		Args: cobra.NoArgs,
+		RunE: does(func(c *cobra.Command, _ []string) error {
+			return publish.Canon(c.InOrStdin(), c.OutOrStdout(), isSet(c, "expressions"))
+		}),
+	}
+	c.Flags().Bool("expressions", false, "write the expressions instead of the URL")
+	return c
+}
