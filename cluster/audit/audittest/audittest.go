@@ -1,0 +1,340 @@
+// Package audittest is a cluster's log in memory, for tests of every package that reads one: three control
+// nodes, two edges and a hotline (trusttest's), with real signed metadata, list files, verdicts, withdrawals
+// and receipts. It does what an honest cluster does, and hands out every key, so that a test can tell a lie
+// and sign it as well as the liar could. The same calls make the same bytes.
+package audittest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Log is the cluster. Its methods panic when the story they are asked to tell makes no sense. It is for
+// one goroutine; as an audit.Source it may be read by others while nothing is added.
+type Log struct {
+	Hotline *trusttest.Hotline
+	Now     time.Time // the clock; every step adds a minute
+
+	Desc     audit.Cluster // Cluster returns it
+	Members  map[string]ed25519.PrivateKey
+	Edges    map[string]ed25519.PrivateKey
+	InForce  audit.InForce
+	Leaves   [][]byte // encoded; Tree builds a tree of them
+	Docs     map[[32]byte][]byte
+	Files    map[[32]byte][]byte
+	Indexes  map[[32]byte][32]byte // index hash by edge list hash
+	Counters map[string]uint64
+	Signers  []string // who cosigns checkpoints; all members unless changed
+
+	seq, number uint64
+	verified    *trust.Verified
+}
+
+// Names of the cluster's nodes.
+const (
+	C1, C2, C3 = "c1", "c2", "c3"
+	E1, E2     = "e1", "e2"
+)
+
+// Hotline is the hotline's id; its one list is listtest.List.
+const Hotline trust.HotlineID = "hotline-one"
+
+// Key derives a test key from words.
+func Key(words ...string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("cordon audittest\n" + strings.Join(words, "/")))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// New is a cluster at genesis.
+func New(seed string) *Log {
+	l := &Log{
+		Hotline: trusttest.New(seed, Hotline, trusttest.Now), Now: trusttest.Now,
+		Members: map[string]ed25519.PrivateKey{}, Edges: map[string]ed25519.PrivateKey{},
+		Docs: map[[32]byte][]byte{}, Files: map[[32]byte][]byte{}, Indexes: map[[32]byte][32]byte{},
+		Counters: map[string]uint64{}, Signers: []string{C1, C2, C3}, InForce: audit.Genesis(),
+	}
+	l.Hotline.Charter.Jurisdictions = []string{"AA", "ZZ"}
+	l.Desc = audit.Cluster{
+		V: 1, Name: "isp.example", Origin: "isp.example/cordon", Created: l.Now.Unix(),
+		Hotlines: []audit.HotlineAnchor{{ID: Hotline, Root: l.Hotline.Pinned}},
+	}
+	for _, name := range []string{C1, C2, C3} {
+		l.Members[name] = Key(seed, name)
+		l.Desc.Members = append(l.Desc.Members, audit.MemberKey{Name: name, Key: public(l.Members[name])})
+	}
+	for _, name := range []string{E1, E2} {
+		l.Edges[name] = Key(seed, name)
+		l.Desc.Edges = append(l.Desc.Edges, audit.EdgeKey{Name: name, Key: public(l.Edges[name])})
+	}
+	check(l.Desc.Check())
+	for _, leaf := range l.Desc.Genesis() {
+		b, err := audit.EncodeLeaf(leaf)
+		check(err)
+		l.Leaves = append(l.Leaves, b)
+	}
+	return l
+}
+
+// Honest is a cluster with a history: two versions of a list, a renewal, a withdrawal, an edge that came
+// later, receipts of every edge after every change.
+func Honest(seed string) *Log {
+	l := New(seed)
+	l.Publish(30)
+	l.Receipts(E1, E2)
+	l.Publish(40)
+	l.Receipts(E1, E2)
+	l.Renew()
+	l.Withdraw(listtest.ID(3, 1), listtest.ID(4, 1))
+	l.Receipts(E1, E2)
+	l.Enrol("e3")
+	l.Receipts("e3")
+	return l
+}
+
+// Tick moves the clock a minute on.
+func (l *Log) Tick() time.Time {
+	l.Now = l.Now.Add(time.Minute)
+	return l.Now
+}
+
+// Append adds a leaf with the right in-force hash, at the present time.
+func (l *Log) Append(body audit.Body) uint64 {
+	leaf, err := audit.NewLeaf(uint64(len(l.Leaves)), l.Now.Unix(), body)
+	check(err)
+	next, err := l.InForce.Apply(leaf)
+	check(err)
+	leaf.F = next.Hash()
+	l.AppendLeaf(leaf)
+	l.InForce = next
+	return leaf.N
+}
+
+// AppendLeaf adds a leaf as it is, whatever it claims.
+func (l *Log) AppendLeaf(leaf audit.Leaf) {
+	b, err := audit.EncodeLeaf(leaf)
+	check(err)
+	l.Leaves = append(l.Leaves, b)
+}
+
+// Publish brings the next version of listtest.List into force, with n entries.
+func (l *Log) Publish(n int) audit.Publish {
+	return l.PublishWith(n, func(p audit.Publish) audit.Publish { return p })
+}
+
+// PublishWith publishes with a publish leaf that change has had its way with. It goes through the
+// hotline's present faults; nothing verifies the metadata.
+func (l *Log) PublishWith(n int, change func(audit.Publish) audit.Publish) audit.Publish {
+	p := l.Offer(n)
+	p.Verdicts = l.Verdicts(p, C1, C2, C3)
+	p = change(p)
+	l.Append(p)
+	return p
+}
+
+// Offer makes the next version's files and metadata and the publish body for it, without verdicts and
+// without adding it to the log.
+func (l *Log) Offer(n int) audit.Publish {
+	l.seq++
+	now := l.Tick()
+	edge, aud, _, err := list.Build(listtest.Version(l.seq), listtest.Entries(n, 1), []string{"decoy.example-1.test"}, listtest.Keys(1), listtest.OpenKey(1))
+	check(err)
+	for _, b := range [][]byte{edge, aud} {
+		l.Files[sha256.Sum256(b)] = b
+	}
+	built := trusttest.Built(edge, aud, l.seq-1, listtest.Canary)
+	md := l.Hotline.Publish(now, built)
+	hash := l.doc(md)
+	l.index(edge)
+	if v, err := trust.Verify(l.Hotline.Pinned, trust.HighWater{}, md, now); err == nil {
+		l.verified = v
+		for _, t := range v.Lists {
+			if t.List == listtest.List {
+				return audit.NewPublish(v, t, hash, nil)
+			}
+		}
+	}
+	// A lie is being told: say what an honest leaf would have said of these files.
+	charter, err := trust.EncodeCharter(l.Hotline.Charter)
+	check(err)
+	t := built.Target
+	t.CanonID = listtest.Version(l.seq).CanonID
+	t.Edge = trust.File{Length: int64(len(edge)), SHA256: sha256.Sum256(edge)}
+	t.Audit = trust.File{Length: int64(len(aud)), SHA256: sha256.Sum256(aud)}
+	return audit.NewPublish(&trust.Verified{Hotline: Hotline, Charter: l.Hotline.Charter, CharterHash: sha256.Sum256(charter)}, t, hash, nil)
+}
+
+// Renew renews the hotline's metadata without a new list.
+func (l *Log) Renew() {
+	now := l.Tick()
+	md := l.Hotline.Publish(now)
+	v, err := trust.Verify(l.Hotline.Pinned, trust.HighWater{}, md, now)
+	check(err)
+	l.Append(audit.Trust{Hotline: Hotline, Root: sha256.Sum256(v.Root), Versions: audit.VersionsOf(v.High), Metadata: l.doc(md)})
+}
+
+// Withdraw takes entries out of force for the versions so far and the next hundred, signed by two officers.
+func (l *Log) Withdraw(entries ...match.EntryID) {
+	now := l.Tick()
+	l.number++
+	raw := l.Hotline.Withdraw(trust.Withdrawal{
+		List: listtest.List, Entries: entries, SeqFrom: 1, SeqTo: l.seq + 100, Number: l.number,
+		Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Reason: "error",
+	}, 0, 1)
+	w, signers, err := trust.VerifyWithdrawal(l.Hotline.OfficerKeys(), raw, now)
+	check(err)
+	l.Append(audit.NewWithdraw(raw, w, signers, l.Hotline.OfficerKeys()))
+}
+
+// Enrol adds an edge.
+func (l *Log) Enrol(name string) {
+	l.Tick()
+	l.Edges[name] = Key(name)
+	l.Append(audit.Member{Action: audit.ActionAdd, Role: audit.RoleEdge, Name: name, Key: [32]byte(public(l.Edges[name])), By: "operator-1"})
+}
+
+// Receipts logs an honest receipt of each edge, all in one leaf.
+func (l *Log) Receipts(edges ...string) {
+	l.Tick()
+	var items []audit.SignedReceipt
+	for _, e := range edges {
+		items = append(items, audit.SignReceipt(l.Receipt(e), l.Edges[e]))
+	}
+	l.Append(audit.Receipts{Items: items})
+}
+
+// Receipt is the honest next receipt of an edge, not yet signed.
+func (l *Log) Receipt(edge string) audit.Receipt {
+	l.Counters[edge]++
+	size, root := l.Tree().Head()
+	return audit.Receipt{
+		Cluster: l.Desc.ID(), Edge: edge, Counter: l.Counters[edge], State: l.State(l.InForce),
+		Size: size, Root: root, Time: l.Now.Unix(),
+	}
+}
+
+// State is the state id of what is in force.
+func (l *Log) State(f audit.InForce) match.StateID {
+	id, err := f.StateID(func(il audit.InForceList) ([32]byte, error) { return l.Indexes[il.Edge], nil })
+	check(err)
+	return id
+}
+
+// Verdicts are these members' approvals of a version.
+func (l *Log) Verdicts(p audit.Publish, members ...string) []audit.SignedVerdict {
+	var out []audit.SignedVerdict
+	for _, m := range members {
+		out = append(out, audit.SignVerdict(audit.Verdict{
+			Cluster: l.Desc.ID(), Node: m, List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit,
+			EntriesRoot: p.EntriesRoot, NeverBlock: sha256.Sum256([]byte("never-block")), Result: audit.ResultOK,
+		}, l.Members[m]))
+	}
+	return out
+}
+
+// Tree is a tree of the leaves so far.
+func (l *Log) Tree() *audit.Tree { return audit.NewTree(append([][]byte(nil), l.Leaves...)) }
+
+// Cluster is the cluster's description.
+func (l *Log) Cluster() audit.Cluster { return l.Desc }
+
+// Checkpoint is the present checkpoint, cosigned by Signers.
+func (l *Log) Checkpoint() []byte { return l.Sign(l.Desc.Origin, l.Signers...) }
+
+// Sign is a checkpoint of the present log under an origin, begun by the first signer and cosigned by all.
+func (l *Log) Sign(origin string, signers ...string) []byte {
+	size, root := l.Tree().Head()
+	cp := audit.Checkpoint{Origin: origin, Size: size, Root: root}
+	var lines [][]byte
+	var note []byte
+	for i, name := range signers {
+		s, err := audit.NewSigner(origin, name, l.Members[name])
+		check(err)
+		if i == 0 {
+			note, err = s.Sign(cp, l.Now)
+		} else {
+			var line []byte
+			line, err = s.Cosign(cp, l.Now)
+			lines = append(lines, line)
+		}
+		check(err)
+	}
+	q := l.Desc.Quorum()
+	q.Origin = origin
+	note, err := q.Assemble(note, lines...)
+	check(err)
+	return note
+}
+
+// Metadata is encoded metadata by its hash.
+func (l *Log) Metadata(hash [32]byte) ([]byte, error) {
+	if b, ok := l.Docs[hash]; ok {
+		return b, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// File is a list file by its hash.
+func (l *Log) File(hash [32]byte) (io.ReadCloser, int64, error) {
+	if b, ok := l.Files[hash]; ok {
+		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
+	}
+	return nil, 0, fs.ErrNotExist
+}
+
+// Bundle is the whole log as cordon bundle writes it.
+func (l *Log) Bundle() []byte {
+	var b bytes.Buffer
+	check(audit.WriteBundle(context.Background(), &b, l, l.Now))
+	return b.Bytes()
+}
+
+// TrustFile is the auditor's trust file: two of three must have signed.
+func (l *Log) TrustFile() []byte { return audit.NewTrustFile(l.Desc, "").Encode() }
+
+// Manifest is what an edge that has seen size since would be handed.
+func (l *Log) Manifest(since uint64) audit.Manifest {
+	t := l.Tree()
+	m, err := audit.NewManifest(t, l.Checkpoint(), t.Size(), l.InForce, l.Metadata, since)
+	check(err)
+	return m
+}
+
+func (l *Log) doc(md trust.Metadata) [32]byte {
+	b, err := md.Encode()
+	check(err)
+	l.Docs[md.Hash()] = b
+	return md.Hash()
+}
+
+// index compiles an edge list as an honest edge would.
+func (l *Log) index(edge []byte) {
+	e, err := list.OpenEdge(edge)
+	check(err)
+	b, err := list.Compile(e, l.Hotline.Charter.Filter())
+	check(err)
+	ix, err := match.Open(b)
+	check(err)
+	l.Indexes[sha256.Sum256(edge)] = ix.Hash()
+}
+
+func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+
+func check(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("audittest: %v", err))
+	}
+}
