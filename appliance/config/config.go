@@ -116,7 +116,8 @@ type Edge struct {
 
 // Stop says what a listed name is answered with and what the page there says.
 type Stop struct {
-	// law: where names listed under a law or an order are sent. Its page answers 451.
+	// law: where names listed under a law or an order are sent (ipv4, ipv6 or both). Its page answers 451. listen: local
+	// addresses of the page when they are not these ([]: another machine serves it). reference: the law in your words.
 	Law StopAddress
 	// voluntary: where names listed by voluntary agreement are sent. Its page answers 403. It must differ from law,
 	// because the address alone decides the page.
@@ -127,8 +128,6 @@ type Stop struct {
 	Implementer string
 	// contact: mailto: or tel: URL for complaints.
 	Contact string
-	// reference: the law or agreement in your words, shown as written, at most 200 characters. May be left out.
-	Reference string
 	// report: https URL of the hotline page where anyone can report material. May be left out.
 	Report string
 	// help: https or tel: URL of a help line for people worried about their own thoughts or behaviour. May be left out.
@@ -146,6 +145,9 @@ type StopAddress struct {
 	// listen: local addresses the page is served on. Default (nil): ipv4 and ipv6 themselves. Give them when a router
 	// translates the addresses; an empty list ([]) when another machine serves the page.
 	Listen []netip.Addr
+	// reference: the law or the agreement in your words, shown on the page as written, at most 200 characters. May be
+	// left out.
+	Reference string
 }
 
 // Answers reports the addresses that are set, IPv4 first.

@@ -78,7 +78,6 @@ func (s *section) stop(taken *places) Stop {
 		ListenPort:  uint16(read(in, "listen_port", DefaultListenPort, number(1, 65535))),
 		Implementer: must(in, "implementer", "https://isp.example/blocking", link("https://isp.example/blocking", "https")),
 		Contact:     must(in, "contact", "mailto:blocking@isp.example", link("mailto:blocking@isp.example or tel:+99900123456", "mailto", "tel")),
-		Reference:   read(in, "reference", "", sentence(200)),
 		Report:      read(in, "report", "", link("https://hotline.example/report", "https")),
 		Help:        read(in, "help", "", link("https://help.example or tel:+99900123456", "https", "tel")),
 		Languages:   each(in, "languages", len(languages), language),
@@ -111,6 +110,8 @@ func (s *section) stopAddress(key string, port uint16, taken *places) StopAddres
 	a := StopAddress{
 		IPv4: read(in, "ipv4", netip.Addr{}, addr(true, false)),
 		IPv6: read(in, "ipv6", netip.Addr{}, addr(false, true)),
+
+		Reference: read(in, "reference", "", sentence(200)),
 	}
 	if in != nil && !in.has("ipv4") && !in.has("ipv6") {
 		in.f.bad(in.at(""), "%s has no address; add ipv4, ipv6 or both", s.path+key)

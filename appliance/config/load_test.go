@@ -57,10 +57,11 @@ func exampleEdge() *Edge {
 		Upstreams: []netip.AddrPort{place("127.0.0.1:5353")},
 		Stop: Stop{
 			Law: StopAddress{IPv4: netip.MustParseAddr("192.0.2.80"), IPv6: netip.MustParseAddr("2001:db8::80"),
-				Listen: []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")}},
+				Listen:    []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")},
+				Reference: "Example Act, \"section 12\": # ünïcode"},
 			Voluntary:  StopAddress{IPv4: netip.MustParseAddr("192.0.2.81"), Listen: []netip.Addr{netip.MustParseAddr("198.51.100.7")}},
 			ListenPort: 8080, Implementer: "https://isp.example/blocking", Contact: "mailto:blocking@isp.example",
-			Reference: "Example Act, \"section 12\": # ünïcode", Report: "https://hotline.example/report", Help: "tel:+99900123456",
+			Report: "https://hotline.example/report", Help: "tel:+99900123456",
 			Languages: []string{"fr", "ar"}, TTL: 20 * time.Second,
 		},
 		NSID: false, CacheMB: 128, NeverBlock: []string{"isp.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,

@@ -39,12 +39,11 @@ var edgeManual = map[string]string{
 }
 
 var stopManual = map[string]string{
-	"law":         "Where names listed under a law or an order are sent. Its page answers 451.",
+	"law":         "Where names listed under a law or an order are sent (ipv4, ipv6 or both). Its page answers 451. listen: local\naddresses of the page when they are not these ([]: another machine serves it). reference: the law in your words.",
 	"voluntary":   "Where names listed by voluntary agreement are sent. Its page answers 403. It must differ from law,\nbecause the address alone decides the page.",
 	"listen_port": "TCP port of the stop pages. Default 80, which is where browsers come; 443 stays closed.",
 	"implementer": "Https URL of the page that says who runs this block; sent in the Link header (RFC 7725).",
 	"contact":     "Mailto: or tel: URL for complaints.",
-	"reference":   "The law or agreement in your words, shown as written, at most 200 characters. May be left out.",
 	"report":      "Https URL of the hotline page where anyone can report material. May be left out.",
 	"help":        "Https or tel: URL of a help line for people worried about their own thoughts or behaviour. May be left out.",
 	"languages":   "Which languages come first on the page (en fr es ar ru zh). The others follow. Default en first.",

@@ -86,7 +86,6 @@ func (w *writer) stop(s *Stop) {
 	w.raw("listen_port", strconv.Itoa(int(cmp.Or(s.ListenPort, DefaultListenPort))))
 	w.set("implementer", s.Implementer)
 	w.set("contact", s.Contact)
-	w.set("reference", s.Reference)
 	w.set("report", s.Report)
 	w.set("help", s.Help)
 	w.list("languages", s.Languages)
@@ -103,6 +102,9 @@ func (w *writer) stopAddress(key string, a StopAddress) {
 		if one.ip.IsValid() {
 			w.line("    " + one.key + ": " + quote(one.ip.String()))
 		}
+	}
+	if a.Reference != "" {
+		w.line("    reference: " + quote(a.Reference))
 	}
 	if a.Listen == nil || slices.Equal(a.Listen, a.Answers()) {
 		return
