@@ -68,9 +68,9 @@ type Config struct {
 	// the cluster CA as RootCAs and ClientCAs. It is cloned, never altered.
 	TLS *tls.Config
 
-	Files      *fetch.Store   // content-addressed list files
-	Identities []age.Identity // cluster key: unwraps epoch keys
-	NeverBlock []string       // names that no list may block, lower-case ASCII
+	Files      *fetch.Store // content-addressed list files
+	Identity   age.Identity // cluster key: unwraps epoch keys
+	NeverBlock []string     // names that no list may block, lower-case ASCII
 	Peers      Peers
 	Clock      func() time.Time // nil: time.Now
 	Log        *slog.Logger     // nil: discards

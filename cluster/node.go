@@ -2,95 +2,291 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/cluster/store"
+	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Node is one open control node. All methods may be called concurrently from
 // the return of Open until Run has returned; Run is called once.
-type Node struct{}
+type Node struct {
+	c          Config
+	id         string
+	log        *slog.Logger
+	quorum     audit.Quorum
+	signer     *audit.Signer
+	neverBlock [32]byte
+
+	store  *store.Store
+	stream *transport.Stream
+	trans  *raft.NetworkTransport
+	raft   *raft.Raft
+	fsm    *fsm
+
+	ctx     context.Context // ends when the node stops
+	stopped <-chan struct{} // ctx.Done()
+	cancel  context.CancelFunc
+	group   sync.WaitGroup
+	groupMu sync.Mutex // guards closing; held while group grows
+	closing bool
+
+	staging chan struct{} // one list at a time
+
+	pub     atomic.Pointer[published]
+	pubMu   sync.Mutex // guards renewed, waiting; held while pub is stored
+	renewed chan struct{}
+	waiting map[uint64]chan struct{}
+
+	keyMu   sync.Mutex // guards keys, targets
+	keys    map[epoch]*match.Keys
+	targets map[[32]byte]map[match.ListID]trust.ListTarget // by metadata hash
+
+	receiptMu     sync.Mutex // guards queue, receiptStatus
+	queue         []queued
+	receiptStatus ReceiptStatus
+
+	mu         sync.Mutex // guards all below
+	contacts   map[string]contacted
+	alarms     map[string]Alarm
+	leaderless time.Time // since when, while there is no leader
+	fencedAt   time.Time
+	newLeader  chan struct{} // closed at the next change of leader
+}
 
 // Open opens the node's directory and its Raft port and joins the cluster.
-// Nothing is served and no goroutine of the node runs before Run, except
-// Raft's own, which Run ends; a Node that is never Run is ended by Close.
-func Open(ctx context.Context, c Config) (*Node, error) { return nil, ErrConfig }
+// What the disk says was agreed is applied before it returns, so that a node
+// alone already knows what is in force. Of the node's own goroutines none runs
+// before Run, except for what a call to it starts. A Node that is never Run is
+// ended by Close. A damaged log or snapshot is an error that says so.
+func Open(ctx context.Context, c Config) (*Node, error) {
+	if err := c.prepare(); err != nil {
+		return nil, fmt.Errorf("open cluster node: %w", err)
+	}
+	n := &Node{
+		c: c, id: c.Cluster.ID(), log: c.Log.With(slog.String("node", c.Name)), quorum: c.Cluster.Quorum(),
+		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1),
+		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
+		keys: map[epoch]*match.Keys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
+		contacts: map[string]contacted{}, alarms: map[string]Alarm{},
+		leaderless: c.Clock(), newLeader: make(chan struct{}),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	n.stopped = n.ctx.Done()
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open cluster node %s: %w", c.Name, err), n.close())
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) error {
+	var err error
+	if n.signer, err = audit.NewSigner(n.c.Cluster.Origin, n.c.Name, n.c.Key); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(n.c.Dir, 0o700); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if n.store, err = store.Open(store.Config{
+		Path: filepath.Join(n.c.Dir, "raft.db"), Limit: n.c.Timeouts.Disk, Fence: n.fence,
+	}); err != nil {
+		return err
+	}
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(n.c.Dir, 2, raftLogger(n.log))
+	if err != nil {
+		return fmt.Errorf("open snapshots: %w", err)
+	}
+	if n.fsm, err = newFSM(n.c.Cluster, n.store, n.log, n.alarm); err != nil {
+		return err
+	}
+	if err := n.fsm.replay(snaps); err != nil {
+		return err
+	}
+	n.loadManifest()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return n.join(snaps)
+}
 
 // Run works until ctx ends or the node can no longer promise what it must (a
 // failed disk: the error says which), then stops Raft, waits for all of the
 // node's goroutines and closes its files.
-func (n *Node) Run(ctx context.Context) error { return nil }
+func (n *Node) Run(ctx context.Context) error {
+	for _, work := range []func(context.Context){n.observe, n.checkpoints, n.sendReceipts, n.lead} {
+		n.spawn(work)
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+	case <-n.store.Failed():
+		// A write that failed is never tried again: nobody knows what is on disk.
+		failed = fmt.Errorf("run cluster node %s: %w", n.c.Name, n.store.Err())
+	}
+	return errors.Join(failed, n.close())
+}
 
 // Close ends a node whose Run was never called.
-func (n *Node) Close() error { return nil }
+func (n *Node) Close() error { return n.close() }
 
-// Publish brings one list of a hotline's metadata into force, or a renewal of
-// its metadata. The list's files must already be in Config.Files. It returns
-// nil when the cluster has it in force (also when it had it before), an error
-// wrapping ErrRefused and *state.Refusal when it was refused and the refusal
-// is in the log, ErrNoQuorum or ErrNoLeader when nothing was decided.
-func (n *Node) Publish(ctx context.Context, m trust.Metadata, list match.ListID) error { return nil }
+// stopTime bounds the wait for Raft when its disk does not answer.
+const stopTime = 15 * time.Second
 
-// Propose has a command agreed and applied. The command's time is set by the
-// leader. It returns ErrNoLeader when nothing could be decided in time (the
-// command may still be applied later); the Result says what was decided.
-func (n *Node) Propose(ctx context.Context, c command.Command) (state.Result, error) {
-	return state.Result{}, nil
+func (n *Node) close() error {
+	n.groupMu.Lock()
+	if n.closing {
+		n.groupMu.Unlock()
+		return nil
+	}
+	n.closing = true
+	n.groupMu.Unlock()
+	n.cancel()
+	var errs []error
+	if n.raft != nil {
+		done := make(chan error, 1)
+		go func() { done <- n.raft.Shutdown().Error() }()
+		timer := time.NewTimer(stopTime)
+		defer timer.Stop()
+		select {
+		case err := <-done:
+			errs = append(errs, err)
+		case <-timer.C:
+			// Raft hangs in a write. Its files stay open: closing them would hang too.
+			return errors.New("stop cluster node: the disk does not answer")
+		}
+	}
+	if n.trans != nil {
+		errs = append(errs, n.trans.Close())
+	} else if n.c.RaftListener != nil {
+		errs = append(errs, n.c.RaftListener.Close())
+	}
+	n.group.Wait()
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
 }
 
-// Forwarded answers Peers.Forward: the encoded command of another member, on
-// the leader. Only a caller proved to be a control node may reach it.
-func (n *Node) Forwarded(ctx context.Context, cmd []byte) ([]byte, error) { return nil, nil }
-
-// Withdraw proposes an officer's signed withdrawal statement.
-func (n *Node) Withdraw(ctx context.Context, statement []byte) (state.Result, error) {
-	return state.Result{}, nil
+// spawn runs f until it returns; close waits for it. After close it does
+// nothing.
+func (n *Node) spawn(f func(context.Context)) {
+	n.groupMu.Lock()
+	defer n.groupMu.Unlock()
+	if n.closing {
+		return
+	}
+	n.group.Add(1)
+	go func() {
+		defer n.group.Done()
+		f(n.ctx)
+	}()
 }
-
-// Stage answers Peers.Stage: fetches what this node lacks through from, checks
-// everything and signs a verdict. A list that must not come into force is a
-// verdict too; an error means that nothing could be said.
-func (n *Node) Stage(ctx context.Context, req StageRequest, from FetchFrom) (audit.SignedVerdict, error) {
-	return audit.SignedVerdict{}, nil
-}
-
-// Cosign answers Peers.Cosign: waits until this replica's tree has reached
-// size (bounded by ctx and Timeouts.Cosign), and returns its cosignature line
-// when the root it computed itself is the same. ErrFork otherwise.
-func (n *Node) Cosign(ctx context.Context, size uint64, root [32]byte) ([]byte, error) {
-	return nil, nil
-}
-
-// AddReceipt queues an edge's signed receipt for the log. A receipt that this
-// replica can already see is not acceptable is refused at once (ErrRefused);
-// ErrBusy when the queue is full. Accepted means queued, not yet logged.
-func (n *Node) AddReceipt(r audit.SignedReceipt) error { return nil }
 
 // View is this replica's own state, immutable.
-func (n *Node) View() *state.View { return nil }
+func (n *Node) View() *state.View { return n.fsm.view() }
 
-// Checkpoint is the newest checkpoint that a quorum of members has cosigned,
-// as a C2SP signed note, or nil when there has never been one. Not to be altered.
-func (n *Node) Checkpoint() []byte { return nil }
+// fence is the log's watchdog.
+func (n *Node) fence(stalled bool) {
+	n.mu.Lock()
+	n.fencedAt = n.c.Clock()
+	stream := n.stream
+	n.mu.Unlock()
+	if stream == nil {
+		return // still opening: there is nobody to be cut off from
+	}
+	stream.Fence(stalled)
+	n.log.Error("raft log's disk", slog.Bool("stalled", stalled))
+}
 
-// Changed returns a channel that is closed once the quorum-cosigned checkpoint
-// covers more than after leaves; at once when it already does.
-func (n *Node) Changed(after uint64) <-chan struct{} { return nil }
+// observe follows who leads.
+func (n *Node) observe(ctx context.Context) {
+	events := make(chan raft.Observation, 16)
+	o := raft.NewObserver(events, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	})
+	n.raft.RegisterObserver(o)
+	defer n.raft.DeregisterObserver(o)
+	n.noteLeader()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+			n.noteLeader()
+		}
+	}
+}
 
-// Renewed returns a channel that is closed at the next quorum-cosigned
-// checkpoint, whatever its size.
-func (n *Node) Renewed() <-chan struct{} { return nil }
+func (n *Node) noteLeader() {
+	_, leader := n.raft.LeaderWithID()
+	n.mu.Lock()
+	if leader == "" && n.leaderless.IsZero() {
+		n.leaderless = n.c.Clock()
+	} else if leader != "" {
+		n.leaderless = time.Time{}
+	}
+	close(n.newLeader)
+	n.newLeader = make(chan struct{})
+	n.mu.Unlock()
+	n.log.Info("leader", slog.String("leader", string(leader)), slog.Uint64("term", n.raft.CurrentTerm()))
+}
 
-// Manifest is all that an edge needs to know what is in force, proved by the
-// checkpoint that Checkpoint returns. ErrNotYet before the first one.
-func (n *Node) Manifest() (audit.Manifest, error) { return audit.Manifest{}, nil }
+// leaderChanged returns a channel that is closed when the leader next changes.
+func (n *Node) leaderChanged() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.newLeader
+}
 
-// EpochKeys are the unwrapped keys of a list in force (or of its staged
-// successor), held in memory only; ErrKeys when they cannot be had.
-func (n *Node) EpochKeys(list match.ListID, epoch uint32) (*match.Keys, error) { return nil, nil }
-
-// Status is a snapshot for people.
-func (n *Node) Status() Status { return Status{} }
+// lead does the leader's regular work: it puts the newest quorum-cosigned
+// checkpoint into the log, so that a replica that computed something else
+// finds out, or else the time. A leader that has halted gives way.
+func (n *Node) lead(ctx context.Context) {
+	tick := time.NewTicker(n.c.Timeouts.Tick)
+	defer tick.Stop()
+	var asserted uint64
+	for {
+		grown := n.fsm.grown()
+		if n.Leading() && n.fsm.view().Halted != nil {
+			if err := n.raft.LeadershipTransfer().Error(); err != nil {
+				n.log.WarnContext(ctx, "halted leader cannot give way", slog.Any("error", err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-grown:
+			continue
+		case <-tick.C:
+		}
+		if !n.Leading() {
+			continue
+		}
+		c := command.Command{Body: command.Tick{}}
+		p := n.published()
+		if p != nil && p.size > asserted {
+			c.Body = command.Assert{Size: p.size, Root: p.root[:], Checkpoint: p.note}
+		}
+		res, err := n.Propose(ctx, c)
+		if err != nil || res.Err != nil {
+			n.log.WarnContext(ctx, "tick", slog.Any("error", errors.Join(err, res.Err)))
+		} else if p != nil {
+			asserted = p.size
+		}
+	}
+}

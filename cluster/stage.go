@@ -2,8 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
 
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -11,11 +15,133 @@ import (
 // StageRequest asks a member to fetch one list of a hotline's metadata and to
 // say, over its signature, whether it may come into force.
 type StageRequest struct {
-	From     string       // member that asks and holds the files
-	List     match.ListID // list to stage
-	Metadata []byte       // trust.Metadata, encoded
+	From     string       `cbor:"from"` // member that asks and holds the files
+	List     match.ListID `cbor:"list"`
+	Metadata []byte       `cbor:"metadata"` // trust.Metadata, encoded
+}
+
+// maxStageRequest bounds an encoded request.
+const maxStageRequest = trust.MaxMetadata + 1024
+
+// Encode is the request as it travels.
+func (r StageRequest) Encode() ([]byte, error) {
+	b, err := encMode.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode stage request: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeStageRequest reads Encode's bytes strictly. It verifies nothing.
+func DecodeStageRequest(b []byte) (StageRequest, error) {
+	var r StageRequest
+	if err := strictDecode(b, maxStageRequest, &r); err != nil {
+		return StageRequest{}, fmt.Errorf("decode stage request: %w", err)
+	}
+	if _, err := match.ParseListID(string(r.List)); err != nil || len(r.From) > 64 {
+		return StageRequest{}, fmt.Errorf("decode stage request: %w", errFormat)
+	}
+	return r, nil
 }
 
 // FetchFrom opens one file of a list, wherever the caller can get it; the
 // node bounds and verifies what it reads and closes it.
 type FetchFrom func(ctx context.Context, file trust.File) (io.ReadCloser, error)
+
+// Stage answers Peers.Stage: fetches what this node lacks through from, checks
+// everything and signs a verdict. A list that must not come into force is a
+// verdict too; an error means that nothing could be said. Only a caller proved
+// to be a control node may reach it. Lists are staged one at a time.
+func (n *Node) Stage(ctx context.Context, req StageRequest, from FetchFrom) (audit.SignedVerdict, error) {
+	none := audit.SignedVerdict{}
+	h, ok := n.fsm.view().Hotline(trust.HotlineID(req.List.Hotline()))
+	if !ok {
+		return none, fmt.Errorf("stage list %s: hotline is not in the cluster file", req.List)
+	}
+	m, err := trust.DecodeMetadata(req.Metadata)
+	if err != nil {
+		return none, fmt.Errorf("stage list %s: %w", req.List, err)
+	}
+	v, err := n.verify(h, m)
+	if err != nil {
+		return none, fmt.Errorf("stage list %s: %w", req.List, err)
+	}
+	i := slices.IndexFunc(v.Lists, func(t trust.ListTarget) bool { return t.List == req.List })
+	if i < 0 {
+		return none, fmt.Errorf("stage list %s: not in its metadata", req.List)
+	}
+	s, err := n.stageSlot(ctx, v, v.Lists[i], from)
+	if err != nil {
+		return none, fmt.Errorf("stage list %s seq %d: %w", req.List, v.Lists[i].Seq, err)
+	}
+	return s, nil
+}
+
+// stageSlot stages one list at a time: a list of the largest size takes a
+// gigabyte on disk and its index as much in memory.
+func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTarget, from FetchFrom) (audit.SignedVerdict, error) {
+	select {
+	case n.staging <- struct{}{}:
+	case <-ctx.Done():
+		return audit.SignedVerdict{}, ctx.Err()
+	}
+	defer func() { <-n.staging }()
+	for _, f := range n.filesOf(t) {
+		if err := n.fetch(ctx, f, from); err != nil {
+			return audit.SignedVerdict{}, fmt.Errorf("fetch %s: %w", f.Path, err)
+		}
+	}
+	result, err := n.judge(ctx, v, t)
+	if err != nil {
+		return audit.SignedVerdict{}, err
+	}
+	return audit.SignVerdict(audit.Verdict{
+		Cluster: n.id, Node: n.c.Name, List: t.List, Seq: t.Seq, Edge: t.Edge.SHA256, Audit: t.Audit.SHA256,
+		EntriesRoot: t.EntriesRoot, NeverBlock: n.neverBlock, Result: result,
+	}, n.c.Key), nil
+}
+
+// filesOf lists the files of a list version that a node of this cluster needs.
+func (n *Node) filesOf(t trust.ListTarget) []trust.File {
+	files := []trust.File{t.Edge, t.Audit}
+	for _, k := range t.Keys {
+		if k.Cluster == n.id {
+			files = append(files, k.File)
+		}
+	}
+	return files
+}
+
+func (n *Node) fetch(ctx context.Context, f trust.File, from FetchFrom) error {
+	if n.c.Files.Has(f.SHA256) {
+		return nil
+	}
+	if from == nil {
+		return errors.New("file is not here")
+	}
+	r, err := from(ctx, f)
+	if err != nil {
+		return err
+	}
+	err = n.c.Files.Put(ctx, f.SHA256, f.Length, r)
+	return errors.Join(err, r.Close())
+}
+
+// Missing are the files of lists in force that Config.Files does not hold:
+// this node was away when they were staged. Whoever can get them puts them
+// there; edges and EpochKeys need them.
+func (n *Node) Missing() []trust.File {
+	var out []trust.File
+	for _, l := range n.inForce().Lists {
+		t, err := n.target(l)
+		if err != nil {
+			continue // Status says what is wrong with the metadata
+		}
+		for _, f := range n.filesOf(t) {
+			if !n.c.Files.Has(f.SHA256) {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}

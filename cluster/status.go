@@ -1,43 +1,69 @@
 package cluster
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/raft"
+
+	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// The alarms, by their stable words.
+const (
+	AlarmHalted     = "halted"           // this replica has stopped applying
+	AlarmFork       = "fork"             // a member holds another log
+	AlarmSnapshot   = "snapshot"         // a snapshot from another member was refused
+	AlarmFenced     = "fenced"           // the log's disk stalls
+	AlarmDisk       = "disk"             // something cannot be written
+	AlarmClock      = "clock"            // cluster time and this node's clock differ
+	AlarmLeaderless = "leaderless"       // nothing can be agreed
+	AlarmCheckpoint = "stale_checkpoint" // no quorum cosigns
+	AlarmExpiry     = "expiry"           // a hotline's metadata has expired: no new list from it
+	AlarmOwed       = "owed"             // a withdrawal's second signature is still missing
 )
 
 // Status is one moment of a node for people: a snapshot, owned by the caller.
 type Status struct {
 	Name, Role    string // Role: leader, follower, candidate, stopped
 	Term          uint64
-	Leader        string // empty when there is none
+	Leader        string    // empty when there is none
+	LeaderlessAt  time.Time // since when; zero while there is a leader
 	LeaderlessFor time.Duration
-	LeaderlessAt  time.Time // zero while there is a leader
-	Halted        string    // why this replica stopped applying; empty when it has not
+	Halted        string // why this replica stopped applying; empty when it has not
 	HaltedAt      time.Time
 	Fenced        bool // the log's disk stalls; this node is cut off from the others
 
 	LogSize        uint64    // leaves in this replica's own tree
 	LastTime       time.Time // cluster time: that of the last command
 	CheckpointSize uint64
-	CheckpointAt   time.Time // when its quorum was reached, by the cosigners' clocks
+	CheckpointAt   time.Time // a quorum says that the log was like this then or later; zero before the first
 	CheckpointAge  time.Duration
+	CosignedBy     []string
 
-	Members []MemberStatus // all members in the order of the cluster file, this one too
+	Members []MemberStatus // in the order of the cluster file, this one too
 	Lists   []ListStatus   // in force, by id
 	Alarms  []Alarm        // what a person must look at, oldest first
 
-	Refused  uint64        // refusals in the log
-	Refusals []RefusalNote // the last ones, newest first, at most 16
+	Refused  uint64          // refusals met, logged or not
+	Refusals []state.Refused // the last ones in the log, newest first, at most 16
 
-	Receipts ReceiptStatus
+	Receipts     ReceiptStatus
+	ConnsRefused uint64 // connections on the Raft port that were no member's
 }
 
 // MemberStatus is what this node knows of one member.
 type MemberStatus struct {
 	Name         string
 	Self, Leader bool
-	LastContact  time.Time // last time it answered this node
+	LastContact  time.Time // last time it answered this node; zero when not since the start
 	FailingSince time.Time // zero while it answers
 	Problem      string    // one plain sentence with its since, empty when all is well
 }
@@ -45,29 +71,199 @@ type MemberStatus struct {
 // ListStatus is one list in force.
 type ListStatus struct {
 	List    match.ListID
-	Hotline string
+	Hotline trust.HotlineID
 	Seq     uint64
 	Epoch   uint32
 	Entries uint64
+	Leaf    uint64
 	Since   time.Time // time of its publish leaf
-	Expires time.Time // earliest expiry of the hotline's accepted metadata: no new list after it
+	Expires time.Time // of the hotline's newest accepted metadata: no new list after it
+	Missing int       // files of it that this node does not hold
 }
 
 // Alarm is a condition that lasts.
 type Alarm struct {
-	What  string // stable word: halted fork fenced leaderless stale_checkpoint clock keys
+	What  string // one of the Alarm words
 	Text  string // one plain sentence
 	Since time.Time
 }
 
-// RefusalNote is one refusal, without anything of the refused object.
-type RefusalNote struct {
-	Reason string
-	Time   time.Time
-	Leaf   uint64
-}
-
 // ReceiptStatus counts the edges' receipts on this node.
 type ReceiptStatus struct {
-	Queued, Accepted, Dropped uint64
+	Queued            int
+	Accepted, Dropped uint64
+}
+
+// contacted is what is known of one member.
+type contacted struct {
+	last, failing time.Time
+	problem       string
+}
+
+// contact notes how a call to a member ended.
+func (n *Node) contact(member string, err error) {
+	if n.ctx.Err() != nil {
+		return // the call ended with this node
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.contacts[member]
+	now := n.c.Clock()
+	switch {
+	case err == nil:
+		c = contacted{last: now}
+	case c.failing.IsZero():
+		c.failing = now
+		fallthrough
+	default:
+		c.problem = reasonOf(err)
+	}
+	n.contacts[member] = c
+}
+
+// reasonOf is an error in words, bounded: it may come from another node.
+func reasonOf(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "does not answer in time"
+	}
+	return plainText(strings.SplitN(err.Error(), "\n", 2)[0])
+}
+
+// alarm raises an alarm, or renews the text of one that is up.
+func (n *Node) alarm(what, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a, up := n.alarms[what]
+	if !up {
+		a = Alarm{What: what, Since: n.c.Clock()}
+	}
+	a.Text = text
+	n.alarms[what] = a
+}
+
+func (n *Node) clear(what string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.alarms, what)
+}
+
+// Leading reports whether this node leads now.
+func (n *Node) Leading() bool { return n.raft.State() == raft.Leader }
+
+// Status is a snapshot for people.
+func (n *Node) Status() Status {
+	view, now := n.fsm.view(), n.c.Clock()
+	_, leader := n.raft.LeaderWithID()
+	s := Status{
+		Name: n.c.Name, Role: role(n.raft.State()), Term: n.raft.CurrentTerm(), Leader: string(leader),
+		Fenced: n.stream.Fenced(), LogSize: view.Size, LastTime: time.Unix(view.Time, 0).UTC(),
+		Refused: view.Refused, Refusals: slices.Clone(view.Refusals), ConnsRefused: n.stream.Refused(),
+	}
+	if p := n.published(); p != nil {
+		s.CheckpointSize, s.CheckpointAt, s.CosignedBy = p.size, p.fresh, slices.Clone(p.signedBy)
+		s.CheckpointAge = max(now.Sub(p.fresh), 0)
+	}
+	n.receiptMu.Lock()
+	s.Receipts = n.receiptStatus
+	s.Receipts.Queued = len(n.queue)
+	n.receiptMu.Unlock()
+	s.Lists = n.lists(view)
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if leader == "" {
+		s.LeaderlessAt = n.leaderless
+		s.LeaderlessFor = max(now.Sub(n.leaderless), 0)
+	}
+	for _, a := range n.alarms {
+		s.Alarms = append(s.Alarms, a)
+		if a.What == AlarmHalted {
+			s.HaltedAt = a.Since
+		}
+	}
+	if view.Halted != nil {
+		s.Halted = view.Halted.Error()
+	}
+	s.Alarms = append(s.Alarms, n.conditions(&s, view, now)...)
+	slices.SortFunc(s.Alarms, func(a, b Alarm) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.What, b.What)) })
+	for _, m := range n.c.Cluster.Members {
+		s.Members = append(s.Members, n.member(m.Name, string(leader), now))
+	}
+	return s
+}
+
+// conditions are the alarms that can be read off the status itself.
+func (n *Node) conditions(s *Status, view *state.View, now time.Time) []Alarm {
+	var out []Alarm
+	if s.Leader == "" {
+		out = append(out, Alarm{AlarmLeaderless, "there is no leader: nothing new can be agreed, what is in force stays", s.LeaderlessAt})
+	}
+	if s.Fenced {
+		out = append(out, Alarm{AlarmFenced, "the disk of this node's log does not answer in time: it is cut off from the others", n.fencedAt})
+	}
+	if limit := 3 * n.c.Timeouts.Checkpoint; !s.CheckpointAt.IsZero() && s.CheckpointAge > limit {
+		out = append(out, Alarm{AlarmCheckpoint, "no quorum of members has cosigned the log since then", s.CheckpointAt})
+	}
+	for _, h := range view.Hotlines {
+		if h.Verified == nil {
+			continue
+		}
+		if !now.Before(h.Verified.Expires) {
+			out = append(out, Alarm{AlarmExpiry, fmt.Sprintf("what hotline %s signed has expired: its lists stay in force, new ones need a renewal", h.ID), h.Verified.Expires})
+		}
+		for _, w := range h.Withdrawals {
+			if at := time.Unix(w.At, 0).UTC().Add(24 * time.Hour); w.Owed && now.After(at) {
+				out = append(out, Alarm{AlarmOwed, fmt.Sprintf("withdrawal %d of list %s still lacks its second signature", w.Number, w.List), at})
+			}
+		}
+	}
+	return out
+}
+
+func (n *Node) member(name, leader string, now time.Time) MemberStatus {
+	m := MemberStatus{Name: name, Self: name == n.c.Name, Leader: name == leader}
+	if m.Self {
+		m.LastContact = now
+		return m
+	}
+	c := n.contacts[name]
+	m.LastContact, m.FailingSince = c.last, c.failing
+	if !c.failing.IsZero() {
+		m.Problem = fmt.Sprintf("has not answered since %s: %s", c.failing.UTC().Format(time.RFC3339), c.problem)
+	}
+	return m
+}
+
+func (n *Node) lists(view *state.View) []ListStatus {
+	var out []ListStatus
+	for _, l := range n.inForce().Lists {
+		s := ListStatus{List: l.List, Hotline: l.Hotline, Seq: l.Seq, Epoch: l.Epoch, Leaf: l.Leaf}
+		if p, at, ok := view.Publish(l.List); ok && p.Seq == l.Seq {
+			s.Entries, s.Since = entriesOf(p), at
+		}
+		if h, ok := view.Hotline(l.Hotline); ok && h.Verified != nil {
+			s.Expires = h.Verified.Expires
+		}
+		if t, err := n.target(l); err == nil {
+			for _, f := range n.filesOf(t) {
+				if !n.c.Files.Has(f.SHA256) {
+					s.Missing++
+				}
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func role(s raft.RaftState) string {
+	switch s {
+	case raft.Leader:
+		return "leader"
+	case raft.Follower:
+		return "follower"
+	case raft.Candidate:
+		return "candidate"
+	}
+	return "stopped"
 }

@@ -93,6 +93,7 @@ type mark struct {
 	body   [32]byte // of the statement without its signatures
 	hash   [32]byte // of the statement
 	owed   bool
+	at     int64 // time of its leaf
 }
 
 type rejection struct {

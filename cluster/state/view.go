@@ -45,7 +45,8 @@ type Hotline struct {
 type WithdrawMark struct {
 	List   match.ListID
 	Number uint64
-	Owed   bool // the second officer's signature is still missing
+	Owed   bool  // the second officer's signature is still missing
+	At     int64 // time of its leaf
 }
 
 // Edge is an enrolled edge.
@@ -85,7 +86,7 @@ func (s *State) publishView() {
 			w.Root, w.Roots = h.verified.Root, h.metadata.Roots
 		}
 		for _, m := range h.marks {
-			w.Withdrawals = append(w.Withdrawals, WithdrawMark{List: m.list, Number: m.number, Owed: m.owed})
+			w.Withdrawals = append(w.Withdrawals, WithdrawMark{List: m.list, Number: m.number, Owed: m.owed, At: m.at})
 		}
 		v.Hotlines = append(v.Hotlines, w)
 	}

@@ -87,7 +87,7 @@ func withdrawLeaf(h *hotline, w trust.Withdrawal, signers []string, raw []byte) 
 
 // enterWithdraw keeps the marks and the officers' daily counts.
 func (h *hotline) enterWithdraw(t int64, w audit.Withdraw) {
-	m := mark{list: w.List, number: w.Number, hash: w.Hash, owed: w.Owed}
+	m := mark{list: w.List, number: w.Number, hash: w.Hash, owed: w.Owed, at: t}
 	if claimed, err := trust.DecodeWithdrawal(w.Statement); err == nil { // it was verified before
 		m.body = unsigned(claimed)
 	}

@@ -270,13 +270,8 @@ func (s *Store) StageCommitIndex(index uint64) error {
 	return nil
 }
 
-// SaveCommitIndex makes a commit index durable now.
-func (s *Store) SaveCommitIndex(index uint64) error {
-	if err := s.StageCommitIndex(index); err != nil {
-		return err
-	}
-	return s.StoreLogs(nil)
-}
+// SaveCommitIndex makes the staged commit index durable now.
+func (s *Store) SaveCommitIndex() error { return s.StoreLogs(nil) }
 
 // GetCommitIndex is the last commit index written, never above LastIndex.
 // With it a node that restarts without a quorum still knows what was agreed.

@@ -1,0 +1,179 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// epoch names the keys of one list and epoch.
+type epoch struct {
+	list match.ListID
+	n    uint32
+}
+
+// maxKeys bounds the keys in memory: every list in force with a staged
+// successor of another epoch. When it is reached the ones not in force go.
+const maxKeys = 4 * audit.MaxLists
+
+// EpochKeys are the unwrapped keys of a list in force (or of its staged
+// successor), held in memory only: after a restart they are unwrapped again
+// from the stored key file, which is sealed to the cluster key. ErrKeys when
+// they cannot be had. The keys must not be changed.
+func (n *Node) EpochKeys(list match.ListID, number uint32) (*match.Keys, error) {
+	n.keyMu.Lock()
+	k := n.keys[epoch{list, number}]
+	n.keyMu.Unlock()
+	if k != nil {
+		return k, nil
+	}
+	l, ok := n.inForce().List(list)
+	if !ok || l.Epoch != number {
+		return nil, fmt.Errorf("keys of list %s epoch %d: not in force: %w", list, number, ErrKeys)
+	}
+	t, err := n.target(l)
+	if err != nil {
+		return nil, fmt.Errorf("keys of list %s epoch %d: %w: %w", list, number, ErrKeys, err)
+	}
+	k, err = n.unwrap(t)
+	if err != nil {
+		return nil, fmt.Errorf("keys of list %s epoch %d: %w", list, number, err)
+	}
+	n.keepKeys(list, number, k)
+	return k, nil
+}
+
+func (n *Node) keepKeys(list match.ListID, number uint32, k *match.Keys) {
+	force := n.inForce()
+	n.keyMu.Lock()
+	defer n.keyMu.Unlock()
+	if len(n.keys) >= maxKeys {
+		for e := range n.keys {
+			if l, ok := force.List(e.list); !ok || l.Epoch != e.n {
+				delete(n.keys, e)
+			}
+		}
+	}
+	n.keys[epoch{list, number}] = k
+}
+
+// unwrap opens the key file of a list version with the cluster key. ErrKeys:
+// there is none for this cluster, or it is not what it should be.
+func (n *Node) unwrap(t trust.ListTarget) (*match.Keys, error) {
+	n.keyMu.Lock()
+	k := n.keys[epoch{t.List, t.Epoch}]
+	n.keyMu.Unlock()
+	if k != nil {
+		return k, nil
+	}
+	for _, f := range t.Keys {
+		if f.Cluster != n.id {
+			continue
+		}
+		if f.Length > trust.MaxWrappedKeys {
+			return nil, fmt.Errorf("key file of %d bytes: %w", f.Length, ErrKeys)
+		}
+		b, err := n.c.Files.ReadFile(f.SHA256)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fetch.ErrHash) {
+			return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+		} else if err != nil {
+			return nil, err
+		}
+		e, err := trust.UnwrapKeys(b, n.c.Identity)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+		}
+		if e.List != t.List || e.Epoch != t.Epoch {
+			return nil, fmt.Errorf("key file is of another list or epoch: %w", ErrKeys)
+		}
+		return &e.Keys, nil
+	}
+	return nil, fmt.Errorf("no key file for this cluster: %w", ErrKeys)
+}
+
+// target is what the hotline signed about a list version in force.
+func (n *Node) target(l audit.InForceList) (trust.ListTarget, error) {
+	n.keyMu.Lock()
+	t, ok := n.targets[l.Metadata][l.List]
+	n.keyMu.Unlock()
+	if ok {
+		return t, nil
+	}
+	lists, err := n.targetsOf(l)
+	if err != nil {
+		return trust.ListTarget{}, err
+	}
+	n.keyMu.Lock()
+	defer n.keyMu.Unlock()
+	if len(n.targets) >= maxKeys {
+		clear(n.targets)
+	}
+	n.targets[l.Metadata] = lists
+	t, ok = lists[l.List]
+	if !ok || t.Seq != l.Seq {
+		return trust.ListTarget{}, fmt.Errorf("metadata of list %s has no seq %d", l.List, l.Seq)
+	}
+	return t, nil
+}
+
+func (n *Node) targetsOf(l audit.InForceList) (map[match.ListID]trust.ListTarget, error) {
+	raw, leafBytes, err := n.proofOf(l)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := audit.DecodeLeaf(leafBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, err := trust.DecodeMetadata(raw)
+	if err != nil {
+		return nil, err
+	}
+	anchor := n.c.Cluster.Anchors()[l.Hotline]
+	v, err := trust.Verify(anchor, trust.HighWater{}, m, time.Unix(leaf.T, 0).UTC())
+	if err != nil {
+		return nil, err
+	}
+	lists := map[match.ListID]trust.ListTarget{}
+	for _, t := range v.Lists {
+		lists[t.List] = t
+	}
+	return lists, nil
+}
+
+// proofOf finds a list's metadata and publish leaf: in this replica's state,
+// or in the manifest it kept on disk.
+func (n *Node) proofOf(l audit.InForceList) (metadata, leaf []byte, err error) {
+	view := n.fsm.view()
+	if now, ok := view.InForce.List(l.List); ok && now.Leaf == l.Leaf {
+		metadata, err = view.Metadata(l.Metadata)
+		if err == nil {
+			leaf, err = view.Tree().Leaf(l.Leaf)
+		}
+		return metadata, leaf, err
+	}
+	if p := n.published(); p != nil {
+		for i, kept := range p.inForce.Lists {
+			if kept.List == l.List && kept.Leaf == l.Leaf && i < len(p.base.Lists) {
+				return p.base.Lists[i].Metadata, p.base.Lists[i].Leaf, nil
+			}
+		}
+	}
+	return nil, nil, fmt.Errorf("leaf %d of list %s is not here", l.Leaf, l.List)
+}
+
+// inForce is the newest this node knows to be in force: its replica's, or,
+// after a restart that lost the end of the log, that of the manifest it kept.
+func (n *Node) inForce() audit.InForce {
+	view := n.fsm.view()
+	if p := n.published(); p != nil && p.size > view.Size {
+		return p.inForce
+	}
+	return view.InForce
+}
