@@ -103,9 +103,15 @@ func (r *Resolver) local(w *scratch, dst, query []byte, tcp bool) ([]byte, bool)
 			return dst, false
 		}
 		// An entry that leads to a listed name stays: once delisted, it is served again at once.
-		if verdict := w.chain(v, e.Message(), unix); verdict.Listed {
-			w.counts.chains.Add(1)
-			return r.signal(w, dst, query, verdict), true
+		if _, failed := e.Failure(); !failed {
+			verdict, ok := w.chain(v, e.Message(), unix)
+			if verdict.Listed {
+				w.counts.chains.Add(1)
+				return r.signal(w, dst, query, verdict), true
+			}
+			if !ok {
+				return r.fail(w, dst, query, wire.EDENoReachableAuthority), true
+			}
 		}
 		e.SetStamp(v.stamp(unix))
 	}
@@ -205,17 +211,23 @@ func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, tcp bool) []by
 	tick, unix := r.tick(now), uint32(now.Unix())
 	var stamp uint64
 	if actionOf(w.q.Type) != pass {
-		verdict, chained := v.set.Name(w.q.Name(), unix), false
+		verdict, chained, ok := v.set.Name(w.q.Name(), unix), false, true
 		if !verdict.Listed {
-			verdict = w.chain(v, reply, unix)
+			verdict, ok = w.chain(v, reply, unix)
 			chained = verdict.Listed
 		}
 		if verdict.Listed {
 			if chained {
 				w.counts.chains.Add(1)
 			}
-			r.config.Cache.Put(w.q.Key(), reply, &w.sum, 0, tick)
+			if ok {
+				r.config.Cache.Put(w.q.Key(), reply, &w.sum, 0, tick)
+			}
 			return r.signal(w, nil, query, verdict)
+		}
+		if !ok {
+			r.config.Cache.PutFailure(w.q.Key(), wire.EDENoReachableAuthority, failureLife, tick)
+			return r.fail(w, nil, query, wire.EDENoReachableAuthority)
 		}
 		stamp = v.stamp(unix)
 	}

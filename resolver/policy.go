@@ -77,52 +77,64 @@ func (r *Resolver) signal(w *scratch, dst, query []byte, v match.Verdict) []byte
 	return w.q.AppendAddress(dst, query, stop, r.ttl, &w.opt)
 }
 
-// chain looks for a listed name the reply leads to. The asked name itself was tested before. A reply that cannot be read
-// was refused before (wire.Scan), so an error here ends the walk. Of several listed names one with a law or order
-// behind it decides. Hot path after a swap: no allocation.
-func (w *scratch) chain(v *view, msg []byte, now uint32) (found match.Verdict) {
+// maxNames bounds the names of one reply that are tested. Real chains end below 20 (resolvers give up at 8 to 16 aliases,
+// and the records of one owner count once); a reply made of thousands of names of 127 labels would cost 30 ms.
+const maxNames = 64
+
+// chain looks for a listed name the reply leads to; ok is false for a reply with more than maxNames names, which must not
+// be passed on, as not all of it was tested. The asked name itself was tested before. Of several listed names one with
+// a law or order behind it decides. Hot path after a swap: no allocation.
+func (w *scratch) chain(v *view, msg []byte, now uint32) (found match.Verdict, ok bool) {
 	if w.reader.Reset(msg) != nil {
-		return found
+		return found, false
 	}
-	asked := w.q.Name()
-	w.current.Set(asked)
+	w.names = 0
+	w.current.Set(w.q.Name())
+	w.last.Set(w.q.Name())
 	for {
 		more, err := w.reader.Next(&w.rec)
-		if err != nil || !more || w.rec.Section != wire.Answer {
-			return found
+		if err != nil {
+			return found, false
+		}
+		if !more || w.rec.Section != wire.Answer {
+			return found, w.names <= maxNames
 		}
 		if w.reader.Owner(&w.rec, &w.owner) != nil {
-			return found
-		}
-		if w.rec.Type == wire.TypeDNAME {
-			if w.reader.Target(&w.rec, &w.target) == nil &&
-				w.current.Redirect(w.current.Bytes(), w.owner.Bytes(), w.target.Bytes()) {
-				v.test(&found, &w.current, now)
-			}
-			continue
-		}
-		if w.reader.Covered(&w.rec) == wire.TypeDNAME {
-			continue
-		}
-		if !w.owner.Equal(asked) {
-			v.test(&found, &w.owner, now)
+			return found, false
 		}
 		switch w.rec.Type {
-		case wire.TypeCNAME, wire.TypeSVCB, wire.TypeHTTPS:
+		case wire.TypeDNAME:
 			if w.reader.Target(&w.rec, &w.target) != nil {
-				return found
+				return found, false
 			}
-			v.test(&found, &w.target, now) // the root (TargetName ".", the owner itself) is never listed
+			if w.current.Redirect(w.current.Bytes(), w.owner.Bytes(), w.target.Bytes()) {
+				w.test(v, &found, &w.current, now)
+			}
+		case wire.TypeCNAME, wire.TypeSVCB, wire.TypeHTTPS:
+			w.test(v, &found, &w.owner, now)
+			if w.reader.Target(&w.rec, &w.target) != nil {
+				return found, false
+			}
+			w.test(v, &found, &w.target, now)
 			if w.rec.Type == wire.TypeCNAME && w.current.Equal(w.owner.Bytes()) {
 				w.current.Set(w.target.Bytes())
+			}
+		default:
+			if w.reader.Covered(&w.rec) != wire.TypeDNAME {
+				w.test(v, &found, &w.owner, now)
 			}
 		}
 	}
 }
 
-// test adds the verdict on one name of a chain.
-func (v *view) test(found *match.Verdict, name *wire.NameBuf, now uint32) {
-	if name.Root() || found.Listed && found.Basis.Binding() {
+// test adds the verdict on one name of a chain. The root (a TargetName of ".", meaning the owner) is never listed, and a
+// name that was just tested is not tested again.
+func (w *scratch) test(v *view, found *match.Verdict, name *wire.NameBuf, now uint32) {
+	if name.Root() || w.last.Equal(name.Bytes()) {
+		return
+	}
+	w.last.Set(name.Bytes())
+	if w.names++; w.names > maxNames || found.Listed && found.Basis.Binding() {
 		return
 	}
 	if got := v.set.Name(name.Bytes(), now); got.Listed && (!found.Listed || got.Basis.Binding()) {

@@ -75,7 +75,8 @@ type scratch struct {
 	sum    wire.Summary
 	counts *counters
 
-	current, owner, target wire.NameBuf
+	current, last, owner, target wire.NameBuf // of chain
+	names                        int
 }
 
 // Bounds of the signal's TTL: long enough that a browser does not ask for every request, short enough that a withdrawn

@@ -155,7 +155,7 @@ func NewEntry(key, msg []byte, sum *wire.Summary, maxTTL, now uint32) *Entry {
 	e := &Entry{
 		stored: now,
 		key:    buf[:len(key):len(key)],
-		msg:    buf[len(key):],
+		msg:    wire.Trim(buf[len(key):], sum.Cut),
 		ttls:   append(make([]uint16, 0, len(sum.TTLs)), sum.TTLs...),
 	}
 	if sum.Negative && sum.Life > 0 {

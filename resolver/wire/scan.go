@@ -75,6 +75,13 @@ func firstEDE(b []byte) uint16 {
 	return EDENone
 }
 
+// Trim makes msg[:cut] of a scanned reply a message of its own, in place: without additional records.
+func Trim(msg []byte, cut int) []byte {
+	msg = msg[:cut]
+	msg[offAR], msg[offAR+1] = 0, 0
+	return msg
+}
+
 // ClampTTLs lowers every TTL at the given offsets to at most limit, in place (TTLs with the top bit set become 0).
 func ClampTTLs(msg []byte, ttls []uint16, limit uint32) {
 	for _, at := range ttls {

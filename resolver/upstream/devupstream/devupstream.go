@@ -223,8 +223,9 @@ func records(name string, typ uint16) []dns.RR {
 }
 
 func soaOf(zone string) *dns.SOA {
+	below := strings.TrimPrefix(zone, ".") // nothing for the root
 	return &dns.SOA{
-		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + zone, Mbox: "hostmaster." + zone,
+		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + below, Mbox: "hostmaster." + below,
 		Serial: 1, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: negative,
 	}
 }

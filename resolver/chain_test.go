@@ -1,0 +1,41 @@
+package resolver
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/cordon-project/cordon/resolver/canon"
+)
+
+func TestAReplyWithTooManyNamesIsNotPassedOnUntested(t *testing.T) {
+	for _, tt := range []struct {
+		aliases int
+		rcode   int
+	}{{maxNames, dns.RcodeSuccess}, {maxNames + 1, dns.RcodeServerFailure}} {
+		g := newRig(t)
+		g.Swap(makeSet(t, law(canon.KindDomain, "bad.test")))
+		var rrs []string
+		for i := range tt.aliases {
+			rrs = append(rrs, fmt.Sprintf("a%d.test. 300 IN CNAME a%d.test.", i, i+1))
+		}
+		g.up.records("a0.test", dns.TypeA, rrs...)
+		if m := g.ask(t, question(t, "a0.test", dns.TypeA), true); m.Rcode != tt.rcode {
+			t.Errorf("%d aliases: rcode %d, want %d", tt.aliases, m.Rcode, tt.rcode)
+		}
+	}
+}
+
+func TestManyRecordsOfOneOwnerAreOneName(t *testing.T) {
+	g := newRig(t)
+	g.Swap(makeSet(t, law(canon.KindDomain, "bad.test")))
+	var rrs []string
+	for i := range 200 {
+		rrs = append(rrs, fmt.Sprintf("a.test. 300 IN A 192.0.2.%d", i))
+	}
+	g.up.records("a.test", dns.TypeA, rrs...)
+	if m := g.ask(t, question(t, "a.test", dns.TypeA), true); len(m.Answer) != 200 {
+		t.Errorf("got %d records, want 200", len(m.Answer))
+	}
+}
