@@ -11,6 +11,18 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
+// settle decides about a file that go-tuf gave the verdict err on: signed by a threshold of every role given, by nobody else, and
+// read by go-tuf as the bytes it is.
+func settle[T metadata.Roles](err error, b []byte, m *metadata.Metadata[T], env envelope, roles ...roleDoc) error {
+	if err := judge(err, env, roles...); err != nil {
+		return err
+	}
+	if err := exact(env, roles...); err != nil {
+		return err
+	}
+	return roundTrip(b, m)
+}
+
 // judge turns go-tuf's verdict on a file into one of ours, and confirms a good one: the signatures of every role given are
 // counted again, over the raw bytes of the signed part.
 func judge(err error, env envelope, roles ...roleDoc) error {
@@ -50,17 +62,26 @@ func judge(err error, env envelope, roles ...roleDoc) error {
 func (e envelope) count(r roleDoc) int {
 	n := 0
 	for _, s := range e.signatures { // readEnvelope refused two signatures of one key, and a key has one id
-		if pub, ok := r.keys[s.KeyID]; ok && ed25519.Verify(pub, e.signedBytes, s.Sig) {
+		if e.by(s, r) {
 			n++
 		}
 	}
 	return n
 }
 
-// exact refuses signatures that do not count: a mirror could add them, and the same version would have many hashes.
-func exact(env envelope, r roleDoc) error {
-	if n := env.count(r); n != len(env.signatures) {
-		return fmt.Errorf("%w: %d signatures, %d of them valid and of this role", ErrSignature, len(env.signatures), n)
+// by reports whether s is a valid signature of a key of the role.
+func (e envelope) by(s Signature, r roleDoc) bool {
+	pub, ok := r.keys[s.KeyID]
+	return ok && ed25519.Verify(pub, e.signedBytes, s.Sig)
+}
+
+// exact refuses signatures that do not count for any of the roles: a mirror could add them, and one version of a file would have
+// many hashes.
+func exact(env envelope, roles ...roleDoc) error {
+	for _, s := range env.signatures {
+		if !slices.ContainsFunc(roles, func(r roleDoc) bool { return env.by(s, r) }) {
+			return fmt.Errorf("%w: one of the %d signatures is not a valid one of this role", ErrSignature, len(env.signatures))
+		}
 	}
 	return nil
 }

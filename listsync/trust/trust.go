@@ -182,13 +182,10 @@ func (c *chain) roots(roots [][]byte) error {
 			continue
 		}
 		next, err := c.tuf.UpdateRoot(b)
-		if err := judge(err, doc.envelope, c.root.roles[metadata.ROOT], doc.roles[metadata.ROOT]); err != nil {
+		if err := settle(err, b, next, doc.envelope, c.root.roles[metadata.ROOT], doc.roles[metadata.ROOT]); err != nil {
 			return err
 		}
 		if err := doc.check(); err != nil {
-			return err
-		}
-		if err := roundTrip(b, next); err != nil {
 			return err
 		}
 		if doc.development != c.root.development {
@@ -213,13 +210,7 @@ func (c *chain) timestamp(b []byte) (metaDoc, error) {
 		return doc, err
 	}
 	m, err := c.tuf.UpdateTimestamp(b)
-	if err := judge(err, doc.envelope, c.root.roles[metadata.TIMESTAMP]); err != nil {
-		return doc, err
-	}
-	if err := exact(doc.envelope, c.root.roles[metadata.TIMESTAMP]); err != nil {
-		return doc, err
-	}
-	if err := roundTrip(b, m); err != nil {
+	if err := settle(err, b, m, doc.envelope, c.root.roles[metadata.TIMESTAMP]); err != nil {
 		return doc, err
 	}
 	if doc.expires.Sub(c.now) > MaxTimestampLife {
@@ -234,13 +225,7 @@ func (c *chain) snapshot(b []byte) (metaDoc, error) {
 		return doc, err
 	}
 	m, err := c.tuf.UpdateSnapshot(b, false)
-	if err := judge(err, doc.envelope, c.root.roles[metadata.SNAPSHOT]); err != nil {
-		return doc, err
-	}
-	if err := exact(doc.envelope, c.root.roles[metadata.SNAPSHOT]); err != nil {
-		return doc, err
-	}
-	if err := roundTrip(b, m); err != nil {
+	if err := settle(err, b, m, doc.envelope, c.root.roles[metadata.SNAPSHOT]); err != nil {
 		return doc, err
 	}
 	return doc, c.live("snapshot", doc.expires)
@@ -252,13 +237,7 @@ func (c *chain) targets(b []byte) (targetsDoc, error) {
 		return doc, err
 	}
 	m, err := c.tuf.UpdateTargets(b)
-	if err := judge(err, doc.envelope, c.root.roles[metadata.TARGETS]); err != nil {
-		return doc, err
-	}
-	if err := exact(doc.envelope, c.root.roles[metadata.TARGETS]); err != nil {
-		return doc, err
-	}
-	if err := roundTrip(b, m); err != nil {
+	if err := settle(err, b, m, doc.envelope, c.root.roles[metadata.TARGETS]); err != nil {
 		return doc, err
 	}
 	return doc, c.live("targets", doc.expires)
@@ -296,13 +275,7 @@ func (c *chain) list(b []byte, targets targetsDoc, hotline HotlineID) (targetsDo
 		return doc, Officers{}, err
 	}
 	m, err := c.tuf.UpdateDelegatedTargets(b, RoleName(hotline), metadata.TARGETS)
-	if err := judge(err, doc.envelope, role.roleDoc); err != nil {
-		return doc, Officers{}, err
-	}
-	if err := exact(doc.envelope, role.roleDoc); err != nil {
-		return doc, Officers{}, err
-	}
-	if err := roundTrip(b, m); err != nil {
+	if err := settle(err, b, m, doc.envelope, role.roleDoc); err != nil {
 		return doc, Officers{}, err
 	}
 	return doc, role.officers(), c.live("list role", doc.expires)

@@ -1,0 +1,26 @@
+package trust
+
+// VerifyFor is Verify for given canonicalisation rules: golden files were made under the rules of their day.
+var VerifyFor = verify
+
+// ParseCanonical and ParseStrict say whether the two readers take b.
+func ParseCanonical(b []byte) error { _, err := parseCanonical(b); return err }
+func ParseStrict(b []byte) error    { _, err := parseStrict(b); return err }
+
+// Sentinels are all of this package with their words.
+func Sentinels() map[string]error {
+	m := map[string]error{}
+	for _, r := range reasons {
+		m[r.word] = r.err
+	}
+	return m
+}
+
+const (
+	MaxJump         = maxJump
+	MaxOtherReason  = maxOtherReason
+	MaxNodes        = maxNodes
+	MaxLists        = maxLists
+	MaxSignatures   = maxSignatures
+	MaxWithdrawnIDs = maxWithdrawn
+)
