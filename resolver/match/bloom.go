@@ -71,7 +71,7 @@ type filter struct {
 	part  uint64   // bits of each of the bloomHashes parts
 }
 
-// place is the bit of probe j: x scaled from 64 bits to one part by multiplication, which costs a tenth of a division.
+// place is the bit of probe j: x scaled from 64 bits to one part by multiplication, far cheaper than a division.
 // Each probe has a part of its own: the first part is an eighth of the filter, is read by every lookup, and so stays
 // in a near cache; the second is read by one lookup in five, and so on.
 func (f *filter) place(j, x uint64) uint {
