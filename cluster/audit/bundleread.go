@@ -191,12 +191,12 @@ func parseMember(name string) (*member, error) {
 type endReader struct {
 	r     io.Reader
 	ended bool
-	err   error // other than io.EOF
+	err   error // other than io.EOF: a connection that broke is not a bundle that ends early
 }
 
 func (e *endReader) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) {
 		e.ended = true
 	} else if err != nil {
 		e.err = err

@@ -102,10 +102,14 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note  %s\n", n)
 	}
+	of := ""
+	if r.Cluster != "" {
+		of = "cluster " + r.Cluster + ": "
+	}
 	if r.Pass {
-		fmt.Fprintf(&b, "\nPASS  cluster %s: all %d checks\n", r.Cluster, len(r.Checks))
+		fmt.Fprintf(&b, "\nPASS  %sall %d checks\n", of, len(r.Checks))
 	} else {
-		fmt.Fprintf(&b, "\nFAIL  cluster %s: %d of %d checks failed\n", r.Cluster, failed, len(r.Checks))
+		fmt.Fprintf(&b, "\nFAIL  %s%d of %d checks failed\n", of, failed, len(r.Checks))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -144,8 +143,11 @@ func (v *verifier) head(b *bundleReader) (*member, error) {
 	if m, err = v.next(b); err != nil {
 		return nil, err
 	}
-	if m == nil || m.class != classCheckpoint {
+	if m == nil {
 		return nil, v.stop(CheckCheckpoint, "there is no checkpoint", "the bundle has no checkpoint")
+	}
+	if m.class != classCheckpoint {
+		return nil, fmt.Errorf("bundle has %q where its checkpoint belongs: %w", m.name, ErrFormat)
 	}
 	if data, err = b.read(); err != nil {
 		return nil, err
@@ -285,9 +287,3 @@ func parseHash(s string) ([32]byte, error) {
 
 // listSeq names a list version in messages.
 func listSeq(l match.ListID, seq uint64) string { return fmt.Sprintf("%s sequence %d", l, seq) }
-
-// anchorOf is the pinned root of a hotline in the trust file.
-func (v *verifier) anchorOf(h trust.HotlineID) ([]byte, bool) {
-	root, ok := v.trust.Cluster.Anchors()[h]
-	return root, ok
-}

@@ -146,6 +146,10 @@ func (w *walk) refused(what string, md trust.Metadata, at time.Time, err error) 
 			w.v.fail(CheckCharter, "%s: %v", what, cerr)
 			return
 		}
+		if _, f, err := trust.ReadTargets(md.Targets); err == nil && f.SHA256 != sha256.Sum256(md.Charter) {
+			w.v.fail(CheckCharter, "%s: the charter is not the accredited one", what)
+			return
+		}
 	}
 	if errors.Is(err, trust.ErrScope) {
 		if scope := foreignListScope(md.List); scope != "" {

@@ -1,0 +1,110 @@
+// Command cordon-audit checks a cluster from outside: that only lists signed by accredited hotlines for the one
+// scope csam are in force, the same on every edge, with nothing added, kept or hidden. It needs no key, no trust in
+// the operator and, with a bundle file, no network; cluster/audit does the work.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/resolver/canon"
+)
+
+// Exit codes, the same for all commands of Cordon where they apply.
+const (
+	codeOK         = 0
+	codeUsage      = 2
+	codeUnreadable = 3
+	codeFail       = 5
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// errFail: a check failed, the report has been printed.
+var errFail = errors.New("verification failed")
+
+// unreadable is an input that could not be read at all: nothing can be said about it.
+type unreadable struct {
+	err error
+	do  string
+}
+
+func (u *unreadable) Error() string { return u.err.Error() }
+func (u *unreadable) Unwrap() error { return u.err }
+
+// run is the whole command; it gives the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return codeOK
+	}
+	if errors.Is(err, errFail) {
+		return codeFail
+	}
+	fmt.Fprintf(stderr, "%s: %s\n", c.CommandPath(), audit.Escape(err.Error()))
+	if u, ok := errors.AsType[*unreadable](err); ok {
+		if u.do != "" {
+			fmt.Fprintf(stderr, "  what to do: %s\n", u.do)
+		}
+		return codeUnreadable
+	}
+	fmt.Fprintf(stderr, "  what to do: see %s --help\n", c.CommandPath())
+	return codeUsage
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cordon-audit",
+		Short: "Check from outside what an operator's cluster blocks",
+		Long: `cordon-audit checks that what a cluster enforces is exactly what accredited hotlines signed, for the one scope csam. It
+needs the trust file (from the operator once, compared through another channel) and a bundle: a file made by "cordon bundle",
+or a control node's address, from which it reads the same thing. It never sees a list's names and needs no key.
+
+Exit codes: 0 every check passed, 2 wrong usage, 3 input that cannot be read, 5 a check failed.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(*cobra.Command, []string) error { return errors.New("a command is missing") },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(verifyCommand(), showCommand(), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version and the canonicalisation rules this tool was built with",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			version, revision := "unknown", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						revision = " " + s.Value
+					}
+				}
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nbundle version 1, leaf version 1\ncanonicalisation %s\n", version, revision, canon.RuleSet())
+			return err
+		},
+	}
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+)
+
+// flags are those that verify and show share.
+type flags struct {
+	trust   string
+	cert    string
+	key     string
+	timeout time.Duration
+	json    bool
+}
+
+func (f *flags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.trust, "trust", "", "trust file: the cluster's description and CA, got from elsewhere than the bundle (required)")
+	c.Flags().StringVar(&f.cert, "cert", "", "client certificate for a live node (PEM), if it asks for one")
+	c.Flags().StringVar(&f.key, "key", "", "key of the client certificate (PEM)")
+	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "give up after this long")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	if err := c.MarkFlagRequired("trust"); err != nil {
+		panic(fmt.Sprintf("cordon-audit: %v", err))
+	}
+}
+
+func verifyCommand() *cobra.Command {
+	var f flags
+	var maxAge time.Duration
+	var state string
+	var skipped bool
+	c := &cobra.Command{
+		Use:   "verify --trust FILE BUNDLE|https://NODE:PORT",
+		Short: "Check a bundle or a live node, one line for each check",
+		Long: `verify reads a bundle file, or the same bundle from a control node, and prints a line for each check: PASS, FAIL with the
+cause, or ---- for a check that could not be made because an earlier one failed.
+
+With --state FILE it remembers the size and root of the log it verified, and at the next visit holds the log to it: a log
+that became shorter or has another past fails.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			before, err := readState(state)
+			if err != nil {
+				return err
+			}
+			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, AllowSkipped: skipped})
+			if err != nil {
+				return err
+			}
+			if err := writeState(state, r.Visit()); err != nil {
+				return err
+			}
+			if f.json {
+				err = r.WriteJSON(c.OutOrStdout())
+			} else {
+				err = r.WriteText(c.OutOrStdout())
+			}
+			if err == nil && !r.Pass {
+				err = errFail
+			}
+			return err
+		},
+	}
+	f.add(c)
+	c.Flags().DurationVar(&maxAge, "max-age", 0, "fail when the checkpoint is older than this, for instance 1h (default: any age)")
+	c.Flags().StringVar(&state, "state", "", "file that remembers the last verified size and root")
+	c.Flags().BoolVar(&skipped, "allow-skipped", false, "do not fail when a list version never came into force here (an outage), only note it")
+	return c
+}
+
+func showCommand() *cobra.Command {
+	var f flags
+	c := &cobra.Command{
+		Use:   "show --trust FILE BUNDLE|https://NODE:PORT",
+		Short: "Print the log's records in words, once it is known to be the log",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now()})
+			if err != nil {
+				return err
+			}
+			if r.Leaves() == nil { // not the cluster's log: nothing in it is worth printing
+				if err := r.WriteText(c.ErrOrStderr()); err != nil {
+					return err
+				}
+				return errFail
+			}
+			if f.json {
+				enc := json.NewEncoder(c.OutOrStdout())
+				for _, l := range r.Leaves() {
+					if err := enc.Encode(l); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			for _, l := range r.Leaves() {
+				at := time.Unix(l.T, 0).UTC().Format("2006-01-02 15:04:05Z")
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%d  %s  %-9s %s\n", l.N, at, l.K, l.Describe()); err != nil {
+					return err
+				}
+			}
+			if !r.Pass {
+				fmt.Fprintln(c.ErrOrStderr(), "these records are the cluster's, but not all checks pass: run cordon-audit verify")
+			}
+			return nil
+		},
+	}
+	f.add(c)
+	return c
+}
+
+// verify opens the target and verifies it.
+func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*audit.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	trust, err := readBounded("trust file", f.trust, audit.MaxClusterFile)
+	if err != nil {
+		return nil, &unreadable{err, "--trust names the trust file that the operator publishes for auditors (trust.json)"}
+	}
+	bundle, err := f.open(ctx, target, trust)
+	if err != nil {
+		return nil, err
+	}
+	defer bundle.Close()
+	r, err := audit.Verify(ctx, bundle, trust, o)
+	if err != nil {
+		return nil, &unreadable{fmt.Errorf("read %s: %w", target, err), "ask again, or another node"}
+	}
+	return r, nil
+}
+
+// readState reads what the last visit left; a missing file is a first visit.
+func readState(path string) (*audit.Visit, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := readBounded("state file", path, 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &unreadable{err, ""}
+	}
+	v, err := audit.ParseVisit(b)
+	if err != nil {
+		return nil, &unreadable{fmt.Errorf("state file %s: %w", path, err), "if it is not the file of an earlier visit, name another one"}
+	}
+	return v, nil
+}
+
+// writeState replaces the file whole, so that a crash leaves the old visit or the new one.
+func writeState(path string, v *audit.Visit) error {
+	if path == "" || v == nil {
+		return nil
+	}
+	fail := func(err error) error { return &unreadable{fmt.Errorf("write state file: %w", err), ""} }
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".cordon-audit-*")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(v.Encode())
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}
