@@ -124,13 +124,13 @@ type Stop struct {
 	Voluntary StopAddress
 	// listen_port: TCP port of the stop pages. Default 80, which is where browsers come; 443 stays closed.
 	ListenPort uint16
-	// implementer: https URL of the page that says who runs this block; sent in the Link header (RFC 7725).
+	// implementer: URL (https) of the page that says who runs this block; sent in the Link header (RFC 7725).
 	Implementer string
-	// contact: mailto: or tel: URL for complaints.
+	// contact: where complaints go, as a mailto: or tel: URL.
 	Contact string
-	// report: https URL of the hotline page where anyone can report material. May be left out.
+	// report: URL (https) of the hotline page where anyone can report material. May be left out.
 	Report string
-	// help: https or tel: URL of a help line for people worried about their own thoughts or behaviour. May be left out.
+	// help: URL (https or tel) of a help line for people worried about their own thoughts or behaviour. May be left out.
 	Help string
 	// languages: which languages come first on the page (en fr es ar ru zh). The others follow. Default en first.
 	Languages []string

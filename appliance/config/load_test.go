@@ -64,7 +64,7 @@ func exampleEdge() *Edge {
 			Report: "https://hotline.example/report", Help: "tel:+99900123456",
 			Languages: []string{"fr", "ar"}, TTL: 20 * time.Second,
 		},
-		NSID: false, CacheMB: 128, NeverBlock: []string{"isp.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
+		NSID: false, CacheMB: 128, NeverBlock: []string{"isp.example", "xn--bcher-kva.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
 	}
 }
 
@@ -150,7 +150,7 @@ members:
 hotlines: []
 pol: 10s
 poll: 30
-never_block: [Isp.Example, a..b, 192.0.2.1]
+never_block: ["isp.example/x", "a b", 192.0.2.1]
 log_level: loud
 accept_key_on_disk: yes
 `))
@@ -176,7 +176,7 @@ accept_key_on_disk: yes
 		{16, "hotlines is empty"},
 		{17, "pol is not a key of this file; did you mean poll?"},
 		{18, "poll: 30 has no unit; write 30s"},
-		{19, "192.0.2.1"}, {19, "Isp.Example"}, {19, "a..b"},
+		{19, "192.0.2.1"}, {19, "isp.example/x"}, {19, "\"a b\""},
 		{20, "log_level: loud is not a level"},
 		{21, "accept_key_on_disk is not true"},
 		{21, "accept_key_on_disk: yes is neither true nor false"},
@@ -278,6 +278,15 @@ func TestKeysFromSystemdNeedNoAcceptance(t *testing.T) {
 	c.Key = "node.key"
 	if _, err := LoadControl(folder(t, "control.yaml", c.YAML())); err == nil || !strings.Contains(err.Error(), "a stolen disk is a stolen key") {
 		t.Errorf("one key on disk: got %v", err)
+	}
+}
+
+func TestNamesThatAreNeverBlockedAreReadAsListsAre(t *testing.T) {
+	e := exampleEdge()
+	e.NeverBlock = []string{"ISP.Example.", "bücher.example"}
+	got, err := LoadEdge(folder(t, "edge.yaml", e.YAML()))
+	if want := []string{"isp.example", "xn--bcher-kva.example"}; err != nil || !slices.Equal(got.NeverBlock, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
 }
 

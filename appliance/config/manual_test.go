@@ -64,3 +64,23 @@ func TestTheFileCarriesTheManualOfTheFields(t *testing.T) {
 		t.Errorf("manual.go is not what config.go says; run: go test ./appliance/config -run Manual -update")
 	}
 }
+
+func TestAWrittenFileExplainsEachOfItsKeys(t *testing.T) {
+	for _, file := range []struct {
+		name    string
+		text    []byte
+		manuals []map[string]string
+	}{
+		{"control", exampleControl().YAML(), []map[string]string{controlManual}},
+		{"edge", exampleEdge().YAML(), []map[string]string{edgeManual, stopManual}},
+	} {
+		for _, manual := range file.manuals {
+			for key, text := range manual {
+				first, _, _ := strings.Cut(text, "\n")
+				if !bytes.Contains(file.text, []byte("# "+first+"\n")) || !bytes.Contains(file.text, []byte(key+":")) {
+					t.Errorf("%s: %s is not explained", file.name, key)
+				}
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +14,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/cordon-project/cordon/resolver/canon"
 )
 
 // A parseFunc reads one scalar. It returns what is wrong and what to do, or "".
@@ -295,21 +298,17 @@ func language(n *yaml.Node) (string, string) {
 	return n.Value, ""
 }
 
-var label = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
-
-// domain reads a name in the form that lists are compared in: ASCII, small letters, no dot at the end.
+// domain reads a name and gives it the form that lists are compared in.
 func domain(n *yaml.Node) (string, string) {
 	s, wrong := scalar(n)
 	if wrong != "" {
 		return "", wrong
 	}
-	_, notIP := netip.ParseAddr(s)
-	ok := len(s) <= 253 && notIP != nil
-	for l := range strings.SplitSeq(s, ".") {
-		ok = ok && label.MatchString(l)
+	name, err := canon.Expression(canon.KindDomain, s)
+	if err != nil {
+		var why *canon.Error
+		errors.As(err, &why)
+		return "", fmt.Sprintf("%q is not a domain name (%s); write one like isp.example", shorten(s), why.Reason)
 	}
-	if !ok {
-		return "", fmt.Sprintf("%q is not a domain name in plain form; write small ASCII letters (xn-- for others), no dot at the end", shorten(s))
-	}
-	return s, ""
+	return name, ""
 }

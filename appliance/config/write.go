@@ -29,13 +29,13 @@ func (c *Control) YAML() []byte {
 	w.raw("accept_key_on_disk", strconv.FormatBool(c.AcceptKeyOnDisk))
 	w.set("raft_listen", c.RaftListen.String())
 	w.set("api_listen", c.APIListen.String())
-	w.open("members")
+	w.openList("members", len(c.Members))
 	for _, m := range c.Members {
 		w.item("name", m.Name)
 		w.more("raft", m.Raft.String())
 		w.more("api", m.API.String())
 	}
-	w.open("hotlines")
+	w.openList("hotlines", len(c.Hotlines))
 	for _, h := range c.Hotlines {
 		w.item("id", h.ID)
 		w.more("url", h.URL)
@@ -71,6 +71,7 @@ func (e *Edge) YAML() []byte {
 	w.list("upstreams", texts(e.Upstreams))
 	w.open("stop")
 	w.stop(&e.Stop)
+	w.manual = edgeManual
 	w.raw("nsid", strconv.FormatBool(e.NSID))
 	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))
 	w.list("never_block", e.NeverBlock)
@@ -171,6 +172,15 @@ func (w *writer) list(key string, items []string) {
 func (w *writer) open(key string) {
 	w.explain(key)
 	w.line(w.indent + key + ":")
+}
+
+// openList is open for a list that is not left out when it is empty.
+func (w *writer) openList(key string, items int) {
+	if items == 0 {
+		w.raw(key, "[]")
+		return
+	}
+	w.open(key)
 }
 
 func (w *writer) item(key, value string) { w.line("  - " + key + ": " + quote(value)) }

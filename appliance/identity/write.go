@@ -1,0 +1,158 @@
+package identity
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/cluster/audit"
+)
+
+// writer fills a folder; after its first error it does nothing.
+type writer struct {
+	dir string
+	err error
+}
+
+func (w *writer) public(name string, data []byte) { w.file(name, data, 0o644) }
+func (w *writer) secret(name string, data []byte) { w.file(name, data, 0o600) }
+
+func (w *writer) folder(name string) {
+	if w.err == nil {
+		w.err = os.Mkdir(filepath.Join(w.dir, name), 0o700)
+	}
+}
+
+func (w *writer) file(name string, data []byte, mode os.FileMode) {
+	if w.err != nil {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(w.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		w.err = fmt.Errorf("write %s: %w", name, err)
+		return
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		w.err = fmt.Errorf("write %s: %w", name, err)
+	}
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func indent(v any) []byte {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic(fmt.Sprintf("identity: encode %T: %v", v, err)) // our own types always have an encoding
+	}
+	return append(b, '\n')
+}
+
+// node writes what every node's folder holds.
+func (w *writer) node(c audit.Cluster, ca *authority, key, cert, certKey []byte) {
+	w.public(ClusterFile, c.Encode())
+	w.public(AuthorityFile, ca.pem)
+	w.secret(signingKey, key)
+	w.public(tlsCertificate, cert)
+	w.secret(tlsKey, certKey)
+}
+
+func writeControl(dir string, c audit.Cluster, ca *authority, p Plan, n Node, key []byte, sealed ageText) error {
+	cert, certKey, err := ca.issue(RoleControl, n.Name, n.API.Addr(), n.Raft.Addr())
+	if err != nil {
+		return err
+	}
+	file := config.Control{
+		Name: n.Name, Dir: "data", Cluster: ClusterFile, Key: signingKey, Certificate: tlsCertificate, CertificateKey: tlsKey,
+		CA: AuthorityFile, ClusterKey: clusterKey, AcceptKeyOnDisk: true, RaftListen: n.Raft, APIListen: n.API,
+		NeverBlock: []string{p.Name},
+	}
+	for _, m := range p.Controls {
+		file.Members = append(file.Members, config.Member{Name: m.Name, Raft: m.Raft, API: m.API})
+	}
+	for _, h := range p.Hotlines {
+		file.Hotlines = append(file.Hotlines, config.Hotline{ID: h.ID, URL: h.URL, Mirrors: h.Mirrors})
+	}
+	w := writer{dir: dir}
+	w.node(c, ca, key, cert, certKey)
+	w.secret(clusterKey, sealed.text)
+	w.public(ControlFile, file.YAML())
+	if w.err != nil {
+		return w.err
+	}
+	_, err = config.LoadControl(filepath.Join(dir, ControlFile))
+	return planned(n.Name, err)
+}
+
+// secrets are the private halves of an Enrolment.
+type secrets struct {
+	signing []byte
+	age     ageText
+}
+
+func newEdge(name string, development bool) (Enrolment, secrets, error) {
+	public, private, err := newSigningKey(development)
+	if err != nil {
+		return Enrolment{}, secrets{}, err
+	}
+	sealed, err := newAge(development)
+	if err != nil {
+		return Enrolment{}, secrets{}, err
+	}
+	return Enrolment{Name: name, Key: public, Recipient: sealed.recipient}, secrets{private, sealed}, nil
+}
+
+func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []string, public Enrolment, s secrets) error {
+	cert, certKey, err := ca.issue(RoleEdge, e.Name)
+	if err != nil {
+		return err
+	}
+	file := config.Edge{
+		Name: e.Name, Dir: "data", Cluster: ClusterFile, Key: signingKey, Certificate: tlsCertificate, CertificateKey: tlsKey,
+		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, DNSListen: e.DNS, Upstreams: e.Upstreams,
+		Stop: e.Stop, NSID: true, NeverBlock: []string{c.Name},
+	}
+	w := writer{dir: dir}
+	w.node(c, ca, s.signing, cert, certKey)
+	w.secret(edgeKey, s.age.text)
+	w.public(EnrolmentFile, indent(public))
+	w.public(EdgeFile, file.YAML())
+	if w.err != nil {
+		return w.err
+	}
+	_, err = config.LoadEdge(filepath.Join(dir, EdgeFile))
+	return planned(e.Name, err)
+}
+
+// planned turns what is wrong with a written file into what is wrong with the plan.
+func planned(name string, err error) error {
+	var problems config.Errors
+	if !errors.As(err, &problems) {
+		return err
+	}
+	var all []error
+	for _, p := range problems {
+		all = append(all, fmt.Errorf("node %s: %s", name, p.What))
+	}
+	return errors.Join(all...)
+}
+
+func (w *writer) operator(c audit.Cluster, ca *authority, apis []string) {
+	cert, key, err := ca.issue(RoleOperator, operatorName)
+	w.err = errors.Join(w.err, err)
+	w.folder(operatorName)
+	w.public(filepath.Join(operatorName, "operator.crt"), cert)
+	w.secret(filepath.Join(operatorName, "operator.key"), key)
+	w.public(filepath.Join(operatorName, AuthorityFile), ca.pem)
+	w.public(filepath.Join(operatorName, ProfileFile), indent(Profile{
+		Cluster: c.ID(), API: apis, CA: AuthorityFile, Cert: "operator.crt", Key: "operator.key"}))
+}
