@@ -40,9 +40,14 @@ func (q *Query) Parse(msg []byte) error {
 	if q.Flags&flagQR != 0 {
 		return ErrIgnore // answering a response is how loops start
 	}
+	err := q.body(msg)
 	if q.Flags&opcodeMask != 0 {
-		return ErrOpcode
+		return ErrOpcode // after looking for OPT: the refusal keeps it too (RFC 6891 7)
 	}
+	return err
+}
+
+func (q *Query) body(msg []byte) error {
 	if len(msg) > MaxMessage {
 		return ErrFormat
 	}
