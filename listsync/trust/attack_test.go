@@ -299,7 +299,7 @@ func TestNoFlippedBitIsBelieved(t *testing.T) {
 	parts := []*[]byte{&m.Roots[0], &m.Timestamp, &m.Snapshot, &m.Targets, &m.List, &m.Charter}
 	for p, part := range parts {
 		whole := *part
-		for i := 0; i < len(whole); i += 1 + len(whole)/150 {
+		for i := 0; i < len(whole); i += 1 + len(whole)/60 {
 			changed := bytes.Clone(whole)
 			changed[i] ^= 1 << (i % 8)
 			*part = changed

@@ -38,6 +38,10 @@ type wireKeys struct {
 	Gate  []byte       `cbor:"5,keyasint"`
 }
 
+func (k EpochKeys) marshal() ([]byte, error) {
+	return encMode.Marshal(wireKeys{V: 1, List: k.List, Epoch: k.Epoch, Match: k.Keys.Match[:], Gate: k.Keys.Gate[:]})
+}
+
 // ParseRecipient reads the age recipient of a cluster or node: X25519 ("age1...") or hybrid post-quantum ("age1pq1...").
 func ParseRecipient(s string) (age.Recipient, error) {
 	if len(s) > 4096 {
@@ -62,9 +66,9 @@ func WrapKeys(k EpochKeys, recipient string) ([]byte, error) {
 	if _, err := match.ParseListID(string(k.List)); err != nil {
 		return nil, fmt.Errorf("wrap keys: %w: list %q", ErrFormat, clip(string(k.List)))
 	}
-	plain, err := encMode.Marshal(wireKeys{V: 1, List: k.List, Epoch: k.Epoch, Match: k.Keys.Match[:], Gate: k.Keys.Gate[:]})
+	plain, err := k.marshal()
 	if err != nil {
-		return nil, fmt.Errorf("wrap keys: %w: %v", ErrFormat, err)
+		return nil, fmt.Errorf("wrap keys: %w", errRedacted)
 	}
 	defer clear(plain)
 	var out bytes.Buffer

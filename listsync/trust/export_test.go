@@ -24,3 +24,15 @@ const (
 	MaxSignatures   = maxSignatures
 	MaxWithdrawnIDs = maxWithdrawn
 )
+
+// WithdrawalBody is the signed part of a statement.
+func WithdrawalBody(raw []byte) []byte {
+	s, _, err := openWithdrawal(raw)
+	if err != nil {
+		panic(err)
+	}
+	return s.Body
+}
+
+// PlainKeys is what WrapKeys seals.
+func PlainKeys(k EpochKeys) []byte { return must(k.marshal()) }

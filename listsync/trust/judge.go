@@ -14,18 +14,19 @@ import (
 // settle decides about a file that go-tuf gave the verdict err on: signed by a threshold of every role given, by nobody else, and
 // read by go-tuf as the bytes it is.
 func settle[T metadata.Roles](err error, b []byte, m *metadata.Metadata[T], env envelope, roles ...roleDoc) error {
-	if err := judge(err, env, roles...); err != nil {
+	counts, stray := env.tally(roles)
+	if err := judge(err, counts, roles); err != nil {
 		return err
 	}
-	if err := exact(env, roles...); err != nil {
-		return err
+	if stray { // a mirror could add such signatures, and one version of a file would have many hashes
+		return fmt.Errorf("%w: one of the %d signatures is not a valid one of this role", ErrSignature, len(env.signatures))
 	}
 	return roundTrip(b, m)
 }
 
-// judge turns go-tuf's verdict on a file into one of ours, and confirms a good one: the signatures of every role given are
-// counted again, over the raw bytes of the signed part.
-func judge(err error, env envelope, roles ...roleDoc) error {
+// judge turns go-tuf's verdict on a file into one of ours, and confirms a good one with the signatures we counted ourselves over
+// the raw bytes of the signed part: counts has those of each role.
+func judge(err error, counts []int, roles []roleDoc) error {
 	var (
 		unsigned *metadata.ErrUnsignedMetadata
 		expired  *metadata.ErrExpiredMetadata
@@ -35,8 +36,8 @@ func judge(err error, env envelope, roles ...roleDoc) error {
 	)
 	switch {
 	case err == nil, errors.As(err, &unsigned):
-		for _, r := range roles {
-			switch n := env.count(r); {
+		for i, r := range roles {
+			switch n := counts[i]; {
 			case n >= r.threshold:
 			case n == 0:
 				return fmt.Errorf("%w: 0 of %d keys, want %d", ErrSignature, len(r.keys), r.threshold)
@@ -58,32 +59,22 @@ func judge(err error, env envelope, roles ...roleDoc) error {
 	return fmt.Errorf("%w: %v", ErrFormat, err)
 }
 
-// count is the number of different keys of the role that signed the raw signed part.
-func (e envelope) count(r roleDoc) int {
-	n := 0
-	for _, s := range e.signatures { // readEnvelope refused two signatures of one key, and a key has one id
-		if e.by(s, r) {
-			n++
+// tally counts the different keys of each role that signed the raw signed part; stray says that a signature counts for no role.
+// readEnvelope refused two signatures of one key, and a key has one id.
+func (e envelope) tally(roles []roleDoc) (counts []int, stray bool) {
+	counts = make([]int, len(roles))
+	for _, s := range e.signatures {
+		good := false
+		for i, r := range roles {
+			pub, ok := r.keys[s.KeyID]
+			if ok && (good || ed25519.Verify(pub, e.signedBytes, s.Sig)) {
+				good = true
+				counts[i]++
+			}
 		}
+		stray = stray || !good
 	}
-	return n
-}
-
-// by reports whether s is a valid signature of a key of the role.
-func (e envelope) by(s Signature, r roleDoc) bool {
-	pub, ok := r.keys[s.KeyID]
-	return ok && ed25519.Verify(pub, e.signedBytes, s.Sig)
-}
-
-// exact refuses signatures that do not count for any of the roles: a mirror could add them, and one version of a file would have
-// many hashes.
-func exact(env envelope, roles ...roleDoc) error {
-	for _, s := range env.signatures {
-		if !slices.ContainsFunc(roles, func(r roleDoc) bool { return env.by(s, r) }) {
-			return fmt.Errorf("%w: one of the %d signatures is not a valid one of this role", ErrSignature, len(env.signatures))
-		}
-	}
-	return nil
+	return counts, stray
 }
 
 // roundTrip demands that go-tuf writes what it read as the bytes it was given: then it has read all of them, and only once.

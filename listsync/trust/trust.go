@@ -154,7 +154,9 @@ func newChain(pinnedRoot []byte, now time.Time) (*chain, error) {
 		return nil, err
 	}
 	tuf, err := trustedmetadata.New(pinnedRoot)
-	if err := judge(err, doc.envelope, doc.roles[metadata.ROOT]); err != nil {
+	own := []roleDoc{doc.roles[metadata.ROOT]}
+	counts, _ := doc.tally(own) // signatures of the root before it may be there too
+	if err := judge(err, counts, own); err != nil {
 		return nil, err
 	}
 	if err := doc.check(); err != nil {
