@@ -266,11 +266,7 @@ func whole(dir string, fill func(tmp string) error) error {
 	switch held, err := os.ReadDir(dir); {
 	case err == nil && len(held) > 0:
 		return fmt.Errorf("%s holds files already and is left as it is; name a folder that does not exist yet: %w", dir, ErrExists)
-	case err == nil:
-		if err := os.Remove(dir); err != nil {
-			return fmt.Errorf("make %s: the empty folder cannot be replaced: %w", dir, err)
-		}
-	case !os.IsNotExist(err):
+	case err != nil && !os.IsNotExist(err):
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -283,6 +279,9 @@ func whole(dir string, fill func(tmp string) error) error {
 	defer os.RemoveAll(tmp)
 	if err := fill(tmp); err != nil {
 		return err
+	}
+	if err := os.Remove(dir); err != nil && !os.IsNotExist(err) { // an empty folder makes room
+		return fmt.Errorf("make %s: %w", dir, err)
 	}
 	if err := os.Rename(tmp, dir); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)

@@ -31,7 +31,7 @@ func party(t *testing.T, dir, name, stem string, server bool, clusterID string) 
 }
 
 // meet shakes hands on loopback and reports both errors and who the server saw.
-func meet(t *testing.T, server, client *tls.Config, serverName string) (serverErr, clientErr error, seen Peer, known bool) {
+func meet(t *testing.T, server, client *tls.Config, serverName string) (seen Peer, known bool, serverErr, clientErr error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,7 +68,7 @@ func meet(t *testing.T, server, client *tls.Config, serverName string) (serverEr
 	}
 	c.Close()
 	<-done
-	return serverErr, clientErr, seen, known
+	return seen, known, serverErr, clientErr
 }
 
 func TestPartsOfOneClusterKnowEachOther(t *testing.T) {
@@ -94,32 +94,32 @@ func TestPartsOfOneClusterKnowEachOther(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			serverErr, clientErr, seen, known := meet(t, server, tt.client, "127.0.0.1")
+			seen, known, serverErr, clientErr := meet(t, server, tt.client, "127.0.0.1")
 			if serverErr != nil || clientErr != nil || !known || seen != tt.want {
 				t.Errorf("saw %+v (%v), server %v, client %v; want %+v", seen, known, serverErr, clientErr, tt.want)
 			}
 		})
 	}
 	t.Run("by name", func(t *testing.T) {
-		if _, err, _, _ := meet(t, server, operator, "control-1.isp.example"); err != nil {
+		if _, _, _, err := meet(t, server, operator, "control-1.isp.example"); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("at another address than its own", func(t *testing.T) {
-		if _, err, _, _ := meet(t, server, operator, "192.0.2.1"); err == nil {
+		if _, _, _, err := meet(t, server, operator, "192.0.2.1"); err == nil {
 			t.Error("accepted")
 		}
 	})
 	t.Run("nobody in particular", func(t *testing.T) {
 		anyone := &tls.Config{RootCAs: operator.RootCAs}
-		if serverErr, clientErr, seen, known := meet(t, server, anyone, "127.0.0.1"); serverErr != nil || clientErr != nil || known {
+		if seen, known, serverErr, clientErr := meet(t, server, anyone, "127.0.0.1"); serverErr != nil || clientErr != nil || known {
 			t.Errorf("saw %+v, server %v, client %v", seen, serverErr, clientErr)
 		}
 	})
 	t.Run("an old protocol", func(t *testing.T) {
 		old := operator.Clone()
 		old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
-		if serverErr, clientErr, _, _ := meet(t, server, old, "127.0.0.1"); serverErr == nil || clientErr == nil {
+		if _, _, serverErr, clientErr := meet(t, server, old, "127.0.0.1"); serverErr == nil || clientErr == nil {
 			t.Error("TLS 1.2 accepted")
 		}
 	})
@@ -142,23 +142,23 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 		stranger.RootCAs = client.RootCAs
 		// A client does not offer a certificate that none of the server's authorities issued; this one insists.
 		stranger.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &stranger.Certificates[0], nil }
-		if serverErr, clientErr, _, _ := meet(t, server, stranger, "127.0.0.1"); serverErr == nil || clientErr == nil {
+		if _, _, serverErr, clientErr := meet(t, server, stranger, "127.0.0.1"); serverErr == nil || clientErr == nil {
 			t.Errorf("server %v, client %v", serverErr, clientErr)
 		}
 	})
 	t.Run("a server of another cluster", func(t *testing.T) {
-		if _, err, _, _ := meet(t, party(t, other, "control-1", "tls", true, id), client, "127.0.0.1"); err == nil {
+		if _, _, _, err := meet(t, party(t, other, "control-1", "tls", true, id), client, "127.0.0.1"); err == nil {
 			t.Error("accepted")
 		}
 	})
 	t.Run("an edge that plays control node", func(t *testing.T) {
-		if _, err, _, _ := meet(t, party(t, dir, "edge-1", "tls", true, id), client, "127.0.0.1"); err == nil {
+		if _, _, _, err := meet(t, party(t, dir, "edge-1", "tls", true, id), client, "127.0.0.1"); err == nil {
 			t.Error("accepted")
 		}
 	})
 	t.Run("the right authority for another cluster id", func(t *testing.T) {
 		wrong := party(t, dir, "control-2", "tls", false, "00000000000000000000000000000000")
-		if _, err, _, _ := meet(t, server, wrong, "127.0.0.1"); !errors.Is(err, ErrPeer) {
+		if _, _, _, err := meet(t, server, wrong, "127.0.0.1"); !errors.Is(err, ErrPeer) {
 			t.Errorf("got %v, want ErrPeer", err)
 		}
 	})
