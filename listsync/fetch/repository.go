@@ -92,14 +92,12 @@ func (r *Repository) Metadata(ctx context.Context, rootVersion int64) (trust.Met
 	if err != nil {
 		return trust.Metadata{}, err
 	}
-	if timestamp != nil && !bytes.Equal(timestamp, last.m.Timestamp) {
-		m, err := r.below(ctx, timestamp)
-		if err != nil {
-			return trust.Metadata{}, err
+	if timestamp != nil { // else it is the one of last
+		if len(timestamp) == 0 || !bytes.Equal(timestamp, last.m.Timestamp) {
+			if last.m, err = r.below(ctx, timestamp); err != nil {
+				return trust.Metadata{}, err
+			}
 		}
-		last = cached{m: m}
-	}
-	if timestamp != nil {
 		last.etag = etag
 		r.mu.Lock()
 		r.last = last

@@ -81,8 +81,8 @@ func (s *Store) Put(ctx context.Context, sum [32]byte, size int64, r io.Reader) 
 	if err != nil {
 		return fmt.Errorf("put file: %w", errors.Join(err, removeIfThere(f.Name())))
 	}
-	if err := s.sync(); err != nil {
-		return fmt.Errorf("put file: %w", err)
+	if err := s.sync(); err != nil { // a name that may be gone after a crash is not a name
+		return fmt.Errorf("put file: %w", errors.Join(err, s.Remove(sum)))
 	}
 	return nil
 }
