@@ -43,7 +43,7 @@ func LoadProfile(path string) (Profile, error) {
 		return Profile{}, err
 	}
 	var p Profile
-	if err := strict(text, &p); err != nil || len(p.API) == 0 || p.Cluster == "" || p.CA == "" || p.Cert == "" || p.Key == "" {
+	if err := json.Unmarshal(text, &p); err != nil || len(p.API) == 0 || p.Cluster == "" || p.CA == "" || p.Cert == "" || p.Key == "" {
 		return Profile{}, fmt.Errorf("profile %s is not one that cordon init wrote (cluster, api, ca, cert, key); copy it again", path)
 	}
 	for _, f := range []*string{&p.CA, &p.Cert, &p.Key} {

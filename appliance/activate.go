@@ -1,0 +1,317 @@
+package appliance
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/google/renameio/v2"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// source gives an edge what its manifest names: files by hash, wrapped keys. What comes is verified here, whoever gave it.
+type source interface {
+	File(ctx context.Context, sum [32]byte) (io.ReadCloser, error)
+	Keys(ctx context.Context, list match.ListID, epoch uint32) ([]byte, error)
+}
+
+// shelf is an edge's disk: verified edge lists, compiled indexes, and keys wrapped to the edge's own node key. Nothing on it can be tested
+// against a guessed name without that node key.
+type shelf struct {
+	files    *fetch.Store // edge lists by hash
+	indexes  *fetch.Store // compiled indexes by hash
+	dir      *dataDir
+	identity age.Identity
+}
+
+func openShelf(dir *dataDir, identity age.Identity) (*shelf, error) {
+	files, err := fetch.OpenStore(dir.join("lists"))
+	if err != nil {
+		return nil, err
+	}
+	indexes, err := fetch.OpenStore(dir.join("indexes"))
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{"keys", "compiled"} {
+		if err := os.MkdirAll(dir.join(sub), 0o700); err != nil {
+			return nil, fmt.Errorf("make data directory: %w", err)
+		}
+	}
+	return &shelf{files, indexes, dir, identity}, nil
+}
+
+// loaded is a set ready to serve and the mappings it reads from.
+type loaded struct {
+	set  *match.Set
+	maps []io.Closer
+}
+
+func (l *loaded) Close() error {
+	var errs []error
+	for _, m := range l.maps {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// load makes the set that a verified manifest puts in force, tests it on itself, and returns it. What the shelf lacks comes from src; a nil
+// src means that only the shelf may be used, as after a restart without any control node.
+func (s *shelf) load(ctx context.Context, m *audit.Opened, src source, neverBlock []string, now time.Time) (_ *loaded, err error) {
+	l := &loaded{}
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
+	var members []match.Member
+	var canaries []string
+	for _, o := range m.Lists {
+		in := o.InForceList
+		index, closer, err := s.index(ctx, in, src)
+		if err != nil {
+			return nil, fmt.Errorf("load list %s seq %d: %w", in.List, in.Seq, err)
+		}
+		l.maps = append(l.maps, closer)
+		keys, err := s.keys(ctx, in, src)
+		if err != nil {
+			return nil, fmt.Errorf("load keys of list %s epoch %d: %w", in.List, in.Epoch, err)
+		}
+		members = append(members, match.Member{Index: index, Keys: keys})
+		canaries = append(canaries, o.Target.Canaries...)
+	}
+	set, err := match.NewSet(members, m.InForce.Overlay())
+	if err != nil {
+		return nil, err
+	}
+	if err := selfTest(set, canaries, neverBlock, now); err != nil {
+		return nil, err
+	}
+	l.set = set.WithBypass(m.InForce.Bypass)
+	return l, nil
+}
+
+// selfTest asks the new set what it must answer before anybody else may: each canary is listed, no never-block name is.
+func selfTest(set *match.Set, canaries, neverBlock []string, now time.Time) error {
+	at := uint32(now.Unix())
+	for _, name := range canaries {
+		if v := set.Name([]byte(name), at); !v.Listed || !v.Canary {
+			return fmt.Errorf("self-test: canary %s is not stopped: the keys do not fit the list, or the canary is past its review date", name)
+		}
+	}
+	for _, name := range neverBlock {
+		if set.Name([]byte(name), at).Listed {
+			return fmt.Errorf("self-test: a name of never_block would be stopped (number %d in the configuration)", 1+indexOf(neverBlock, name))
+		}
+	}
+	return nil
+}
+
+func indexOf(all []string, one string) int {
+	for i, s := range all {
+		if s == one {
+			return i
+		}
+	}
+	return -1
+}
+
+// index maps the compiled index of a list, compiling it first when the shelf does not have it.
+func (s *shelf) index(ctx context.Context, in audit.InForceList, src source) (*match.Index, io.Closer, error) {
+	if n, ok := s.compiled(in); ok {
+		if ix, closer, err := s.mapIndex(n); err == nil {
+			return ix, closer, nil
+		}
+		s.indexes.Remove(n.File) // gone or damaged on disk: compile it again
+	}
+	n, err := s.compile(ctx, in, src)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.mapIndex(n)
+}
+
+func (s *shelf) mapIndex(n compiledNote) (*match.Index, io.Closer, error) {
+	b, closer, err := s.indexes.Map(n.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	ix, err := match.Open(b)
+	if err == nil && ix.Hash() != n.Index {
+		err = errors.New("index on disk is not the one that was compiled")
+	}
+	if err != nil {
+		closer.Close()
+		return nil, nil, err
+	}
+	return ix, closer, nil
+}
+
+// compile is the pure function from the signed edge list and the charter's filter to the index; its result is kept by hash.
+func (s *shelf) compile(ctx context.Context, in audit.InForceList, src source) (n compiledNote, err error) {
+	if err := s.fetch(ctx, in, src); err != nil {
+		return n, err
+	}
+	b, closer, err := s.files.Map(in.Edge)
+	if err != nil {
+		return n, err
+	}
+	defer closer.Close()
+	edge, err := list.OpenEdge(b)
+	if err != nil {
+		return n, err
+	}
+	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch {
+		return n, errors.New("edge list is of another version than its metadata says")
+	}
+	filter, err := in.Filter.Match()
+	if err != nil {
+		return n, err
+	}
+	compiled, err := list.Compile(edge, filter)
+	if err != nil {
+		return n, err
+	}
+	ix, err := match.Open(compiled)
+	if err != nil {
+		return n, err
+	}
+	n.Index = ix.Hash()
+	if n.File, err = s.indexes.Add(ctx, compiled); err != nil {
+		return n, err
+	}
+	return n, s.noteCompiled(in, n)
+}
+
+// fetch brings the edge list onto the shelf; a file already there is read again and compared with its hash.
+func (s *shelf) fetch(ctx context.Context, in audit.InForceList, src source) error {
+	if s.files.Has(in.Edge) {
+		if s.files.Check(in.Edge) == nil {
+			return nil
+		}
+		s.files.Remove(in.Edge)
+	}
+	if src == nil {
+		return errors.New("edge list is not on this disk and no control node can be asked")
+	}
+	body, err := src.File(ctx, in.Edge)
+	if err != nil {
+		return fmt.Errorf("fetch edge list: %w", err)
+	}
+	defer body.Close()
+	return s.files.Put(ctx, in.Edge, in.EdgeSize, body)
+}
+
+// compiledNote says which file is the index of a list version under a charter filter.
+type compiledNote struct {
+	File  sum256 `json:"file"`  // SHA-256 of the file
+	Index sum256 `json:"index"` // match.Index.Hash
+}
+
+// sum256 is a SHA-256 that reads and writes as hex.
+type sum256 [32]byte
+
+func (s sum256) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, s[:]), nil }
+
+func (s *sum256) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(s)) {
+		return errors.New("not a SHA-256 in hex")
+	}
+	_, err := hex.Decode(s[:], b)
+	return err
+}
+
+func (s *shelf) notePath(in audit.InForceList) string {
+	return s.dir.join("compiled", hex.EncodeToString(in.Edge[:16])+"."+hex.EncodeToString(in.FilterHash[:16])+".json")
+}
+
+func (s *shelf) compiled(in audit.InForceList) (n compiledNote, ok bool) {
+	b, err := os.ReadFile(s.notePath(in))
+	ok = err == nil && json.Unmarshal(b, &n) == nil && s.indexes.Has(n.File)
+	return n, ok
+}
+
+func (s *shelf) noteCompiled(in audit.InForceList, n compiledNote) error {
+	b, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(s.notePath(in), append(b, '\n'), 0o600)
+}
+
+// keys opens the epoch's keys: in memory only; what lies on disk is wrapped to the node key.
+func (s *shelf) keys(ctx context.Context, in audit.InForceList, src source) (*match.Keys, error) {
+	path := s.dir.join("keys", strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch))
+	if b, err := os.ReadFile(path); err == nil {
+		if keys, err := s.unwrap(b, in); err == nil {
+			return keys, nil
+		}
+	}
+	if src == nil {
+		return nil, errors.New("keys are not on this disk and no control node can be asked")
+	}
+	b, err := src.Keys(ctx, in.List, in.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.unwrap(b, in)
+	if err != nil {
+		return nil, err
+	}
+	return keys, renameio.WriteFile(path, b, 0o600)
+}
+
+func (s *shelf) unwrap(b []byte, in audit.InForceList) (*match.Keys, error) {
+	k, err := trust.UnwrapKeys(b, s.identity)
+	if err != nil {
+		return nil, err
+	}
+	if k.List != in.List || k.Epoch != in.Epoch {
+		return nil, fmt.Errorf("keys are of list %s epoch %d", k.List, k.Epoch)
+	}
+	return &k.Keys, nil
+}
+
+// tidy removes what neither the set in force nor the one before it uses, so that the disk holds two versions at most.
+func (s *shelf) tidy(keep ...audit.InForce) {
+	lists, indexes, notes, keys := map[[32]byte]bool{}, map[[32]byte]bool{}, map[string]bool{}, map[string]bool{}
+	for _, f := range keep {
+		for _, in := range f.Lists {
+			lists[in.Edge] = true
+			notes[filepath.Base(s.notePath(in))] = true
+			keys[strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch)] = true
+			if n, ok := s.compiled(in); ok {
+				indexes[n.File] = true
+			}
+		}
+	}
+	s.files.RemoveExcept(lists)
+	s.indexes.RemoveExcept(indexes)
+	removeExcept(s.dir.join("compiled"), notes)
+	removeExcept(s.dir.join("keys"), keys)
+}
+
+func removeExcept(dir string, keep map[string]bool) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !keep[e.Name()] && e.Type().IsRegular() {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// Package api is a control node's HTTP API and the client of it.
+//
+// In come requests over TLS 1.3; the caller's role (control, edge, operator) is read from its client certificate, never from the request.
+// Out go bytes that their readers verify for themselves: checkpoints, tiles, manifests and files are signed or named by their hash, so the
+// parts an auditor or a mirror needs are open to anyone, and a lying server gains nothing. Everything else asks for a role:
+//
+//	GET  /healthz                     anyone    200 while the process runs
+//	GET  /checkpoint                  anyone    latest checkpoint cosigned by a quorum (C2SP tlog-checkpoint)
+//	GET  /tile/...                    anyone    the audit log (C2SP tlog-tiles)
+//	GET  /v1/files/{sha256}           anyone    list files and wrapped keys, by content hash
+//	GET  /v1/bundle                   anyone    everything cordon-audit verifies, as one tar
+//	GET  /v1/status                   operator, control
+//	GET  /v1/manifest?since=N         edge      long poll: what is in force, with proofs
+//	POST /v1/keys                     edge      an epoch's keys, wrapped to the enrolled edge's own key
+//	POST /v1/receipts                 edge      a signed receipt
+//	POST /v1/stage                    control   fetch and check these files, sign a verdict
+//	POST /v1/cosign                   control   cosign this tree head if it is yours too
+//	POST /v1/forward                  control   propose this command as leader
+//	POST /v1/edges                    operator  enrol an edge, or remove it
+//
+// There is no route that adds an entry to a list: none exists anywhere in Cordon.
+package api
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+const (
+	// maxRequest bounds a request's body: a command is at most 64 KiB, a stage request carries metadata of at most 60 KiB.
+	maxRequest = 192 << 10
+	// maxAnswer bounds what the client reads of an answer that is not a file: a manifest carries metadata of up to 16 lists and their removals.
+	maxAnswer = 16 << 20
+	// longPoll is how long a manifest request waits for something new before it answers 304.
+	longPoll = 25 * time.Second
+)
+
+// ErrRole is returned to a caller whose certificate has another role.
+var ErrRole = errors.New("your certificate does not have the role for this")
+
+// ErrNothingNew is returned by Client.Manifest when the long poll ended without news.
+var ErrNothingNew = errors.New("nothing new")
+
+var (
+	encMode = must(cbor.CoreDetEncOptions().EncMode())
+	decMode = must(cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		MaxArrayElements:  131072,
+		MaxNestedLevels:   16,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(fmt.Sprintf("api: %v", err))
+	}
+	return v
+}

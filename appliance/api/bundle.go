@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/fetch"
+)
+
+// source gives audit.WriteBundle what this node holds at one moment.
+type source struct {
+	cluster    audit.Cluster
+	checkpoint []byte
+	view       *state.View
+	files      *fetch.Store
+}
+
+func newSource(s *Server) (source, error) {
+	note := s.node.Checkpoint() // before the view, so that the view's tree covers it
+	if note == nil {
+		return source{}, cluster.ErrNotYet
+	}
+	return source{s.cluster, note, s.node.View(), s.files}, nil
+}
+
+func (s source) Cluster() audit.Cluster { return s.cluster }
+func (s source) Checkpoint() []byte     { return s.checkpoint }
+func (s source) Tree() *audit.Tree      { return s.view.Tree() }
+
+func (s source) Metadata(hash [32]byte) ([]byte, error) {
+	b, err := s.view.Metadata(hash)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, fs.ErrNotExist
+	}
+	return b, err
+}
+
+func (s source) File(hash [32]byte) (io.ReadCloser, int64, error) {
+	f, err := s.files.Open(hash)
+	if errors.Is(err, fetch.ErrNotFound) {
+		return nil, 0, fs.ErrNotExist
+	} else if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// writeBundle writes everything that an auditor verifies.
+func (s *Server) writeBundle(ctx context.Context, w io.Writer, src source) error {
+	return audit.WriteBundle(ctx, w, src, s.clock())
+}

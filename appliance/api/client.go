@@ -1,0 +1,208 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Client asks one control node. It may be used concurrently. It follows no redirect and uses no proxy: the certificate of the cluster's
+// own authority names who may answer.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// NewClient returns a client of the control node at base (https://ADDRESS:PORT). tlsConfig says who we are and whom we trust; it is cloned.
+func NewClient(base string, tlsConfig *tls.Config) *Client {
+	return &Client{
+		base: strings.TrimRight(base, "/"),
+		http: &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{
+				TLSClientConfig:       tlsConfig.Clone(),
+				TLSHandshakeTimeout:   5 * time.Second,
+				DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+				ResponseHeaderTimeout: longPoll + 15*time.Minute, // staging a large list takes minutes; callers bound it by context
+				MaxIdleConnsPerHost:   4,
+				IdleConnTimeout:       time.Minute,
+				ForceAttemptHTTP2:     true,
+				DisableCompression:    true,
+			},
+		},
+	}
+}
+
+// Base is the URL that this client asks.
+func (c *Client) Base() string { return c.base }
+
+// Status is the node's view of itself and of the others.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	b, err := c.get(ctx, "/v1/status")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("read status of %s: %w", c.base, err)
+	}
+	return s, nil
+}
+
+// Manifest waits until the node has a newer checkpoint than one over since leaves and returns what is in force, with proofs from since.
+// ErrNothingNew when the node had none within its long poll.
+func (c *Client) Manifest(ctx context.Context, since uint64) (audit.Manifest, error) {
+	q := url.Values{"since": {strconv.FormatUint(since, 10)}}
+	b, err := c.get(ctx, "/v1/manifest?"+q.Encode())
+	if err != nil {
+		return audit.Manifest{}, err
+	}
+	m, err := audit.DecodeManifest(b)
+	if err != nil {
+		return audit.Manifest{}, fmt.Errorf("read manifest of %s: %w", c.base, err)
+	}
+	return m, nil
+}
+
+// File opens a file by its hash. The caller verifies what it reads and closes it.
+func (c *Client) File(ctx context.Context, sum [32]byte) (io.ReadCloser, error) {
+	return c.open(ctx, http.MethodGet, "/v1/files/"+hex.EncodeToString(sum[:]), nil)
+}
+
+// Keys returns an epoch's keys wrapped to the asking edge's own age key.
+func (c *Client) Keys(ctx context.Context, list match.ListID, epoch uint32) ([]byte, error) {
+	return c.post(ctx, "/v1/keys", keysRequest{List: list, Epoch: epoch})
+}
+
+// Receipt hands in an edge's signed receipt.
+func (c *Client) Receipt(ctx context.Context, r audit.SignedReceipt) error {
+	_, err := c.post(ctx, "/v1/receipts", r)
+	return err
+}
+
+// Stage asks the node to fetch and check a list and to sign a verdict.
+func (c *Client) Stage(ctx context.Context, req cluster.StageRequest) (audit.SignedVerdict, error) {
+	var v audit.SignedVerdict
+	b, err := c.post(ctx, "/v1/stage", stageRequest(req))
+	if err != nil {
+		return v, err
+	}
+	if err := decMode.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("read verdict of %s: %w", c.base, err)
+	}
+	return v, nil
+}
+
+// Cosign asks the node for its cosignature of a tree head.
+func (c *Client) Cosign(ctx context.Context, size uint64, root [32]byte) ([]byte, error) {
+	return c.post(ctx, "/v1/cosign", cosignRequest{Size: size, Root: root[:]})
+}
+
+// Forward hands the node, as leader, an encoded command and returns its encoded result.
+func (c *Client) Forward(ctx context.Context, command []byte) ([]byte, error) {
+	return c.postBytes(ctx, "/v1/forward", command)
+}
+
+// Bundle copies the node's bundle to w.
+func (c *Client) Bundle(ctx context.Context, w io.Writer) error {
+	body, err := c.open(ctx, http.MethodGet, "/v1/bundle", nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if _, err := io.Copy(w, body); err != nil {
+		return fmt.Errorf("read bundle of %s: %w", c.base, err)
+	}
+	return nil
+}
+
+// ChangeEdge enrols an edge, or removes it, in the cluster's log.
+func (c *Client) ChangeEdge(ctx context.Context, e EdgeChange) error {
+	_, err := c.post(ctx, "/v1/edges", e)
+	return err
+}
+
+func (c *Client) get(ctx context.Context, path string) ([]byte, error) {
+	return c.read(c.open(ctx, http.MethodGet, path, nil))
+}
+
+func (c *Client) post(ctx context.Context, path string, body any) ([]byte, error) {
+	b, err := encMode.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	return c.postBytes(ctx, path, b)
+}
+
+func (c *Client) postBytes(ctx context.Context, path string, body []byte) ([]byte, error) {
+	return c.read(c.open(ctx, http.MethodPost, path, body))
+}
+
+func (c *Client) read(body io.ReadCloser, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read answer of %s: %w", c.base, err)
+	}
+	if len(b) > maxAnswer {
+		return nil, fmt.Errorf("answer of %s is larger than %d bytes", c.base, maxAnswer)
+	}
+	return b, nil
+}
+
+// open sends a request and returns the body of a good answer; anything else becomes an error with the node's own words.
+func (c *Client) open(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err // the URL is said already
+		}
+		return nil, fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	switch res.StatusCode {
+	case http.StatusOK:
+		return res.Body, nil
+	case http.StatusNotModified:
+		res.Body.Close()
+		return nil, ErrNothingNew
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	var said problem
+	if json.Unmarshal(text, &said) == nil && said.Error != "" {
+		return nil, &AnswerError{Base: c.base, Code: res.StatusCode, Text: said.Error}
+	}
+	return nil, &AnswerError{Base: c.base, Code: res.StatusCode, Text: http.StatusText(res.StatusCode)}
+}
+
+// AnswerError is a control node's refusal of a request, in its own words.
+type AnswerError struct {
+	Base string
+	Code int // HTTP status
+	Text string
+}
+
+func (e *AnswerError) Error() string { return fmt.Sprintf("%s answers: %s", e.Base, e.Text) }

@@ -1,0 +1,268 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+func (s *Server) checkpoint(w http.ResponseWriter, _ *http.Request, _ caller) error {
+	note := s.node.Checkpoint()
+	if note == nil {
+		return cluster.ErrNotYet
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := w.Write(note)
+	return err
+}
+
+func (s *Server) tile(w http.ResponseWriter, r *http.Request, _ caller) error {
+	b, err := s.node.View().Tree().Tile("tile/" + r.PathValue("path"))
+	if err != nil {
+		return fail(http.StatusNotFound, "no such tile")
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, err = w.Write(b)
+	return err
+}
+
+func (s *Server) file(w http.ResponseWriter, r *http.Request, _ caller) error {
+	sum, err := parseSum(r.PathValue("sum"))
+	if err != nil {
+		return fail(http.StatusBadRequest, "file name: %v", err)
+	}
+	f, err := s.files.Open(sum)
+	if errors.Is(err, fetch.ErrNotFound) {
+		return fail(http.StatusNotFound, "this node does not hold that file")
+	} else if err != nil {
+		return fmt.Errorf("open file: %w", err)
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, err = io.Copy(w, f)
+	return err
+}
+
+func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error {
+	select {
+	case s.bundles <- struct{}{}:
+		defer func() { <-s.bundles }()
+	default:
+		return fail(http.StatusServiceUnavailable, "other bundles are being written; ask again in a minute")
+	}
+	src, err := newSource(s)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	if err := s.writeBundle(r.Context(), w, src); err != nil {
+		s.log.WarnContext(r.Context(), "bundle broke off", slog.Any("error", err))
+		panic(http.ErrAbortHandler) // the reader must not take half a bundle for a whole one
+	}
+	return nil
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
+	view := s.node.View()
+	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
+	for _, e := range view.Edges {
+		es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter}
+		if e.Receipt != nil {
+			if r, err := e.Receipt.Receipt(); err == nil {
+				es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()
+				es.Current = inForceAt(view, r.Size) == view.InForce.Hash()
+			}
+		}
+		st.Edges = append(st.Edges, es)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(st)
+}
+
+// inForceAt is the digest of what was in force when the log had size leaves; zero when it cannot be said.
+func inForceAt(view *state.View, size uint64) [32]byte {
+	if size == 0 {
+		return [32]byte{}
+	}
+	b, err := view.Tree().Leaf(size - 1)
+	if err != nil {
+		return [32]byte{}
+	}
+	leaf, err := audit.DecodeLeaf(b)
+	if err != nil {
+		return [32]byte{}
+	}
+	return leaf.F
+}
+
+// manifest waits for a checkpoint over more leaves than the edge has, or a fresher one, and answers with all that is in force at it.
+func (s *Server) manifest(w http.ResponseWriter, r *http.Request, _ caller) error {
+	since, err := strconv.ParseUint(r.FormValue("since"), 10, 63)
+	if err != nil {
+		return fail(http.StatusBadRequest, "since: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
+	defer cancel()
+	renewed := s.node.Renewed()
+	select {
+	case <-s.node.Changed(since):
+	case <-renewed:
+	case <-ctx.Done():
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	m, err := s.node.Manifest(since)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/cbor")
+	_, err = w.Write(m.Encode())
+	return err
+}
+
+// keys wraps an epoch's keys to the key the cluster enrolled the asking edge with: the request cannot name another.
+func (s *Server) keys(w http.ResponseWriter, r *http.Request, who caller) error {
+	var req keysRequest
+	if err := readBody(r, &req); err != nil {
+		return err
+	}
+	edge, ok := s.node.View().Edge(who.name)
+	if !ok {
+		return fail(http.StatusForbidden, "edge %s is not enrolled: an operator enrols it with cordon enrol", who.name)
+	}
+	keys, err := s.node.EpochKeys(req.List, req.Epoch)
+	if err != nil {
+		return err
+	}
+	b, err := trust.WrapKeys(trust.EpochKeys{List: req.List, Epoch: req.Epoch, Keys: *keys}, edge.Recipient)
+	if err != nil {
+		return fmt.Errorf("wrap keys: %w", err)
+	}
+	_, err = w.Write(b)
+	return err
+}
+
+func (s *Server) receipt(_ http.ResponseWriter, r *http.Request, who caller) error {
+	var signed audit.SignedReceipt
+	if err := readBody(r, &signed); err != nil {
+		return err
+	}
+	receipt, err := signed.Receipt()
+	if err != nil {
+		return fail(http.StatusBadRequest, "read receipt: %v", err)
+	}
+	if receipt.Edge != who.name {
+		return fail(http.StatusForbidden, "the receipt is of another edge")
+	}
+	return s.node.AddReceipt(signed)
+}
+
+func (s *Server) stage(w http.ResponseWriter, r *http.Request, who caller) error {
+	var req stageRequest
+	if err := readBody(r, &req); err != nil {
+		return err
+	}
+	if req.From != who.name {
+		return fail(http.StatusForbidden, "the request names another member than its certificate")
+	}
+	http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is read; fetching and checking may take minutes
+	v, err := s.node.Stage(r.Context(), cluster.StageRequest(req), func(ctx context.Context, f trust.File) (io.ReadCloser, error) {
+		return s.peers.File(ctx, req.From, f.SHA256)
+	})
+	if err != nil {
+		return err
+	}
+	return writeBody(w, v)
+}
+
+func (s *Server) cosign(w http.ResponseWriter, r *http.Request, _ caller) error {
+	var req cosignRequest
+	if err := readBody(r, &req); err != nil {
+		return err
+	}
+	if len(req.Root) != 32 {
+		return fail(http.StatusBadRequest, "root has %d bytes, not 32", len(req.Root))
+	}
+	line, err := s.node.Cosign(r.Context(), req.Size, [32]byte(req.Root))
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(line)
+	return err
+}
+
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, _ caller) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read command: %w", err)
+	}
+	result, err := s.node.Forwarded(r.Context(), b)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(result)
+	return err
+}
+
+func (s *Server) changeEdge(_ http.ResponseWriter, r *http.Request, who caller) error {
+	var req EdgeChange
+	if err := readBody(r, &req); err != nil {
+		return err
+	}
+	s.log.InfoContext(r.Context(), "edge membership", slog.String("action", req.Action), slog.String("edge", req.Name), slog.String("operator", who.name))
+	res, err := s.node.Propose(r.Context(), command.Command{Body: command.Member{
+		Action: req.Action, Role: "edge", Name: req.Name, Key: req.Key, Recipient: req.Recipient, By: who.name,
+	}})
+	if err != nil {
+		return err
+	}
+	if res.Err != nil {
+		return fail(http.StatusConflict, "%v", res.Err)
+	}
+	return nil
+}
+
+func parseSum(text string) (sum [32]byte, err error) {
+	if len(text) != hex.EncodedLen(len(sum)) {
+		return sum, errors.New("not a SHA-256 in hex")
+	}
+	if _, err = hex.Decode(sum[:], []byte(text)); err != nil {
+		return sum, errors.New("not a SHA-256 in hex")
+	}
+	return sum, nil
+}
+
+func readBody(r *http.Request, into any) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	if err := decMode.Unmarshal(b, into); err != nil {
+		return fail(http.StatusBadRequest, "read request: %v", err)
+	}
+	return nil
+}
+
+func writeBody(w http.ResponseWriter, v any) error {
+	b, err := encMode.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/cbor")
+	_, err = w.Write(b)
+	return err
+}

@@ -1,0 +1,55 @@
+package api
+
+import (
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/listsync"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Status is what GET /v1/status answers: the node's own view, and each edge's last receipt.
+type Status struct {
+	Node     cluster.Status
+	Edges    []EdgeStatus      // enrolled edges, by name
+	Hotlines []listsync.Health // as this node reaches them
+}
+
+// EdgeStatus is what the log knows of one edge.
+type EdgeStatus struct {
+	Name    string
+	Since   time.Time // enrolled
+	Counter uint64    // of its last receipt, 0 before the first
+	State   string    // state id of the last receipt, hex
+	At      time.Time // time of the last receipt, by the edge's clock
+	Current bool      // the last receipt is of what is in force now
+}
+
+// EdgeChange enrols or removes an edge.
+type EdgeChange struct {
+	Action    string `cbor:"action"` // add, remove
+	Name      string `cbor:"name"`
+	Key       []byte `cbor:"key"`       // Ed25519 public key; empty on remove
+	Recipient string `cbor:"recipient"` // age recipient; empty on remove
+}
+
+type keysRequest struct {
+	List  match.ListID `cbor:"list"`
+	Epoch uint32       `cbor:"epoch"`
+}
+
+type stageRequest struct {
+	From     string       `cbor:"from"`
+	List     match.ListID `cbor:"list"`
+	Metadata []byte       `cbor:"metadata"`
+}
+
+type cosignRequest struct {
+	Size uint64 `cbor:"size"`
+	Root []byte `cbor:"root"`
+}
+
+// problem is the body of every answer that is not 200.
+type problem struct {
+	Error string `json:"error"`
+}

@@ -1,0 +1,225 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/transport"
+	"github.com/cordon-project/cordon/listsync"
+	"github.com/cordon-project/cordon/listsync/fetch"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Node     *cluster.Node
+	Cluster  audit.Cluster
+	Files    *fetch.Store
+	Peers    Peers // to fetch staged files from the member that asks
+	Hotlines func() []listsync.Health
+	TLS      *tls.Config // own certificate; client certificates verified when given
+	Listener net.Listener
+	Clock    func() time.Time
+	Log      *slog.Logger
+}
+
+// Server answers the API of one control node.
+type Server struct {
+	node    *cluster.Node
+	cluster audit.Cluster
+	files   *fetch.Store
+	peers   Peers
+	follows func() []listsync.Health
+	clock   func() time.Time
+	log     *slog.Logger
+	ln      net.Listener
+	http    *http.Server
+	bundles chan struct{} // one token for each bundle that may be written at once
+}
+
+// NewServer returns a server for c. Run serves it.
+func NewServer(c Config) *Server {
+	s := &Server{
+		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, clock: c.Clock, log: c.Log,
+		ln:      tls.NewListener(c.Listener, withHTTP2(c.TLS)),
+		bundles: make(chan struct{}, 2),
+	}
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+func withHTTP2(c *tls.Config) *tls.Config {
+	c = c.Clone()
+	c.NextProtos = []string{"h2", "http/1.1"}
+	return c
+}
+
+// Run serves until ctx ends, lets requests under way end for a few seconds, and returns when all of its work has ended.
+func (s *Server) Run(ctx context.Context) error {
+	stop, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.http.BaseContext = func(net.Listener) context.Context { return stop } // long polls end with us
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.ln) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve API on %s: %w", s.ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer done()
+	if err := s.http.Shutdown(grace); err != nil {
+		s.http.Close()
+	}
+	<-served
+	return nil
+}
+
+// routes names every method and path, with the roles that may use it.
+func (s *Server) routes() http.Handler {
+	const (
+		control  = transport.RoleControl
+		edge     = transport.RoleEdge
+		operator = transport.RoleOperator
+	)
+	mux := http.NewServeMux()
+	open := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
+	only := func(pattern string, h handler, roles ...transport.Role) {
+		mux.Handle(pattern, s.handle(s.require(h, roles...)))
+	}
+
+	open("GET /healthz", func(w http.ResponseWriter, _ *http.Request, _ caller) error {
+		_, err := io.WriteString(w, "ok\n")
+		return err
+	})
+	open("GET /checkpoint", s.checkpoint)
+	open("GET /tile/{path...}", s.tile)
+	open("GET /v1/files/{sum}", s.file)
+	open("GET /v1/bundle", s.bundle)
+
+	only("GET /v1/status", s.status, operator, control)
+	only("GET /v1/manifest", s.manifest, edge)
+	only("POST /v1/keys", s.keys, edge)
+	only("POST /v1/receipts", s.receipt, edge)
+	only("POST /v1/stage", s.stage, control)
+	only("POST /v1/cosign", s.cosign, control)
+	only("POST /v1/forward", s.forward, control)
+	only("POST /v1/edges", s.changeEdge, operator)
+	return mux
+}
+
+// caller is who asks, as the certificate says; the zero caller gave none.
+type caller struct {
+	role transport.Role
+	name string
+}
+
+type handler func(w http.ResponseWriter, r *http.Request, who caller) error
+
+// failure is an error with its HTTP status.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func fail(code int, format string, args ...any) error {
+	return &failure{code, fmt.Errorf(format, args...)}
+}
+
+// handle finds out who asks, bounds the body and turns an error into an answer.
+func (s *Server) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		who, err := s.caller(r)
+		if err == nil {
+			err = h(w, r, who)
+		}
+		if err != nil {
+			s.answerError(w, r, err)
+		}
+	})
+}
+
+func (s *Server) caller(r *http.Request) (caller, error) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return caller{}, nil
+	}
+	id, role, name, err := transport.ParsePeer(r.TLS.VerifiedChains[0][0])
+	if err != nil || id != s.cluster.ID() {
+		return caller{}, fail(http.StatusForbidden, "your certificate is not one of this cluster")
+	}
+	if !s.belongs(role, name) {
+		return caller{}, fail(http.StatusForbidden, "%s %s is not a member of this cluster (any more)", role, name)
+	}
+	return caller{role, name}, nil
+}
+
+// belongs holds a certificate to membership: the log, not the certificate, says who is in the cluster.
+func (s *Server) belongs(role transport.Role, name string) bool {
+	switch role {
+	case transport.RoleControl:
+		return slices.ContainsFunc(s.cluster.Members, func(m audit.MemberKey) bool { return m.Name == name })
+	case transport.RoleEdge:
+		_, enrolled := s.node.View().Edge(name)
+		return enrolled
+	}
+	return role == transport.RoleOperator
+}
+
+func (s *Server) require(h handler, roles ...transport.Role) handler {
+	return func(w http.ResponseWriter, r *http.Request, who caller) error {
+		for _, role := range roles {
+			if who.role == role {
+				return h(w, r, who)
+			}
+		}
+		s.log.WarnContext(r.Context(), "request refused: role", slog.String("route", r.Pattern), slog.String("role", string(who.role)), slog.String("name", who.name))
+		return &failure{http.StatusForbidden, ErrRole}
+	}
+}
+
+func (s *Server) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody reads the answer
+	}
+	code := http.StatusInternalServerError
+	var f *failure
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &f):
+		code = f.code
+	case errors.As(err, &tooLarge):
+		code = http.StatusRequestEntityTooLarge
+	case errors.Is(err, cluster.ErrNoLeader), errors.Is(err, cluster.ErrNoQuorum), errors.Is(err, cluster.ErrBusy),
+		errors.Is(err, cluster.ErrNotYet), errors.Is(err, cluster.ErrKeys), errors.Is(err, cluster.ErrHalted):
+		code = http.StatusServiceUnavailable
+	case errors.Is(err, cluster.ErrRefused), errors.Is(err, cluster.ErrFork), errors.Is(err, cluster.ErrSkew):
+		code = http.StatusConflict
+	}
+	b, _ := json.Marshal(problem{Error: err.Error()})
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	w.Write(append(b, '\n'))
+}

@@ -1,0 +1,127 @@
+// Package appliance assembles, runs and stops what Cordon's processes are: a control node, an edge, and the development picture that
+// runs all of them on loopback.
+//
+// In comes a configuration file that package config has read; out come running parts that meet each other only through sockets, files
+// and signatures, in the development picture too. Each Open either returns a part that holds all of its ports, keys and directories, or one plain
+// sentence that says what is missing and what to do. Each Run returns when its context has ended and all of its work with it.
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+)
+
+// Options are what a process adds to its configuration file.
+type Options struct {
+	Log         *slog.Logger
+	Clock       func() time.Time // nil: time.Now
+	Development bool             // accept the throw-away keys of cordon dev; only cordon dev itself sets it
+}
+
+func (o Options) clock() func() time.Time {
+	if o.Clock != nil {
+		return o.Clock
+	}
+	return time.Now
+}
+
+// ErrDevelopment refuses keys that cordon dev made: anyone may have a copy.
+var ErrDevelopment = errors.New("made by cordon dev for trying things out; a real node needs its own from cordon init")
+
+// readCluster reads a cluster file and holds it to the kind of process that reads it.
+func readCluster(path string, o Options) (audit.Cluster, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return audit.Cluster{}, fmt.Errorf("read cluster file: %w; cordon init makes it, and every node holds the same one", err)
+	}
+	c, err := audit.ParseCluster(b)
+	if err != nil {
+		return audit.Cluster{}, fmt.Errorf("read cluster file %s: %w", path, err)
+	}
+	if c.Development && !o.Development {
+		return audit.Cluster{}, fmt.Errorf("cluster file %s: %w", path, ErrDevelopment)
+	}
+	return c, nil
+}
+
+// dataDir is a data directory that belongs to one node of one cluster, held by one process at a time.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+const ownerFile = "owner"
+
+// claim makes or takes the directory. A directory that belongs to another node or to something else is refused untouched.
+func claim(path, cluster, role, name string) (*dataDir, error) {
+	owner := fmt.Sprintf("cordon %s %s of cluster %s\n", role, name, cluster)
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, ownerFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open data directory %s: %w", path, err)
+	}
+	d := &dataDir{path, lock}
+	if err := d.take(owner); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *dataDir) take(owner string) error {
+	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("data directory %s is in use by another running process: stop that one first", d.path)
+	}
+	b := make([]byte, 4096)
+	n, _ := d.lock.ReadAt(b, 0)
+	switch held := string(b[:n]); held {
+	case owner:
+		return nil
+	case "":
+		entries, err := os.ReadDir(d.path)
+		if err != nil {
+			return fmt.Errorf("open data directory: %w", err)
+		}
+		if len(entries) > 1 { // the owner file itself is one
+			os.Remove(d.lock.Name())
+			return fmt.Errorf("data directory %s holds files that are not of a Cordon node: choose an empty or new directory", d.path)
+		}
+		if _, err := d.lock.WriteAt([]byte(owner), 0); err != nil {
+			return fmt.Errorf("mark data directory: %w", err)
+		}
+		return d.lock.Sync()
+	default:
+		return fmt.Errorf("data directory %s belongs to %q, not to %q: choose another directory", d.path, strings.TrimSpace(held), strings.TrimSpace(owner))
+	}
+}
+
+func (d *dataDir) join(elem ...string) string {
+	return filepath.Join(append([]string{d.path}, elem...)...)
+}
+
+// Close gives the directory up.
+func (d *dataDir) Close() error { return d.lock.Close() }
+
+// listen binds a TCP address, with an error that says what to do.
+func listen(what, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is in use by another process: stop it or choose another port", what, address)
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: listen on %s: %w", what, address, err)
+	}
+	return ln, nil
+}

@@ -1,0 +1,101 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/fetch"
+)
+
+// backfill brings a control node that was away the files that the others staged meanwhile: those of every version in the log, so that each
+// node can serve each edge and give auditors a whole bundle.
+type backfill struct {
+	node  *cluster.Node
+	files *fetch.Store
+	peers api.Peers
+	log   *slog.Logger
+
+	// owned by run
+	walked uint64             // leaves looked at
+	wanted map[[32]byte]int64 // files that the log names and the store lacks, with their sizes
+}
+
+const backfillEvery = 5 * time.Second
+
+func (b *backfill) run(ctx context.Context) error {
+	tick := time.NewTicker(backfillEvery)
+	defer tick.Stop()
+	for {
+		b.look()
+		for sum, size := range b.wanted {
+			if b.files.Has(sum) || b.get(ctx, sum, size) {
+				delete(b.wanted, sum)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// look walks the leaves that are new and the lists in force.
+func (b *backfill) look() {
+	view := b.node.View()
+	for ; b.walked < view.Size; b.walked++ {
+		p, ok := publishLeaf(view.Tree(), b.walked)
+		if !ok {
+			continue
+		}
+		b.want(p.Edge, p.EdgeSize)
+		b.want(p.Audit, p.AuditSize)
+	}
+	for _, f := range b.node.Missing() { // wrapped keys too
+		b.want(f.SHA256, f.Length)
+	}
+}
+
+func (b *backfill) want(sum [32]byte, size int64) {
+	if !b.files.Has(sum) {
+		b.wanted[sum] = size
+	}
+}
+
+func publishLeaf(tree *audit.Tree, n uint64) (audit.Publish, bool) {
+	raw, err := tree.Leaf(n)
+	if err != nil {
+		return audit.Publish{}, false
+	}
+	leaf, err := audit.DecodeLeaf(raw)
+	if err != nil || leaf.K != audit.KindPublish {
+		return audit.Publish{}, false
+	}
+	body, err := leaf.Body()
+	if err != nil {
+		return audit.Publish{}, false
+	}
+	p, ok := body.(audit.Publish)
+	return p, ok
+}
+
+// get asks every other member once.
+func (b *backfill) get(ctx context.Context, sum [32]byte, size int64) bool {
+	for name, c := range b.peers {
+		body, err := c.File(ctx, sum)
+		if err == nil {
+			err = b.files.Put(ctx, sum, size, body)
+			body.Close()
+		}
+		if err == nil {
+			return true
+		}
+		b.log.DebugContext(ctx, "file not had from member", slog.String("member", name), slog.String("file", fmt.Sprintf("%x", sum[:8])), slog.Any("error", err))
+	}
+	return false
+}

@@ -1,0 +1,202 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/listsync"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Control is one assembled control node.
+type Control struct {
+	dir    *dataDir
+	node   *cluster.Node
+	server *api.Server
+	syncs  []*listsync.Syncer
+
+	backfill backfill
+}
+
+// OpenControl takes the node's directory, ports and keys and joins its cluster. Run must follow.
+func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control, err error) {
+	description, err := readCluster(c.Cluster, o)
+	if err != nil {
+		return nil, err
+	}
+	id := description.ID()
+	key, err := identity.LoadSigningKey(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	clusterKey, err := identity.LoadAge(c.ClusterKey)
+	if err != nil {
+		return nil, err
+	}
+	if (key.Development || clusterKey.Development) && !o.Development {
+		return nil, fmt.Errorf("keys of control node %s: %w", c.Name, ErrDevelopment)
+	}
+	serverTLS, err := identity.ServerTLS(c.CA, c.Certificate, c.CertificateKey, id)
+	if err != nil {
+		return nil, err
+	}
+	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, id)
+	if err != nil {
+		return nil, err
+	}
+
+	var undo closers
+	defer func() {
+		if err != nil {
+			undo.close()
+		}
+	}()
+	dir, err := claim(c.Dir, id, "control", c.Name)
+	if err != nil {
+		return nil, err
+	}
+	undo.add(dir)
+	files, err := fetch.OpenStore(dir.join("files"))
+	if err != nil {
+		return nil, err
+	}
+	apiListener, err := listen("api_listen", c.APIListen.String())
+	if err != nil {
+		return nil, err
+	}
+	undo.add(apiListener)
+	raftListener, err := listen("raft_listen", c.RaftListen.String())
+	if err != nil {
+		return nil, err
+	}
+	undo.add(raftListener)
+
+	raftAddrs, apiURLs := map[string]string{}, map[string]string{}
+	for _, m := range c.Members {
+		if m.Name != c.Name {
+			raftAddrs[m.Name], apiURLs[m.Name] = m.Raft.String(), "https://"+m.API.String()
+		}
+	}
+	peers := api.NewPeers(apiURLs, clientTLS)
+	node, err := cluster.Open(ctx, cluster.Config{
+		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private,
+		RaftListener: raftListener, PeerAddrs: raftAddrs, TLS: serverTLS,
+		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock,
+		Peers: peers, Clock: o.clock(), Log: o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	undo.add(node)
+
+	control := &Control{dir: dir, node: node}
+	control.backfill = backfill{node: node, files: files, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
+	for _, h := range c.Hotlines {
+		s, err := newSyncer(c, h, id, node, files, o)
+		if err != nil {
+			return nil, err
+		}
+		control.syncs = append(control.syncs, s)
+	}
+	control.server = api.NewServer(api.Config{
+		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines,
+		TLS: serverTLS, Listener: apiListener, Clock: o.clock(), Log: o.Log,
+	})
+	return control, nil
+}
+
+func newSyncer(c *config.Control, h config.Hotline, clusterID string, node *cluster.Node, files *fetch.Store, o Options) (*listsync.Syncer, error) {
+	var repos []*fetch.Repository
+	for _, url := range append([]string{h.URL}, h.Mirrors...) {
+		r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
+		if err != nil {
+			return nil, fmt.Errorf("hotline %s: %w", h.ID, err)
+		}
+		repos = append(repos, r)
+	}
+	return listsync.New(listsync.Config{
+		Hotline: trust.HotlineID(h.ID), Cluster: clusterID, Repositories: repos, Files: files,
+		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log,
+	}), nil
+}
+
+func (c *Control) hotlines() []listsync.Health {
+	var out []listsync.Health
+	for _, s := range c.syncs {
+		out = append(out, s.Health())
+	}
+	return out
+}
+
+// Run works until ctx ends or a part can no longer keep its promise, and returns when all parts have ended.
+func (c *Control) Run(ctx context.Context) error {
+	defer c.dir.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.node.Run(ctx) })
+	g.Go(func() error { return c.server.Run(ctx) })
+	g.Go(func() error { return c.backfill.run(ctx) })
+	for _, s := range c.syncs {
+		g.Go(func() error { return s.Run(ctx) })
+	}
+	return g.Wait()
+}
+
+// closers are undone last first.
+type closers []interface{ Close() error }
+
+func (c *closers) add(x interface{ Close() error }) { *c = append(*c, x) }
+func (c *closers) close() {
+	for i := len(*c) - 1; i >= 0; i-- {
+		(*c)[i].Close()
+	}
+}
+
+// proposer is the cluster's node as listsync needs it.
+type proposer struct{ node *cluster.Node }
+
+func (p proposer) Leading() bool { return p.node.Leading() }
+
+func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
+	known, ok := p.node.View().Hotline(h)
+	if !ok {
+		return listsync.Accepted{}, false
+	}
+	a := listsync.Accepted{Root: known.Anchor, High: known.High, Metadata: known.Metadata}
+	for _, w := range known.Withdrawals {
+		a.Withdrawals = append(a.Withdrawals, listsync.Mark{List: w.List, Number: w.Number})
+	}
+	return a, true
+}
+
+func (p proposer) Publish(ctx context.Context, m trust.Metadata, list match.ListID) error {
+	return decision(p.node.Publish(ctx, m, list))
+}
+
+func (p proposer) Withdraw(ctx context.Context, statement []byte) error {
+	return decision(p.node.Withdraw(ctx, statement))
+}
+
+func (p proposer) Refuse(ctx context.Context, r listsync.Refusal) error {
+	return p.node.Refuse(ctx, command.Reject{
+		Hotline: string(r.Hotline), List: r.List, Seq: r.Seq, Object: r.Object[:], Reason: r.Reason, Detail: r.Detail,
+	})
+}
+
+// decision marks what the cluster decided, so that listsync does not ask again.
+func decision(err error) error {
+	if errors.Is(err, cluster.ErrRefused) {
+		return fmt.Errorf("%w: %w", listsync.ErrRefused, err)
+	}
+	return err
+}

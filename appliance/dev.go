@@ -1,0 +1,424 @@
+package appliance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/resolver/upstream/devupstream"
+)
+
+// DevConfig says where the development picture lives.
+type DevConfig struct {
+	Dir string         // made when missing; one of an earlier run is made anew; anything else is refused
+	DNS netip.AddrPort // where the edge answers; the zero value takes a free port of 127.0.0.1
+	Out io.Writer      // what a person reads
+	Log *slog.Logger
+}
+
+// Picture is dev.json: where everything of a running development picture is.
+type Picture struct {
+	DNS           string   `json:"dns"`            // ip:port
+	StopAddresses []string `json:"stop_addresses"` // law first
+	StopPages     []string `json:"stop_pages"`     // one per basis, law first
+	Repository    string   `json:"repository"`     // the hotline's, as control nodes read it
+	HotlineDir    string   `json:"hotline_dir"`
+	Signers       []string `json:"signers"` // directory of each officer
+	API           []string `json:"api"`
+	CA            string   `json:"ca"`
+	Cert          string   `json:"cert"` // operator's client certificate
+	Key           string   `json:"key"`
+	Cluster       string   `json:"cluster"` // id; with it this file is a profile for cordon status
+	Trust         string   `json:"trust"`   // auditor's trust file
+	Listed        []string `json:"listed"`
+	Unlisted      []string `json:"unlisted"`
+	URLs          []string `json:"urls"` // page entries
+	Canary        string   `json:"canary"`
+	PID           int      `json:"pid"`
+}
+
+// devMarker is the file by which Dev knows a directory as its own.
+const devMarker = "made-by-cordon-dev"
+
+// readyTimeout bounds the start: it takes about two seconds, more on a busy machine.
+const readyTimeout = 60 * time.Second
+
+// Dev runs the whole picture on loopback until ctx ends: a throw-away hotline and its repository, three control nodes, an edge, an upstream
+// resolver for names under .test. They share this process and nothing else: they meet through sockets, files and signatures, and their keys
+// are refused by cordon control and cordon edge.
+func Dev(ctx context.Context, c DevConfig) error {
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return fmt.Errorf("development directory: %w", err)
+	}
+	if err := freshDevDir(dir); err != nil {
+		return err
+	}
+	started := time.Now()
+	d := &dev{dir: dir, log: c.Log, out: c.Out}
+	defer d.undo.close()
+	if err := d.open(ctx, c.DNS); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range d.parts {
+		g.Go(func() error { return run(ctx) })
+	}
+	g.Go(func() error { return d.announce(ctx, started) })
+	err = g.Wait()
+	fmt.Fprintln(c.Out, "stopped")
+	return err
+}
+
+// freshDevDir empties a directory of an earlier run; it refuses one that holds anything else.
+func freshDevDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("development directory: %w", err)
+	case len(entries) > 0:
+		if _, err := os.Stat(filepath.Join(dir, devMarker)); err != nil {
+			return fmt.Errorf("directory %s holds files that cordon dev did not make: give --dir an empty or new directory", dir)
+		}
+		if p, ok := runningPicture(dir); ok {
+			return fmt.Errorf("directory %s is in use by a running cordon dev (pid %d): stop that one, or give another --dir", dir, p.PID)
+		}
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("empty development directory: %w", err)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make development directory: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, devMarker), []byte("cordon dev empties this directory at its next start\n"), 0o600)
+}
+
+// runningPicture reads dev.json of a directory and reports whether its process still answers.
+func runningPicture(dir string) (Picture, bool) {
+	var p Picture
+	b, err := os.ReadFile(filepath.Join(dir, "dev.json"))
+	if err != nil || json.Unmarshal(b, &p) != nil || len(p.API) == 0 {
+		return p, false
+	}
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(p.API[0], "https://"), time.Second)
+	if err != nil {
+		return p, false
+	}
+	conn.Close()
+	return p, true
+}
+
+// dev is a picture being put together.
+type dev struct {
+	dir   string
+	log   *slog.Logger
+	out   io.Writer
+	parts []func(context.Context) error
+	undo  closers
+
+	picture Picture
+	profile identity.Profile
+}
+
+func (d *dev) join(elem ...string) string { return filepath.Join(append([]string{d.dir}, elem...)...) }
+
+// open makes every part and takes every port; nothing runs yet.
+func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
+	hotline, err := newDevHotline(d.dir)
+	if err != nil {
+		return fmt.Errorf("make hotline: %w", err)
+	}
+	repository, err := d.serveRepository(hotline.repository)
+	if err != nil {
+		return err
+	}
+	upstream, err := devupstream.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		return err
+	}
+	d.parts = append(d.parts, upstream.Run)
+	plan, err := devPlan(hotline, repository, upstream.Addr(), dns)
+	if err != nil {
+		return err
+	}
+	operator := d.join("operator")
+	if err := identity.Init(operator, plan); err != nil {
+		return fmt.Errorf("make operator: %w", err)
+	}
+	if err := hotline.publishFor(filepath.Join(operator, "cluster.pub")); err != nil {
+		return fmt.Errorf("publish list: %w", err)
+	}
+	if err := d.openNodes(ctx, operator, plan); err != nil {
+		return err
+	}
+	if d.profile, err = identity.LoadProfile(filepath.Join(operator, "operator", "profile.json")); err != nil {
+		return err
+	}
+	d.describe(hotline, repository, operator, plan)
+	return nil
+}
+
+// openNodes starts from the very files that identity wrote, as separate processes would.
+func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan) error {
+	options := func(name string) Options {
+		return Options{Log: d.log.With(slog.String("node", name)), Development: true}
+	}
+	for _, n := range plan.Controls {
+		c, err := config.LoadControl(filepath.Join(operator, n.Name, "control.yaml"))
+		if err != nil {
+			return err
+		}
+		c.Poll = time.Second
+		control, err := OpenControl(ctx, c, options(n.Name))
+		if err != nil {
+			return fmt.Errorf("control node %s: %w", n.Name, err)
+		}
+		d.parts = append(d.parts, control.Run)
+	}
+	for _, n := range plan.Edges {
+		c, err := config.LoadEdge(filepath.Join(operator, n.Name, "edge.yaml"))
+		if err != nil {
+			return err
+		}
+		edge, err := OpenEdge(ctx, c, options(n.Name))
+		if err != nil {
+			return fmt.Errorf("edge %s: %w", n.Name, err)
+		}
+		d.parts = append(d.parts, edge.Run)
+	}
+	return nil
+}
+
+// serveRepository is the static web server that a hotline would rent.
+func (d *dev) serveRepository(root string) (url string, err error) {
+	ln, err := listen("repository", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", fmt.Errorf("make repository: %w", err)
+	}
+	server := &http.Server{Handler: http.FileServer(http.Dir(root)), ReadHeaderTimeout: 5 * time.Second}
+	d.parts = append(d.parts, func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { server.Close() })
+		defer stop()
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve repository: %w", err)
+		}
+		return nil
+	})
+	return "http://" + ln.Addr().String(), nil
+}
+
+// devPlan is an operator with three control nodes and one edge on ports of this machine.
+func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort) (identity.Plan, error) {
+	root, err := os.ReadFile(h.root)
+	if err != nil {
+		return identity.Plan{}, fmt.Errorf("read root of hotline: %w", err)
+	}
+	plan := identity.Plan{
+		Name: "dev.cordon.test", Development: true, Created: time.Now(),
+		Hotlines: []identity.Hotline{{ID: devHotlineID, RootJSON: root, URL: repository}},
+	}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	for i := range 3 {
+		n := identity.Node{Name: fmt.Sprintf("c%d", i+1)}
+		for _, at := range []*netip.AddrPort{&n.Raft, &n.API} {
+			if *at, err = freePort(loopback); err != nil {
+				return plan, err
+			}
+		}
+		plan.Controls = append(plan.Controls, n)
+	}
+	if !dns.IsValid() {
+		if dns, err = freePort(loopback); err != nil {
+			return plan, err
+		}
+	}
+	law, voluntary := netip.MustParseAddr("127.0.0.51"), netip.MustParseAddr("127.0.0.43")
+	page, err := freePort(law, voluntary)
+	if err != nil {
+		return plan, err
+	}
+	plan.Edges = []identity.EdgeNode{{
+		Name: "e1", DNS: []netip.AddrPort{dns}, Upstreams: []netip.AddrPort{upstream},
+		Stop: config.Stop{
+			Law: config.StopAddress{IPv4: law}, Voluntary: config.StopAddress{IPv4: voluntary}, ListenPort: page.Port(),
+			Implementer: "https://isp.example/blocking", Contact: "mailto:complaints@isp.example",
+			Report: "https://hotline.example/report", Help: "https://help.example/",
+		},
+	}}
+	return plan, nil
+}
+
+// freePort finds a port that is free for UDP and TCP on all of addrs. It keeps below the ports that the kernel hands out by itself, so that
+// nobody takes it between here and the listener that wants it.
+func freePort(addrs ...netip.Addr) (netip.AddrPort, error) {
+	for range 1000 {
+		port := uint16(20000 + rand.IntN(12000))
+		if portIsFree(port, addrs) {
+			return netip.AddrPortFrom(addrs[0], port), nil
+		}
+	}
+	return netip.AddrPort{}, fmt.Errorf("no free port found on %v", addrs)
+}
+
+func portIsFree(port uint16, addrs []netip.Addr) bool {
+	for _, a := range addrs {
+		at := netip.AddrPortFrom(a, port).String()
+		tcp, err := net.Listen("tcp", at)
+		if err != nil {
+			return false
+		}
+		tcp.Close()
+		udp, err := net.ListenPacket("udp", at)
+		if err != nil {
+			return false
+		}
+		udp.Close()
+	}
+	return true
+}
+
+// describe fills the picture in.
+func (d *dev) describe(h *devHotline, repository, operator string, plan identity.Plan) {
+	edge := plan.Edges[0]
+	page := func(a netip.Addr) string {
+		return "http://" + netip.AddrPortFrom(a, edge.Stop.ListenPort).String() + "/"
+	}
+	law, voluntary := edge.Stop.Law.IPv4, edge.Stop.Voluntary.IPv4
+	d.picture = Picture{
+		DNS:           edge.DNS[0].String(),
+		StopAddresses: []string{law.String(), voluntary.String()},
+		StopPages:     []string{page(law), page(voluntary)},
+		Repository:    repository, HotlineDir: h.dir, Signers: h.officers,
+		API: d.profile.API, Cluster: d.profile.Cluster, CA: d.profile.CA, Cert: d.profile.Cert, Key: d.profile.Key,
+		Trust:  filepath.Join(operator, "trust.json"),
+		Listed: h.listed, Unlisted: h.unlisted, URLs: h.urls, Canary: h.canary, PID: os.Getpid(),
+	}
+}
+
+// announce waits until the edge serves the list, writes dev.json and tells a person what to try.
+func (d *dev) announce(ctx context.Context, started time.Time) error {
+	ready, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := d.awaitEdge(ready); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("the development picture was not ready within %v: %w", readyTimeout, err)
+	}
+	b, err := json.MarshalIndent(d.picture, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write dev.json: %w", err)
+	}
+	if err := renameio.WriteFile(d.join("dev.json"), append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write dev.json: %w", err)
+	}
+	d.say(time.Since(started))
+	return nil
+}
+
+// awaitEdge asks a control node until the edge's receipt says that what is in force is what it serves.
+func (d *dev) awaitEdge(ctx context.Context) error {
+	tlsConfig, err := d.profile.TLS()
+	if err != nil {
+		return err
+	}
+	client := api.NewClient(d.profile.API[0], tlsConfig)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	last := errors.New("the edge has not reported an active list")
+	for {
+		if s, err := client.Status(ctx); err != nil {
+			last = err
+		} else if len(s.Node.Lists) > 0 && len(s.Edges) > 0 && s.Edges[0].Current {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return last
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *dev) say(took time.Duration) {
+	p := d.picture
+	host, port, _ := net.SplitHostPort(p.DNS)
+	here := func(path string) string {
+		if rel, err := filepath.Rel(workingDir(), path); err == nil && len(rel) < len(path) {
+			return rel
+		}
+		return path
+	}
+	dig := fmt.Sprintf("dig @%s -p %s", host, port)
+	hotline := here(p.HotlineDir)
+	fmt.Fprintf(d.out, `Cordon is ready (%.1f s). Everything below runs on this machine only; Ctrl-C stops it.
+
+  Ask for a listed name, by law and voluntarily (EDE 16 Censored, EDE 15 Blocked), and for one that is not listed:
+    %s %s
+    %s %s
+    %s %s
+
+  The stop pages, law (451) and voluntary (403):
+    curl -i %s
+    curl -i %s
+
+  Publish one more entry; the edge stops it within seconds:
+    bin/cordon-hotline import  --dir %s %s
+    bin/cordon-hotline sign    --dir %s --officer %s
+    bin/cordon-hotline sign    --dir %s --officer %s
+    bin/cordon-hotline publish --dir %s
+    %s %s
+
+  Withdraw it again, urgently:
+    bin/cordon-hotline withdraw --dir %s --officer %s --reason error %s
+
+  What is in force, and is all well:
+    bin/cordon status --profile %s
+  What an auditor checks, from a bundle or live:
+    bin/cordon bundle --profile %s --out %s
+    bin/cordon-audit verify --trust %s %s
+    bin/cordon-audit verify --trust %s %s
+
+  All addresses, names and paths: %s
+`,
+		took.Seconds(),
+		dig, p.Listed[0], dig, p.Listed[len(p.Listed)-1], dig, p.Unlisted[0],
+		p.StopPages[0], p.StopPages[1],
+		hotline, here(d.join(moreFile)), hotline, here(p.Signers[0]), hotline, here(p.Signers[1]), hotline, dig, moreName,
+		hotline, here(p.Signers[0]), moreName,
+		here(d.join("dev.json")),
+		here(d.join("dev.json")), here(d.join("bundle.tar")),
+		here(p.Trust), here(d.join("bundle.tar")), here(p.Trust), p.API[0],
+		here(d.join("dev.json")))
+}
+
+func workingDir() string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return wd
+}

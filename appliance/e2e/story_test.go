@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// TestTheWholeStory: a hotline signs and publishes, three control processes agree, two edges stop what is listed and resolve the rest, all
+// the time, whatever dies; an auditor verifies it offline; nothing that the operator's machines wrote holds a listed name.
+func TestTheWholeStory(t *testing.T) {
+	w := newWorld(t)
+	w.startAll()
+
+	w.await("edges without a list answer SERVFAIL, Not Ready", func() error {
+		for _, e := range []string{"e1", "e2"} {
+			for _, name := range []string{listed[0], unlisted[0]} {
+				a, err := ask(w.dns[e], name, dns.TypeA)
+				if err != nil {
+					return err
+				}
+				if a.rcode != dns.RcodeServerFailure || a.ede != dns.ExtendedErrorCodeNotReady {
+					t.Fatalf("%s answers %s without a list: %v", e, name, a)
+				}
+			}
+		}
+		return nil
+	})
+
+	w.publish(firstList())
+	w.await("both edges stop and resolve", w.bothWork)
+	w.checkStopPages()
+	w.checkDig()
+
+	o := w.watch("e1", "e2")
+	w.publish(rows(entry("added-later.test", "host", "order")))
+	w.await("one more entry stopped", func() error { return w.onEdges(func(e string) error { return w.stopped(e, "added-later.test", true) }) })
+	w.run("cordon-hotline", "withdraw", "--dir", "hotline", "--officer", w.officers[0], "--reason", "error", "added-later.test")
+	w.await("withdrawn entry freed", func() error { return w.onEdges(func(e string) error { return w.passes(e, "added-later.test") }) })
+
+	w.await("status is well", func() error {
+		out, code := w.try("cordon", "status", "--profile", w.profile)
+		if code != 0 || !strings.Contains(out, "All is well") {
+			return fmt.Errorf("exit %d: %s", code, out)
+		}
+		return nil
+	})
+	w.checkNSIDIsInAReceipt()
+
+	// Two of three control nodes die: nothing new can be agreed, and nobody who asks DNS may notice.
+	w.kill("c1")
+	w.kill("c2")
+	w.await("status says what is wrong and since when", func() error {
+		out, code := w.try("cordon", "status", "--profile", w.profile)
+		for _, want := range []string{"does not answer", "no leader since 20", "c1 has not answered the others since 20", "c2 has not answered the others since 20"} {
+			if code != 1 || !strings.Contains(out, want) {
+				return fmt.Errorf("exit %d, want %q in:\n%s", code, want, out)
+			}
+		}
+		return nil
+	})
+	o.pause("e1", true)
+	w.stop("e1")
+	w.startEdge("e1")
+	w.await("restarted edge answers without a quorum", w.bothWork)
+	o.pause("e1", false)
+
+	w.startControl("c1")
+	w.startControl("c2")
+	w.publish(rows(entry("added-later.test", "domain", "law")))
+	w.await("publishing works again", func() error {
+		return w.onEdges(func(e string) error { return w.stopped(e, "www.added-later.test", true) })
+	})
+	o.finish()
+
+	bundle := w.join("bundle.tar")
+	w.await("auditor passes the bundle", func() error {
+		w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
+		out, code := w.try("cordon-audit", "verify", "--trust", w.trust, bundle)
+		if code != 0 {
+			return fmt.Errorf("exit %d:\n%s", code, out)
+		}
+		return nil
+	})
+	if out, code := w.try("cordon-audit", "verify", "--trust", w.trust, w.api["c3"]); code != 0 {
+		t.Errorf("live visit: exit %d\n%s", code, out)
+	}
+
+	for _, name := range []string{"e1", "e2", "c1", "c2", "c3"} {
+		w.stop(name)
+	}
+	w.checkNothingLeaked(bundle)
+}
+
+func (w *world) onEdges(ask func(edge string) error) error {
+	for _, e := range []string{"e1", "e2"} {
+		if err := ask(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkStopPages visits the pages by the address asked, which alone decides.
+func (w *world) checkStopPages() {
+	for _, page := range []struct {
+		url    string
+		status int
+	}{{"http://" + w.law.String(), 451}, {"http://" + w.vol.String(), 403}} {
+		status, header, body, err := get(page.url + "/some/path?q=reflected-text")
+		if err != nil || status != page.status {
+			w.t.Errorf("%s: status %d, %v, want %d", page.url, status, err, page.status)
+			continue
+		}
+		if strings.Contains(body, "reflected-text") || len(header.Values("Set-Cookie")) > 0 || len(body) > 14<<10 {
+			w.t.Errorf("%s reflects, sets a cookie or is too large (%d bytes)", page.url, len(body))
+		}
+		if linked := strings.Contains(header.Get("Link"), `rel="blocked-by"`); linked != (page.status == 451) {
+			w.t.Errorf("%s: Link %q", page.url, header.Get("Link"))
+		}
+	}
+}
+
+// checkDig asks with somebody else's client.
+func (w *world) checkDig() {
+	host, port, _ := strings.Cut(w.dns["e1"], ":")
+	out, code := w.try("dig", "@"+host, "-p", port, "+nocookie", "+tries=1", listed[0], "A")
+	if code != 0 || !strings.Contains(out, "EDE: 16 (Censored)") || !strings.Contains(out, w.law.Addr().String()) {
+		w.t.Errorf("dig of a listed name: exit %d\n%s", code, out)
+	}
+	out, code = w.try("dig", "@"+host, "-p", port, "+tcp", "+tries=1", listed[3], "A")
+	if code != 0 || !strings.Contains(out, "EDE: 15 (Blocked)") || !strings.Contains(out, w.vol.Addr().String()) {
+		w.t.Errorf("dig +tcp of a voluntarily listed name: exit %d\n%s", code, out)
+	}
+	out, code = w.try("dig", "@"+host, "-p", port, "+tries=1", unlisted[0], "A")
+	if code != 0 || strings.Contains(out, "EDE") || !strings.Contains(out, "NOERROR") {
+		w.t.Errorf("dig of an unlisted name: exit %d\n%s", code, out)
+	}
+}
+
+// checkNSIDIsInAReceipt binds what an outside probe sees to what the edge signed.
+func (w *world) checkNSIDIsInAReceipt() {
+	a, err := ask(w.dns["e2"], unlisted[0], dns.TypeA)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out, _ := w.try("cordon", "status", "--profile", w.profile, "--json")
+	var nodes []struct {
+		Status struct {
+			Edges []struct{ Name, State string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &nodes); err != nil {
+		w.t.Fatalf("status --json: %v\n%s", err, out)
+	}
+	for _, e := range nodes[0].Status.Edges {
+		if e.Name == "e2" && e.State == a.nsid && a.nsid != "" {
+			return
+		}
+	}
+	w.t.Errorf("NSID %q of e2 is in no receipt of it:\n%s", a.nsid, out)
+}
+
+// checkNothingLeaked searches everything the operator's nodes wrote. The search must first find what is planted.
+func (w *world) checkNothingLeaked(bundle string) {
+	planted := w.join("isp", "c1", "planted")
+	if err := os.WriteFile(planted, []byte("xx www.A-Listed-Host.test xx"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	dirs := []string{w.join("isp"), w.join("logs"), bundle}
+	if found := holders(w.t, secrets, dirs...); len(found) != 1 || !strings.HasPrefix(found[0], planted) {
+		w.t.Fatalf("the search finds %q, want the one planted name", found)
+	}
+	os.Remove(planted)
+	if found := holders(w.t, secrets, dirs...); len(found) > 0 {
+		w.t.Errorf("listed names on the operator's disks:\n%s", strings.Join(found, "\n"))
+	}
+	var files int
+	for _, d := range dirs {
+		filepath.WalkDir(d, func(_ string, e os.DirEntry, _ error) error {
+			if e.Type().IsRegular() {
+				files++
+			}
+			return nil
+		})
+	}
+	w.t.Logf("searched %d files", files)
+}

@@ -1,0 +1,144 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/appliance/stoppage"
+	"github.com/cordon-project/cordon/resolver"
+	"github.com/cordon-project/cordon/resolver/cache"
+	"github.com/cordon-project/cordon/resolver/serve"
+	"github.com/cordon-project/cordon/resolver/upstream"
+)
+
+// Edge is one assembled edge server.
+type Edge struct {
+	dir      *dataDir
+	follower *follower
+	upstream *upstream.Pool
+	dns      *serve.Server
+	pages    *stoppage.Server
+	log      *slog.Logger
+}
+
+// OpenEdge takes the edge's directory, ports and keys and brings back what was in force when it last ran. Run must follow.
+//
+// An edge that has nothing to bring back answers SERVFAIL with EDE 14 (Not Ready) until its cluster has given it a verified list. What it
+// cannot verify on its own disk it does not serve either; it then waits for the cluster in the same way.
+func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err error) {
+	description, err := readCluster(c.Cluster, o)
+	if err != nil {
+		return nil, err
+	}
+	key, err := identity.LoadSigningKey(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	nodeKey, err := identity.LoadAge(c.Identity)
+	if err != nil {
+		return nil, err
+	}
+	if (key.Development || nodeKey.Development) && !o.Development {
+		return nil, fmt.Errorf("keys of edge %s: %w", c.Name, ErrDevelopment)
+	}
+	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, description.ID())
+	if err != nil {
+		return nil, err
+	}
+
+	var undo closers
+	defer func() {
+		if err != nil {
+			undo.close()
+		}
+	}()
+	dir, err := claim(c.Dir, description.ID(), "edge", c.Name)
+	if err != nil {
+		return nil, err
+	}
+	undo.add(dir)
+	pool, err := upstream.Open(upstream.Config{Servers: c.Upstreams})
+	if err != nil {
+		return nil, err
+	}
+	undo.add(pool)
+	answers, err := resolver.New(resolver.Config{
+		Stop: resolver.Stop{
+			LawIPv4: c.Stop.Law.IPv4, LawIPv6: c.Stop.Law.IPv6,
+			VoluntaryIPv4: c.Stop.Voluntary.IPv4, VoluntaryIPv6: c.Stop.Voluntary.IPv6,
+		},
+		TTL: c.Stop.TTL, NSID: c.NSID, Upstream: pool,
+		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20}),
+		Clock: o.clock(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	shelf, err := openShelf(dir, nodeKey.Identity)
+	if err != nil {
+		return nil, err
+	}
+	controls := make([]*api.Client, len(c.Control))
+	for i, url := range c.Control {
+		controls[i] = api.NewClient(url, clientTLS)
+	}
+	f := &follower{
+		cluster: description, quorum: description.Quorum(), name: c.Name, dir: dir, key: key.Private, shelf: shelf,
+		controls: controls, neverBlock: c.NeverBlock, maxStale: c.MaxStale, swap: answers.Swap, clock: o.clock(), log: o.Log,
+	}
+	switch restored, err := f.restore(ctx); {
+	case err != nil:
+		o.Log.ErrorContext(ctx, "last lists not brought back: answering SERVFAIL until the cluster gives them again", slog.Any("error", err))
+	case restored:
+		o.Log.InfoContext(ctx, "last lists active", slog.Uint64("log_size", f.seen.Size), slog.Any("state", f.active.set.StateID()))
+	default:
+		o.Log.InfoContext(ctx, "no list yet: answering SERVFAIL until the cluster gives one")
+	}
+
+	pages, err := stoppage.Open(ctx, stoppage.Config{
+		Law: pageAddrs(c.Stop.Law, c.Stop.ListenPort), Voluntary: pageAddrs(c.Stop.Voluntary, c.Stop.ListenPort),
+		Implementer: c.Stop.Implementer, Contact: c.Stop.Contact,
+		LawReference: c.Stop.Law.Reference, Agreement: c.Stop.Voluntary.Reference,
+		Report: c.Stop.Report, Help: c.Stop.Help, Languages: c.Stop.Languages,
+	})
+	if err != nil {
+		return nil, err
+	}
+	undo.add(pages)
+	dns, err := serve.Open(serve.Config{Handler: answers, UDPAddrs: c.DNSListen, TCPAddrs: c.DNSListen})
+	if err != nil {
+		return nil, err
+	}
+	return &Edge{dir: dir, follower: f, upstream: pool, dns: dns, pages: pages, log: o.Log}, nil
+}
+
+// pageAddrs is where a basis' page is served: on the stop addresses themselves unless the file says otherwise.
+func pageAddrs(a config.StopAddress, port uint16) []netip.AddrPort {
+	addrs := a.Listen
+	if addrs == nil {
+		addrs = a.Answers()
+	}
+	out := make([]netip.AddrPort, len(addrs))
+	for i, ip := range addrs {
+		out[i] = netip.AddrPortFrom(ip, port)
+	}
+	return out
+}
+
+// Run answers until ctx ends, then lets what was asked be answered, and returns when all parts have ended.
+func (e *Edge) Run(ctx context.Context) error {
+	defer e.dir.Close()
+	defer e.upstream.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.dns.Run(ctx) })
+	g.Go(func() error { return e.pages.Run(ctx) })
+	g.Go(func() error { return e.follower.Run(ctx) })
+	return g.Wait()
+}

@@ -1,0 +1,118 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/identity"
+)
+
+// Operator asks an operator's control nodes, with an operator's certificate.
+type Operator struct {
+	clients []*api.Client
+}
+
+// OpenOperator reads a profile (profile.json of cordon init, or dev.json).
+func OpenOperator(profile string) (*Operator, error) {
+	p, err := identity.LoadProfile(profile)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig, err := p.TLS()
+	if err != nil {
+		return nil, err
+	}
+	o := &Operator{}
+	for _, url := range p.API {
+		o.clients = append(o.clients, api.NewClient(url, tlsConfig))
+	}
+	return o, nil
+}
+
+// NodeStatus is one control node's answer, or why there is none.
+type NodeStatus struct {
+	URL    string
+	Error  string `json:",omitempty"`
+	Status *api.Status
+}
+
+// Status asks every control node at once, each for at most five seconds.
+func (o *Operator) Status(ctx context.Context) []NodeStatus {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	all := make([]NodeStatus, len(o.clients))
+	var wg sync.WaitGroup
+	for i, c := range o.clients {
+		wg.Go(func() {
+			all[i].URL = c.Base()
+			if s, err := c.Status(ctx); err != nil {
+				all[i].Error = err.Error()
+			} else {
+				all[i].Status = &s
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// Bundle writes everything an auditor verifies to path, from the first control node that gives it whole.
+func (o *Operator) Bundle(ctx context.Context, path string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".bundle-*")
+	if err != nil {
+		return fmt.Errorf("write bundle: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	err = o.first(ctx, func(ctx context.Context, c *api.Client) error {
+		if err := tmp.Truncate(0); err != nil {
+			return err
+		}
+		if _, err := tmp.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		return c.Bundle(ctx, tmp)
+	})
+	if err != nil {
+		return fmt.Errorf("get bundle: %w", err)
+	}
+	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
+		return fmt.Errorf("write bundle: %w", err)
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// Enrol has the cluster record an edge, as identity.AddEdge described it.
+func (o *Operator) Enrol(ctx context.Context, e identity.Enrolment) error {
+	return o.first(ctx, func(ctx context.Context, c *api.Client) error {
+		return c.ChangeEdge(ctx, api.EdgeChange{Action: "add", Name: e.Name, Key: e.Key, Recipient: e.Recipient})
+	})
+}
+
+// Dismiss has the cluster remove an edge: it gets no more keys and its receipts are refused.
+func (o *Operator) Dismiss(ctx context.Context, name string) error {
+	return o.first(ctx, func(ctx context.Context, c *api.Client) error {
+		return c.ChangeEdge(ctx, api.EdgeChange{Action: "remove", Name: name})
+	})
+}
+
+// first asks the control nodes in turn until one has done it; a node's own refusal ends the search.
+func (o *Operator) first(ctx context.Context, ask func(context.Context, *api.Client) error) error {
+	var errs []error
+	for _, c := range o.clients {
+		err := ask(ctx, c)
+		var said *api.AnswerError
+		if err == nil || errors.As(err, &said) && said.Code < 500 {
+			return err
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

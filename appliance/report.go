@@ -1,0 +1,137 @@
+package appliance
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+)
+
+// Healthy reports whether nothing needs a person: every control node answers, nothing is alarmed, every edge serves what is in force.
+func Healthy(nodes []NodeStatus) bool { return len(problems(nodes)) == 0 }
+
+// Report prints what control nodes say: what is wrong and since when first, then what is in force, then everyone's state.
+func Report(w io.Writer, nodes []NodeStatus) {
+	bad := problems(nodes)
+	if len(bad) == 0 {
+		fmt.Fprintln(w, "All is well.")
+	} else {
+		fmt.Fprintln(w, "Needs attention:")
+		for _, p := range bad {
+			fmt.Fprintln(w, "  -", p)
+		}
+	}
+	best := newest(nodes)
+	if best == nil {
+		return
+	}
+	n := best.Status.Node
+	fmt.Fprintln(w, "\nLists in force:")
+	if len(n.Lists) == 0 {
+		fmt.Fprintln(w, "  none yet: edges answer SERVFAIL")
+	}
+	for _, l := range n.Lists {
+		fmt.Fprintf(w, "  %s version %d, %d entries, since %s; the hotline must renew before %s\n", l.List, l.Seq, l.Entries, clock(l.Since), clock(l.Expires))
+	}
+	fmt.Fprintf(w, "\nLog: %d leaves, checkpoint over %d from %s, %d refusals\n", n.LogSize, n.CheckpointSize, clock(n.CheckpointAt), n.Refused)
+	for _, r := range n.Refusals {
+		fmt.Fprintf(w, "  refused (%s) at %s, leaf %d: %s\n", r.Reason, clock(time.Unix(r.Time, 0)), r.Leaf, r.Detail)
+	}
+	fmt.Fprintln(w, "\nControl nodes:")
+	for _, x := range nodes {
+		if x.Status == nil {
+			fmt.Fprintf(w, "  %s: no answer\n", x.URL)
+			continue
+		}
+		s := x.Status.Node
+		fmt.Fprintf(w, "  %s: %s, log %d, checkpoint %d\n", s.Name, s.Role, s.LogSize, s.CheckpointSize)
+	}
+	fmt.Fprintln(w, "\nEdges:")
+	for _, e := range best.Status.Edges {
+		switch {
+		case e.Counter == 0:
+			fmt.Fprintf(w, "  %s: enrolled %s, no receipt yet\n", e.Name, clock(e.Since))
+		case e.Current:
+			fmt.Fprintf(w, "  %s: serves what is in force, receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
+		default:
+			fmt.Fprintf(w, "  %s: has not confirmed what is in force, last receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
+		}
+	}
+}
+
+// newest is the answer of the node with the longest log.
+func newest(nodes []NodeStatus) *NodeStatus {
+	var best *NodeStatus
+	for i := range nodes {
+		if n := &nodes[i]; n.Status != nil && (best == nil || n.Status.Node.LogSize > best.Status.Node.LogSize) {
+			best = n
+		}
+	}
+	return best
+}
+
+// problems are plain sentences, each with its since where one is known; what several nodes say is said once.
+func problems(nodes []NodeStatus) []string {
+	var out []string
+	say := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	failing := map[string]cluster.MemberStatus{} // the earliest sight of each failing member
+	for _, x := range nodes {
+		if x.Status == nil {
+			say("control node at %s does not answer (%s)", x.URL, x.Error)
+			continue
+		}
+		s := x.Status.Node
+		if s.Halted != "" {
+			say("%s has stopped applying the log since %s: %s", s.Name, clock(s.HaltedAt), s.Halted)
+		}
+		if s.Leader == "" && !s.LeaderlessAt.IsZero() {
+			say("no leader since %s (says %s): nothing new can be agreed; edges go on with the last verified lists", clock(s.LeaderlessAt), s.Name)
+		}
+		for _, a := range s.Alarms {
+			if a.What != "leaderless" && a.What != "halted" {
+				say("%s, since %s (says %s)", strings.TrimSuffix(a.Text, "."), clock(a.Since), s.Name)
+			}
+		}
+		for _, m := range s.Members {
+			if old, seen := failing[m.Name]; !m.FailingSince.IsZero() && (!seen || m.FailingSince.Before(old.FailingSince)) {
+				failing[m.Name] = m
+			}
+		}
+		for _, h := range x.Status.Hotlines {
+			if !h.FailingSince.IsZero() {
+				say("hotline %s cannot be followed since %s: %s", h.Hotline, clock(h.FailingSince), h.Problem)
+			}
+		}
+	}
+	names := make([]string, 0, len(failing))
+	for name := range failing {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, cmp.Compare[string])
+	for _, name := range names {
+		say("control node %s has not answered the others since %s", name, clock(failing[name].FailingSince))
+	}
+	if best := newest(nodes); best != nil {
+		for _, e := range best.Status.Edges {
+			if e.Counter == 0 || !e.Current {
+				say("edge %s has not confirmed what is in force", e.Name)
+			}
+		}
+	}
+	return out
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}

@@ -1,0 +1,82 @@
+// Command cordon is the operator's tool: it makes a cluster's files, runs control nodes and edges, says how they are, and hands auditors
+// their bundle.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/appliance/config"
+)
+
+// Exit codes, the same for all commands of Cordon.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitConfig = 3
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:           "cordon",
+		Short:         "Stops child sexual abuse material in DNS from signed lists, and proves that it stops nothing else",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), enrolCommand(), dismissCommand())
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "cordon:", err)
+		stop()
+		os.Exit(exitCode(err))
+	}
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func usage(c *cobra.Command, err error) error {
+	return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+}
+
+// noArgs and oneArg refuse other numbers of arguments as mistakes of usage.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(c, fmt.Errorf("unexpected argument %q", args[0]))
+	}
+	return nil
+}
+
+func oneArg(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usage(c, fmt.Errorf("one argument is needed: %s", what))
+		}
+		return nil
+	}
+}
+
+func exitCode(err error) int {
+	var problems config.Errors
+	switch {
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case errors.As(err, &problems):
+		return exitConfig
+	}
+	return exitFailed
+}
+
+// logger writes what a process does to standard error, one line each; no level of it holds a subscriber or a name.
+func logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}

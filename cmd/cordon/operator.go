@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/appliance"
+)
+
+// errNeedsAttention is status' exit code 1, after the report has said why.
+var errNeedsAttention = errors.New("something needs attention")
+
+func profileFlag(c *cobra.Command, profile *string) {
+	name := os.Getenv("CORDON_PROFILE")
+	if name == "" {
+		name = "profile.json"
+	}
+	c.Flags().StringVar(profile, "profile", name, "profile.json of cordon init, or dev.json of cordon dev (also by $CORDON_PROFILE)")
+}
+
+func statusCommand() *cobra.Command {
+	var profile string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Say what is wrong and since when, what is in force, how every node is",
+		Long:  "Say what is wrong and since when, what is in force, how every node is. Exit code 0 when all is well, 1 when something needs attention.",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			o, err := appliance.OpenOperator(profile)
+			if err != nil {
+				return err
+			}
+			nodes := o.Status(c.Context())
+			if asJSON {
+				enc := json.NewEncoder(os.Stdout)
+				enc.SetIndent("", "  ")
+				if err := enc.Encode(nodes); err != nil {
+					return err
+				}
+			} else {
+				appliance.Report(os.Stdout, nodes)
+			}
+			if !appliance.Healthy(nodes) {
+				return errNeedsAttention
+			}
+			return nil
+		},
+	}
+	profileFlag(c, &profile)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the nodes' answers as JSON")
+	return c
+}
+
+func bundleCommand() *cobra.Command {
+	var profile, out string
+	c := &cobra.Command{
+		Use:   "bundle",
+		Short: "Write everything an auditor verifies into one file: log, metadata, lists, receipts; no key, no name",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if out == "" {
+				return usage(c, fmt.Errorf("--out is needed: the file to write"))
+			}
+			o, err := appliance.OpenOperator(profile)
+			if err != nil {
+				return err
+			}
+			if err := o.Bundle(c.Context(), out); err != nil {
+				return err
+			}
+			fmt.Printf("Wrote %s. An auditor verifies it with: cordon-audit verify --trust TRUST.json %s\n", out, out)
+			return nil
+		},
+	}
+	profileFlag(c, &profile)
+	c.Flags().StringVarP(&out, "out", "o", "", "file to write")
+	return c
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/config"
+)
+
+func devCommand() *cobra.Command {
+	var dir, dns string
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run the whole picture on loopback: hotline, three control nodes, an edge, stop pages",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var at netip.AddrPort
+			if dns != "" {
+				var err error
+				if at, err = netip.ParseAddrPort(dns); err != nil || !at.Addr().IsLoopback() {
+					return usage(c, fmt.Errorf("--dns %q is not a loopback address with a port, like 127.0.0.1:5300", dns))
+				}
+			}
+			if dir == "" {
+				made, err := os.MkdirTemp("", "cordon-dev-")
+				if err != nil {
+					return err
+				}
+				defer os.RemoveAll(made)
+				dir = made
+			}
+			level := slog.LevelError
+			if verbose {
+				level = slog.LevelInfo
+			}
+			return appliance.Dev(c.Context(), appliance.DevConfig{Dir: dir, DNS: at, Out: os.Stdout, Log: logger(level)})
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "where keys, lists and logs of the run go; emptied at the next start (default: a temporary directory)")
+	c.Flags().StringVar(&dns, "dns", "", "loopback address and port the edge answers DNS on (default: a free port of 127.0.0.1)")
+	c.Flags().BoolVar(&verbose, "verbose", false, "log what the parts do")
+	return c
+}
+
+func controlCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "control",
+		Short: "Run a control node",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.LoadControl(path)
+			if err != nil {
+				return err
+			}
+			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
+			node, err := appliance.OpenControl(c.Context(), cfg, appliance.Options{Log: log})
+			if err != nil {
+				return err
+			}
+			log.Info("control node runs", slog.String("api", cfg.APIListen.String()), slog.String("raft", cfg.RaftListen.String()))
+			return node.Run(c.Context())
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func edgeCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "edge",
+		Short: "Run an edge server: DNS and stop pages",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.LoadEdge(path)
+			if err != nil {
+				return err
+			}
+			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
+			edge, err := appliance.OpenEdge(c.Context(), cfg, appliance.Options{Log: log})
+			if err != nil {
+				return err
+			}
+			log.Info("edge runs", slog.Any("dns", cfg.DNSListen))
+			return edge.Run(c.Context())
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func configFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVar(path, "config", "", "the node's YAML file, as cordon init wrote it")
+	args := c.Args
+	c.Args = func(c *cobra.Command, a []string) error {
+		if err := args(c, a); err != nil {
+			return err
+		}
+		if *path == "" {
+			return usage(c, fmt.Errorf("--config is needed"))
+		}
+		return nil
+	}
+}
