@@ -3,12 +3,17 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
 )
 
 func verify(t *testing.T, l *audittest.Log, bundle []byte, change ...func(*audit.Options)) *audit.Report {
@@ -34,5 +39,104 @@ func TestAnHonestHistoryPasses(t *testing.T) {
 	}
 	if !r.Pass {
 		t.Fatal("an honest bundle fails")
+	}
+}
+
+// verifyWith verifies an honest bundle with another trust file.
+func verifyWith(t *testing.T, l *audittest.Log, trustFile []byte) *audit.Report {
+	t.Helper()
+	r, err := audit.Verify(context.Background(), bytes.NewReader(l.Bundle()), trustFile, audit.Options{Now: l.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTheNextVisitIsHeldToTheLast(t *testing.T) {
+	l := audittest.Honest("visits")
+	first := verify(t, l, l.Bundle())
+	visit, err := audit.ParseVisit(first.Visit().Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Publish(50)
+	second := verify(t, l, l.Bundle(), func(o *audit.Options) { o.Before = visit })
+	c, ok := second.Check(audit.CheckConsistency)
+	if want := "1 leaves since the last visit, none before it changed"; !ok || !c.Pass || c.Detail != want || !second.Pass {
+		t.Errorf("got %+v, want %q", c, want)
+	}
+	if got := second.Visit().Size; got != 16 {
+		t.Errorf("visit: got size %d, want 16", got)
+	}
+}
+
+func TestAFailedLogIsNotRemembered(t *testing.T) {
+	l := audittest.Honest("visits")
+	o := audit.Options{Now: l.Now, Before: &audit.Visit{V: 1, Cluster: l.Desc.ID(), Size: 99, Root: strings.Repeat("00", 32)}}
+	r, err := audit.Verify(context.Background(), bytes.NewReader(l.Bundle()), l.TrustFile(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Visit() != nil {
+		t.Errorf("got %+v, want none: the next visit must still find the rollback", r.Visit())
+	}
+}
+
+func TestASkippedVersionCanBeAllowed(t *testing.T) {
+	l := audittest.Honest("skipped")
+	l.Offer(50)
+	l.Publish(60)
+	r := verify(t, l, l.Bundle(), func(o *audit.Options) { o.AllowSkipped = true })
+	if !r.Pass || !strings.Contains(strings.Join(r.Notes, "\n"), "never came into force") {
+		t.Errorf("pass %v, notes %q", r.Pass, r.Notes)
+	}
+}
+
+func TestSilentEdgesAreNamed(t *testing.T) {
+	l := audittest.Honest("silent")
+	l.Enrol("e4")
+	l.Publish(50)
+	l.Receipts(audittest.E1)
+	notes := strings.Join(verify(t, l, l.Bundle()).Notes, "\n")
+	for _, want := range []string{"edge e4 is enrolled and has sent no receipt", "edge e2 last reported at size 12; what is in force changed at size 17"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("notes %q, want %q among them", notes, want)
+		}
+	}
+	if strings.Contains(notes, "edge e1") {
+		t.Errorf("notes %q, want nothing about e1", notes)
+	}
+}
+
+func TestAConnectionThatBreaksIsNotABundleThatEndsEarly(t *testing.T) {
+	l := audittest.Honest("breaks")
+	b := l.Bundle()
+	broken := io.MultiReader(bytes.NewReader(b[:5000]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if r, err := audit.Verify(context.Background(), broken, l.TrustFile(), audit.Options{Now: l.Now}); err == nil {
+		t.Errorf("got a report (pass %v), want an error", r.Pass)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := audit.Verify(ctx, bytes.NewReader(b), l.TrustFile(), audit.Options{Now: l.Now}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestTheSameLogMakesTheSameBundle(t *testing.T) {
+	a, b := audittest.Honest("same").Bundle(), audittest.Honest("same").Bundle()
+	if !bytes.Equal(a, b) {
+		t.Error("two bundles differ")
+	}
+}
+
+func TestABundleHoldsNoListedName(t *testing.T) {
+	b := audittest.Honest("names").Bundle()
+	for i := 1; i < 40; i++ {
+		if name := listtest.Name(i); bytes.Contains(b, []byte(name)) {
+			t.Errorf("the bundle holds %s", name)
+		}
+	}
+	if !bytes.Contains(b, []byte(listtest.Canary)) {
+		t.Error("the search is blind: it does not find the canary, whose name is public")
 	}
 }

@@ -1,0 +1,116 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/audittest"
+)
+
+func FuzzDecodeLeaf(f *testing.F) {
+	for _, b := range audittest.Honest("fuzz").Leaves {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := audit.DecodeLeaf(b)
+		if err != nil {
+			return
+		}
+		again, err := audit.EncodeLeaf(l)
+		if err != nil || !bytes.Equal(again, b) {
+			t.Errorf("accepted, but encodes to other bytes: %v", err)
+		}
+		if _, err := l.MarshalJSON(); err != nil {
+			t.Errorf("accepted, but has no JSON: %v", err)
+		}
+		if next, err := audit.Genesis().Apply(l); err == nil {
+			if _, err := audit.DecodeInForce(next.Encode()); err != nil {
+				t.Errorf("applied, but the state does not decode: %v", err)
+			}
+		}
+	})
+}
+
+func FuzzOpenCheckpoint(f *testing.F) {
+	l := audittest.Honest("fuzz")
+	f.Add(l.Checkpoint())
+	f.Add(l.Sign(l.Desc.Origin, audittest.C1, audittest.C2))
+	f.Add(l.Sign("other.example/cordon", audittest.C1, audittest.C2))
+	q := l.Desc.Quorum()
+	size, root := l.Tree().Head()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, by, _, err := q.Open(b)
+		if err != nil {
+			return
+		}
+		if c.Size != size || c.Root != root || len(by) < q.Need {
+			t.Errorf("accepted %+v by %v: no quorum ever signed that", c, by)
+		}
+	})
+}
+
+func FuzzDecodeManifest(f *testing.F) {
+	l := audittest.Honest("fuzz")
+	f.Add(l.Manifest(0).Encode())
+	f.Add(l.Manifest(7).Encode())
+	q, anchors := l.Desc.Quorum(), l.Desc.Anchors()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := audit.DecodeManifest(b)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(m.Encode(), b) {
+			t.Error("accepted, but encodes to other bytes")
+		}
+		o, err := q.OpenManifest(m, anchors)
+		if err == nil && o.InForce.Hash() != l.InForce.Hash() {
+			t.Error("opened, but something else is in force")
+		}
+	})
+}
+
+func FuzzReadBundle(f *testing.F) {
+	l := audittest.Honest("fuzz")
+	honest := l.Bundle()
+	f.Add(honest)
+	f.Add(honest[:len(honest)/2])
+	f.Add(audittest.New("fuzz").Bundle())
+	trust := l.TrustFile()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := audit.Verify(context.Background(), bytes.NewReader(b), trust, audit.Options{Now: l.Now})
+		if err != nil {
+			t.Fatalf("bytes in memory cannot be unreadable: %v", err)
+		}
+		if c, _ := r.Check(audit.CheckLog); c.Pass && r.Checkpoint.Size != uint64(len(l.Leaves)) && r.Checkpoint.Size != 6 {
+			t.Errorf("passed a log of size %d that no quorum ever signed", r.Checkpoint.Size)
+		}
+	})
+}
+
+func FuzzParseCluster(f *testing.F) {
+	l := audittest.New("fuzz")
+	f.Add(l.Desc.Encode())
+	f.Add(l.TrustFile())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if tf, err := audit.ParseTrustFile(b); err == nil {
+			if _, err := audit.ParseTrustFile(tf.Encode()); err != nil {
+				t.Errorf("trust file accepted, but not what it encodes to: %v", err)
+			}
+		}
+		c, err := audit.ParseCluster(b)
+		if err != nil {
+			return
+		}
+		back, err := audit.ParseCluster(c.Encode())
+		if err != nil || back.ID() != c.ID() {
+			t.Errorf("accepted, but comes back as another: %v", err)
+		}
+		for _, g := range c.Genesis() {
+			if _, err := audit.EncodeLeaf(g); err != nil {
+				t.Errorf("accepted, but genesis leaf %d has no encoding: %v", g.N, err)
+			}
+		}
+	})
+}

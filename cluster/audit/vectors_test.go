@@ -1,0 +1,150 @@
+package audit_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// seeded is the Ed25519 key whose seed is 32 times one byte.
+func seeded(b byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, 32)) }
+
+// vectors computes what LEAF.md says under "Test vectors", from the inputs it names there.
+func vectors(t *testing.T) [][2]string {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	pub := func(b byte) ed25519.PublicKey { return seeded(b).Public().(ed25519.PublicKey) }
+	var out [][2]string
+	text := func(name, value string) { out = append(out, [2]string{name, value}) }
+	add := func(name string, b []byte) { text(name, hex.EncodeToString(b)) }
+	hash := func(name string, h [32]byte) { add(name, h[:]) }
+
+	c := audit.Cluster{
+		V: 1, Name: "isp.example", Origin: "isp.example/cordon", Created: 1780000000,
+		Members:  []audit.MemberKey{{Name: "c1", Key: pub(1)}, {Name: "c2", Key: pub(2)}, {Name: "c3", Key: pub(3)}},
+		Edges:    []audit.EdgeKey{{Name: "e1", Key: pub(4)}},
+		Hotlines: []audit.HotlineAnchor{{ID: "hotline-one", Root: []byte("root.json")}},
+	}
+	must(c.Check())
+	text("cluster id", c.ID())
+	add("in force at genesis", audit.Genesis().Encode())
+	hash("in force at genesis, hash", audit.Genesis().Hash())
+
+	tree := new(audit.Tree)
+	for i, l := range c.Genesis() {
+		b, err := audit.EncodeLeaf(l)
+		must(err)
+		add(fmt.Sprintf("genesis leaf %d", i), b)
+		tree.Append(b)
+	}
+	hash("genesis root", tree.Root())
+
+	f := match.Filter{
+		Kinds: []canon.Kind{canon.KindHost, canon.KindDomain}, Bases: []match.Basis{match.BasisLaw}, Jurisdictions: []string{"ZZ"},
+	}
+	p := audit.Publish{
+		Hotline: "hotline-one", List: "hotline-one/main", Seq: 2, Prev: 1, Epoch: 1, Canon: sha256.Sum256([]byte("canon")),
+		Edge: sha256.Sum256([]byte("edge")), EdgeSize: 4, Audit: sha256.Sum256([]byte("audit")), AuditSize: 5,
+		EntriesRoot: sha256.Sum256([]byte("entries")), Charter: sha256.Sum256([]byte("charter")), Filter: audit.FilterOf(f), FilterHash: f.Hash(),
+		Metadata: sha256.Sum256([]byte("metadata")), Counts: []audit.KindCount{{Kind: "domain", N: 7}, {Kind: "host", N: 3}}, Added: 2, Removed: 1,
+	}
+	v := audit.SignVerdict(audit.Verdict{
+		Cluster: c.ID(), Node: "c1", List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
+		NeverBlock: sha256.Sum256([]byte("never-block")), Result: audit.ResultOK,
+	}, seeded(1))
+	add("verdict body", v.Body)
+	add("verdict signature", v.Sig)
+	p.Verdicts = []audit.SignedVerdict{v}
+	leaf, err := audit.NewLeaf(5, 1780000060, p)
+	must(err)
+	next, err := audit.Genesis().Apply(leaf)
+	must(err)
+	leaf.F = next.Hash()
+	b, err := audit.EncodeLeaf(leaf)
+	must(err)
+	add("publish leaf", b)
+	add("in force after the publish leaf", next.Encode())
+	hash("in force after the publish leaf, hash", next.Hash())
+	tree.Append(b)
+	size, root := tree.Head()
+	hash("root of size 6", root)
+
+	r := audit.SignReceipt(audit.Receipt{
+		Cluster: c.ID(), Edge: "e1", Counter: 7, State: match.StateID(sha256.Sum256([]byte("state"))), Size: size, Root: root, Time: 1780000070,
+	}, seeded(4))
+	add("receipt body", r.Body)
+	add("receipt signature", r.Sig)
+
+	var note []byte
+	var lines [][]byte
+	for i, name := range []string{"c1", "c2", "c3"} {
+		s, err := audit.NewSigner(c.Origin, name, seeded(byte(i+1)))
+		must(err)
+		cp := audit.Checkpoint{Origin: c.Origin, Size: size, Root: root}
+		if i == 0 {
+			note, err = s.Sign(cp, time.Unix(1780000080, 0))
+		} else {
+			var line []byte
+			line, err = s.Cosign(cp, time.Unix(1780000080+int64(i), 0))
+			lines = append(lines, line)
+		}
+		must(err)
+	}
+	note, err = c.Quorum().Assemble(note, lines...)
+	must(err)
+	add("checkpoint, SHA-256 of the note", func() []byte { h := sha256.Sum256(note); return h[:] }())
+	for i, line := range strings.Split(strings.TrimSuffix(string(note), "\n"), "\n") {
+		text(fmt.Sprintf("checkpoint line %d", i+1), line)
+	}
+	key, err := audit.VerifierKey(c.Origin, pub(1))
+	must(err)
+	text("verifier key of c1", key)
+	key, err = audit.CosignatureKey(c.Origin, "c1", pub(1))
+	must(err)
+	text("cosignature key of c1", key)
+	return out
+}
+
+func TestTheDocumentsVectorsAreWhatWeCompute(t *testing.T) {
+	doc, err := os.ReadFile("LEAF.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(doc), "```vectors\n")
+	block, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatal("LEAF.md has no vectors")
+	}
+	said := map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(block), "\n") {
+		name, value, _ := strings.Cut(line, " = ")
+		if _, twice := said[name]; twice {
+			t.Errorf("%s is there twice", name)
+		}
+		said[name] = value
+	}
+	for _, v := range vectors(t) {
+		if got, ok := said[v[0]]; !ok || got != v[1] {
+			t.Errorf("LEAF.md has\n%s = %s\nwant\n%s = %s", v[0], got, v[0], v[1])
+		}
+		delete(said, v[0])
+	}
+	for name := range said {
+		t.Errorf("LEAF.md has a vector that nothing computes: %s", name)
+	}
+}
