@@ -3,7 +3,6 @@ package publish
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -112,18 +111,15 @@ func scanEntries(path string, each func(list.Entry) error) ([32]byte, error) {
 	defer f.Close()
 	h := sha256.New()
 	in := newLineReader(io.TeeReader(f, h), maxEntryLine)
+	rows := newRowReader()
 	for {
 		line, err := in.next()
 		if errors.Is(err, io.EOF) {
 			return [32]byte(h.Sum(nil)), nil
 		}
-		var r row
-		if err == nil {
-			err = json.Unmarshal(line, &r)
-		}
 		var e list.Entry
 		if err == nil {
-			e, err = r.entry()
+			e, err = rows.read(line)
 		}
 		if err == nil {
 			err = each(e)
@@ -160,10 +156,10 @@ func writeEntries(path string, entries []list.Entry) error {
 	}
 	defer f.Cleanup()
 	w := bufio.NewWriterSize(f, 1<<20)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
+	var line []byte
 	for i := range entries {
-		if err := enc.Encode(toRow(&entries[i])); err != nil {
+		line = appendRow(line[:0], &entries[i])
+		if _, err := w.Write(line); err != nil {
 			return fault(CodeFailure, err, "check the disk", "cannot write %s", path)
 		}
 	}

@@ -137,7 +137,7 @@ func (s *session) checkStaged(c *candidate) error {
 // online makes the metadata that the hotline's own service signs, around the list metadata given: a new timestamp, and a new snapshot
 // when asked or when the published one does not fit or ends soon. Nothing is written.
 func (s *session) online(listMeta []byte, newSnapshot bool) (trust.Metadata, error) {
-	m := trust.Metadata{Roots: s.acc.roots, Targets: s.acc.targets, List: listMeta, Charter: s.acc.charterBytes}
+	m := trust.Metadata{Roots: s.acc.roots[s.pin()+1:], Targets: s.acc.targets, List: listMeta, Charter: s.acc.charterBytes}
 	fail := func(what string, err error) (trust.Metadata, error) {
 		return m, fault(CodeFailure, err, "check the keys in "+s.path("keys"), "cannot sign the %s", what)
 	}
@@ -183,14 +183,17 @@ func (s *session) online(listMeta []byte, newSnapshot bool) (trust.Metadata, err
 	return m, nil
 }
 
-// verify judges the metadata as an operator will who pinned the first root and has seen the last version.
+// pin is the index of the root from which verify starts: the first one, or one that a single step of trust reaches the last from.
+func (s *session) pin() int { return max(0, len(s.acc.roots)-1-trust.MaxRootSteps) }
+
+// verify judges the metadata as an operator will who pinned an early root and has seen the last version.
 func (s *session) verify(m trust.Metadata) (*trust.Verified, error) {
 	high := trust.HighWater{Snapshot: s.st.Snapshot, Timestamp: s.st.Timestamp}
 	if s.st.Seq > 0 {
 		high.Seqs = []trust.SeqMark{{List: s.set.List, Seq: s.st.Seq}}
 		high.List = int64(s.st.Seq)
 	}
-	v, err := trust.Verify(s.acc.roots[0], high, m, s.now)
+	v, err := trust.Verify(s.acc.roots[s.pin()], high, m, s.now)
 	if err != nil {
 		do := "see status; nothing was published"
 		switch trust.Reason(err) {
@@ -236,7 +239,7 @@ func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error
 		b    []byte
 	}
 	files := []named{{trust.TargetName(charter), m.Charter}}
-	for i, b := range m.Roots {
+	for i, b := range s.acc.roots {
 		files = append(files, named{trust.RootName(int64(i + 1)), b})
 	}
 	files = append(files,

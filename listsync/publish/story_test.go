@@ -1,0 +1,585 @@
+package publish
+
+import (
+	"bytes"
+	"errors"
+
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// fetched is what an operator gets over HTTP, verified from the pinned root.
+type fetched struct {
+	*trust.Verified
+	edge *list.Edge
+	keys map[string][]byte
+}
+
+// fetchAll reads the repository as an operator does, over HTTP, and verifies all of it.
+func (w *world) fetchAll(high trust.HighWater) (fetched, *fetch.Repository) {
+	w.t.Helper()
+	server := httptest.NewServer(http.FileServer(http.Dir(w.path("hotline", "repository"))))
+	w.t.Cleanup(server.Close)
+	repo, err := fetch.NewRepository(server.URL, "hotline-one", server.Client())
+	w.must(err)
+	pinned, err := os.ReadFile(filepath.Join(w.accredits, "1.root.json"))
+	w.must(err)
+	m, err := repo.Metadata(w.t.Context(), 1)
+	w.must(err)
+	v, err := trust.Verify(pinned, high, m, w.now)
+	w.must(err)
+	got := fetched{Verified: v, keys: map[string][]byte{}}
+	read := func(f trust.File) []byte {
+		var b bytes.Buffer
+		w.must(repo.File(w.t.Context(), f, &b))
+		return b.Bytes()
+	}
+	got.edge, err = list.OpenEdge(read(v.Lists[0].Edge))
+	w.must(err)
+	audit, err := list.OpenAudit(read(v.Lists[0].Audit))
+	w.must(err)
+	w.must(audit.Fits(got.edge))
+	if audit.Root() != v.Lists[0].EntriesRoot {
+		w.t.Fatalf("entries root: got %x, want %x", audit.Root(), v.Lists[0].EntriesRoot)
+	}
+	for _, k := range v.Lists[0].Keys {
+		got.keys[k.Cluster] = read(k.File)
+	}
+	return got, repo
+}
+
+// lookup builds the index as an edge does and asks for a name.
+func (w *world) lookup(f fetched, keys *match.Keys, name string) match.Verdict {
+	w.t.Helper()
+	b, err := list.Compile(f.edge, f.Charter.Filter())
+	w.must(err)
+	index, err := match.Open(b)
+	w.must(err)
+	set, err := match.NewSet([]match.Member{{Index: index, Keys: keys}}, nil)
+	w.must(err)
+	return set.Name([]byte(name), uint32(w.now.Unix()))
+}
+
+func TestAnOperatorVerifiesAndUsesWhatAHotlinePublishes(t *testing.T) {
+	w := newWorld(t)
+	cluster := w.addOperator("isp-one")
+	w.importRows("bad.test,domain", "only.test,host", "http://page.test/a?b=c,url", "page.test/gallery/,prefix")
+	p := w.publishAll()
+	if p.Seq != 1 || p.Operators != 1 {
+		t.Fatalf("got %+v, want seq 1 for 1 operator", p)
+	}
+	f, _ := w.fetchAll(trust.HighWater{})
+	if !f.Development || f.Hotline != "hotline-one" || len(f.Lists) != 1 {
+		t.Fatalf("got %+v", f.Verified)
+	}
+	l := f.Lists[0]
+	if l.List != "hotline-one/main" || l.Seq != 1 || l.Prev != 0 || l.Epoch != 1 || l.Added != 4 || l.Removed != 0 || l.CanonID != canon.ID() {
+		t.Errorf("got %+v", l)
+	}
+	if !slices.Equal(l.Canaries, []string{"canary.hotline-one.test"}) || !strings.HasPrefix(l.NeverBlock, "cordon-never-block/1 ") {
+		t.Errorf("got canaries %v and never-block %q", l.Canaries, l.NeverBlock)
+	}
+	k, err := trust.UnwrapKeys(f.keys[cluster], w.cluster)
+	w.must(err)
+	if k.List != l.List || k.Epoch != 1 {
+		t.Errorf("got keys of %v", k)
+	}
+	for name, want := range map[string]bool{
+		"bad.test": true, "www.bad.test": true, "only.test": true, "www.only.test": false, "page.test": false, "good.test": false, "canary.hotline-one.test": true,
+	} {
+		if got := w.lookup(f, &k.Keys, name); got.Listed != want {
+			t.Errorf("%s: got listed %t, want %t", name, got.Listed, want)
+		}
+	}
+	if v := w.lookup(f, &k.Keys, "canary.hotline-one.test"); !v.Canary || v.Basis != match.BasisVoluntary {
+		t.Errorf("canary: got %+v", v)
+	}
+	if v := w.lookup(f, &k.Keys, "page.test"); !v.Steer {
+		t.Errorf("page.test is not steered: %+v", v)
+	}
+}
+
+func TestNextVersionsKeepIDsAndFollowOneAnother(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	first, _ := w.fetchAll(trust.HighWater{})
+	before, _, err := readEntries(w.path("hotline", "entries.jsonl"))
+	w.must(err)
+
+	w.now = w.now.Add(time.Hour)
+	done := w.importRows("bad.test,domain", "third.test,host")
+	if done.Added != 1 || done.Updated+done.Unchanged != 1 || done.Entries != 3 {
+		t.Errorf("got %+v", done)
+	}
+	_, err = w.h.Remove("appeal", "only.test")
+	w.must(err)
+	d, err := w.h.Diff()
+	w.must(err)
+	var text strings.Builder
+	w.must(d.Write(&text, 0))
+	for _, want := range []string{"+ whole site third.test, this host name only (host)", "- whole site only.test, this host name only (host)", "1 added, 1 removed"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("diff lacks %q:\n%s", want, text.String())
+		}
+	}
+	w.publishAll()
+	second, _ := w.fetchAll(first.High)
+	if l := second.Lists[0]; l.Seq != 2 || l.Prev != 1 || l.Added != 1 || l.Removed != 1 {
+		t.Errorf("got %+v", l)
+	}
+	after, _, err := readEntries(w.path("hotline", "entries.jsonl"))
+	w.must(err)
+	if before[0].Expression != "bad.test" || after[0].Expression != "bad.test" || before[0].ID != after[0].ID || !before[0].Since.Equal(after[0].Since) {
+		t.Errorf("bad.test: got %+v, want the id and since of %+v", after[0], before[0])
+	}
+	if _, err := os.Stat(w.path("hotline", "versions", "1.json")); err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(w.path("hotline", "removals.jsonl"))
+	w.must(err)
+	if !strings.Contains(string(log), `"removed":"appeal"`) || !strings.Contains(string(log), "only.test") {
+		t.Errorf("removals.jsonl: %s", log)
+	}
+}
+
+func TestPublishNeedsTheThreshold(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	if _, err := w.h.Publish(""); !errors.Is(err, ErrUnsigned) || ExitCode(err) != int(CodeHeld) {
+		t.Errorf("nothing staged: got %v", err)
+	}
+	g, err := w.h.Sign(w.officers[0])
+	w.must(err)
+	if !slices.Equal(g.Have, []string{"officer-1"}) || !slices.Equal(g.Missing, []string{"officer-2", "officer-3"}) {
+		t.Errorf("got %+v", g)
+	}
+	g, err = w.h.Sign(w.officers[0])
+	w.must(err)
+	if !g.Already || len(g.Have) != 1 {
+		t.Errorf("signing twice: got %+v", g)
+	}
+	if _, err := w.h.Publish(""); !errors.Is(err, ErrUnsigned) || !strings.Contains(err.Error(), "officer-2 or officer-3") {
+		t.Errorf("one signature: got %v", err)
+	}
+	if exists(w.path("hotline", "repository")) {
+		t.Error("a repository was written without the threshold")
+	}
+}
+
+func TestAChangeDropsTheSignatures(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	w.importRows("more.test,host")
+	if _, err := w.h.Publish(""); !errors.Is(err, ErrUnsigned) || !strings.Contains(err.Error(), "entries have changed") {
+		t.Errorf("got %v", err)
+	}
+	g, err := w.h.Sign(w.officers[2])
+	w.must(err)
+	if !strings.Contains(g.Dropped, "officer-1 and officer-2") || !slices.Equal(g.Have, []string{"officer-3"}) {
+		t.Errorf("got %+v", g)
+	}
+	w.addOperator("isp-one")
+	g, err = w.h.Sign(w.officers[0])
+	w.must(err)
+	if !strings.Contains(g.Dropped, "operators have changed") {
+		t.Errorf("got %q", g.Dropped)
+	}
+}
+
+func TestAnOfficerSignsOnlyWhatTheEntriesGive(t *testing.T) {
+	for _, name := range []string{"edge", "audit", "list.json"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.importRows("bad.test,domain")
+			_, err := w.h.Sign(w.officers[0])
+			w.must(err)
+			path := w.path("hotline", "staging", name)
+			b, err := os.ReadFile(path)
+			w.must(err)
+			if name == "list.json" {
+				b = bytes.Replace(b, []byte(`"added":1`), []byte(`"added":0`), 1)
+			} else {
+				b[len(b)-1] ^= 1
+			}
+			w.must(os.WriteFile(path, b, 0o600))
+			_, err = w.h.Sign(w.officers[1])
+			if ExitCode(err) != int(CodeVerify) {
+				t.Errorf("got %v, want exit code 5", err)
+			}
+			w.publishAll() // made anew
+		})
+	}
+}
+
+func TestNothingToSign(t *testing.T) {
+	w := newWorld(t)
+	w.publishAll() // the canary alone
+	if _, err := w.h.Sign(w.officers[0]); !errors.Is(err, ErrNothingToSign) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := w.h.SignWith(SignOptions{Officer: w.officers[0], Again: true}); err != nil {
+		t.Errorf("--again: got %v", err)
+	}
+	w.now = w.now.Add(21 * 24 * time.Hour)
+	if p := w.publishAll(); p.Seq != 2 {
+		t.Errorf("near its end: got seq %d, want 2", p.Seq)
+	}
+}
+
+func TestOldKeysAreReplaced(t *testing.T) {
+	w := newWorld(t)
+	w.addOperator("isp-one")
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	w.now = w.now.Add(31 * 24 * time.Hour)
+	g, err := w.h.Sign(w.officers[0])
+	w.must(err)
+	if len(g.Notes) != 1 || !strings.Contains(g.Notes[0], "epoch 2") {
+		t.Errorf("got notes %q", g.Notes)
+	}
+	w.publishAll()
+	f, _ := w.fetchAll(trust.HighWater{})
+	if f.Lists[0].Epoch != 2 || len(f.Lists[0].Keys) != 1 {
+		t.Errorf("got %+v", f.Lists[0])
+	}
+	if !exists(w.path("hotline", "keys", "epoch-1.json")) {
+		t.Error("the old keys are gone: nobody can open commitments of old versions")
+	}
+}
+
+func TestARemovedOperatorGetsNoNewKeys(t *testing.T) {
+	w := newWorld(t)
+	gone := w.addOperator("isp-one")
+	stays := w.addOperator("isp-two")
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	if _, epoch, err := w.h.RemoveOperator("isp-one"); err != nil || epoch != 2 {
+		t.Fatalf("got epoch %d, %v", epoch, err)
+	}
+	w.publishAll()
+	f, _ := w.fetchAll(trust.HighWater{})
+	if f.Lists[0].Epoch != 2 || f.keys[gone] != nil || f.keys[stays] == nil {
+		t.Errorf("got epoch %d and keys for %d operators", f.Lists[0].Epoch, len(f.keys))
+	}
+}
+
+func TestRefreshRenewsWhatIsOnline(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	first, _ := w.fetchAll(trust.HighWater{})
+	w.now = w.now.Add(20 * time.Hour)
+	r, err := w.h.Refresh()
+	w.must(err)
+	if r.Timestamp != 2 || r.Renewed {
+		t.Errorf("got %+v, want a new timestamp and the old snapshot", r)
+	}
+	second, _ := w.fetchAll(first.High)
+	w.now = w.now.Add(5 * 24 * time.Hour) // the timestamp has run out meanwhile
+	r, err = w.h.Refresh()
+	w.must(err)
+	if r.Snapshot != 2 || !r.Renewed {
+		t.Errorf("got %+v, want a new snapshot", r)
+	}
+	third, _ := w.fetchAll(second.High)
+	if third.Lists[0].Seq != 1 || third.Lists[0].Edge != first.Lists[0].Edge {
+		t.Errorf("refresh changed the list: %+v", third.Lists[0])
+	}
+	w.now = w.now.Add(17 * 24 * time.Hour)
+	r, err = w.h.Refresh()
+	w.must(err)
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "have officers sign") {
+		t.Errorf("got notes %q", r.Notes)
+	}
+	w.now = w.now.Add(30 * 24 * time.Hour)
+	if _, err := w.h.Refresh(); ExitCode(err) != int(CodeVerify) || !errors.Is(err, trust.ErrExpired) {
+		t.Errorf("after the list's end: got %v", err)
+	}
+}
+
+func TestARenewedAccreditationIsCarriedOut(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	first, _ := w.fetchAll(trust.HighWater{})
+	w.now = w.now.Add(10 * time.Hour)
+	w.accredit(700)
+	if !exists(filepath.Join(w.accredits, "2.root.json")) || !exists(filepath.Join(w.accredits, "2.targets.json")) {
+		t.Fatal("the renewal did not take the next version numbers")
+	}
+	_, err := w.h.Accept(w.accredits)
+	w.must(err)
+	if _, err := w.h.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := w.fetchAll(first.High)
+	if second.High.Root != 2 || second.High.Targets != 2 || !second.Charter.ValidTo.After(first.Charter.ValidTo) {
+		t.Errorf("got %+v", second.High)
+	}
+}
+
+func TestWithdrawalIsThereAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host", "page.test/x,url")
+	if _, err := w.h.Withdraw(w.officers[:1], "error", "bad.test"); ExitCode(err) != int(CodeInput) {
+		t.Errorf("before anything is published: got %v", err)
+	}
+	w.publishAll()
+	d, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	if d.Number != 1 || d.Owed != 1 || len(d.Entries) != 1 || d.Entries[0].Expression != "bad.test" {
+		t.Errorf("got %+v", d)
+	}
+	f, repo := w.fetchAll(trust.HighWater{})
+	raw, err := repo.Withdrawal(t.Context(), "hotline-one/main", 1)
+	w.must(err)
+	st, signers, err := trust.VerifyWithdrawal(f.Officers, raw, w.now)
+	w.must(err)
+	if st.List != "hotline-one/main" || st.Number != 1 || st.SeqTo != 1 || len(st.Entries) != 1 || st.Entries[0] != d.Entries[0].ID || len(signers) != 1 {
+		t.Errorf("got %+v signed by %v", st, signers)
+	}
+	stat, err := w.h.Status()
+	w.must(err)
+	if len(stat.Owed) != 1 || stat.Entries != 2 {
+		t.Errorf("got %d owed and %d entries, want 1 and 2", len(stat.Owed), stat.Entries)
+	}
+	w.now = w.now.Add(25 * time.Hour)
+	stat, err = w.h.Status()
+	w.must(err)
+	if len(stat.Owed) != 1 || stat.Owed[0].LateFor == "" {
+		t.Errorf("a day later: got %+v", stat.Owed)
+	}
+	d, err = w.h.Countersign(w.officers[2], 1)
+	w.must(err)
+	if d.Owed != 0 || len(d.SignedBy) != 2 {
+		t.Errorf("countersigned: got %+v", d)
+	}
+	d, err = w.h.Withdraw(w.officers[:2], "court", "http://page.test/x", "only.test")
+	w.must(err)
+	if d.Number != 2 || d.Owed != 0 || len(d.Entries) != 2 {
+		t.Errorf("by two officers: got %+v", d)
+	}
+	if _, err := w.h.Withdraw(w.officers[:1], "error", "nowhere.test"); ExitCode(err) != int(CodeInput) {
+		t.Errorf("unknown entry: got %v", err)
+	}
+	if _, err := w.h.Withdraw(w.officers[:1], "because", "only.test"); ExitCode(err) != int(CodeUsage) {
+		t.Errorf("reason outside of the set: got %v", err)
+	}
+}
+
+func TestOneOfficerWithdrawsTwentyEntriesADay(t *testing.T) {
+	w := newWorld(t)
+	var rows, names []string
+	for i := range 42 {
+		names = append(names, "n"+string(rune('a'+i/26))+string(rune('a'+i%26))+".test")
+		rows = append(rows, names[i]+",host")
+	}
+	w.importRows(rows...)
+	w.publishAll()
+	if _, err := w.h.Withdraw(w.officers[:1], "error", names[:21]...); !errors.Is(err, ErrHeld) {
+		t.Errorf("21 at once: got %v", err)
+	}
+	_, err := w.h.Withdraw(w.officers[:1], "error", names[:20]...)
+	w.must(err)
+	if _, err := w.h.Withdraw(w.officers[:1], "error", names[20]); !errors.Is(err, ErrHeld) {
+		t.Errorf("the 21st of a day: got %v", err)
+	}
+	_, err = w.h.Withdraw(w.officers[1:2], "error", names[20])
+	w.must(err)
+	w.now = w.now.Add(25 * time.Hour)
+	_, err = w.h.Withdraw(w.officers[:1], "error", names[21])
+	w.must(err)
+	_, err = w.h.Withdraw(w.officers[1:], "error", names[22:]...)
+	w.must(err)
+}
+
+func TestAWithdrawnEntryComesBackOnlyAsANewOne(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	d, err := w.h.Withdraw(w.officers[:2], "error", "bad.test")
+	w.must(err)
+	w.importRows("bad.test,domain")
+	set, _, err := readEntries(w.path("hotline", "entries.jsonl"))
+	w.must(err)
+	if len(set) != 1 || set[0].ID == d.Entries[0].ID {
+		t.Errorf("got %+v, want a new id", set)
+	}
+}
+
+func TestACrashDuringPublishIsFinished(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	w.importRows("more.test,host")
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	backup := w.path("before")
+	w.must(copyDir(backup, w.path("hotline")))
+	_, err := w.h.Publish("")
+	w.must(err)
+	// The machine went down after timestamp.json was out and before anything else was written down.
+	w.must(os.RemoveAll(filepath.Join(backup, "repository")))
+	w.must(os.Rename(w.path("hotline", "repository"), filepath.Join(backup, "repository")))
+	w.must(os.RemoveAll(w.path("hotline")))
+	w.must(os.Rename(backup, w.path("hotline")))
+	st, err := w.h.Status()
+	w.must(err)
+	if st.Seq != 2 || st.Staged != nil {
+		t.Errorf("got seq %d, staged %+v; want 2 and nothing", st.Seq, st.Staged)
+	}
+	w.importRows("third.test,host")
+	if p := w.publishAll(); p.Seq != 3 {
+		t.Errorf("got seq %d, want 3", p.Seq)
+	}
+	w.fetchAll(trust.HighWater{})
+}
+
+func TestAnOldBackupCannotSignASecondVersion(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	backup := w.path("before")
+	w.must(copyDir(backup, w.path("hotline")))
+	w.importRows("more.test,host")
+	w.publishAll()
+	w.must(os.RemoveAll(filepath.Join(backup, "repository")))
+	w.must(os.Rename(w.path("hotline", "repository"), filepath.Join(backup, "repository")))
+	h, err := Open(w.c, backup)
+	w.must(err)
+	if _, err := h.Sign(w.officers[0]); ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACrashDuringWithdrawIsFinished(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	keep, err := os.ReadFile(w.path("hotline", "entries.jsonl"))
+	w.must(err)
+	d, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	w.must(os.Remove(d.File))
+	w.must(os.WriteFile(w.path("hotline", "entries.jsonl"), keep, 0o600))
+	st, err := w.h.Status()
+	w.must(err)
+	if st.Entries != 1 || !exists(d.File) {
+		t.Errorf("got %d entries and statement there %t, want 1 and true", st.Entries, exists(d.File))
+	}
+}
+
+func TestTheRepositoryMoves(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	_, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	w.must(os.Mkdir(w.path("foreign"), 0o700))
+	w.must(os.WriteFile(w.path("foreign", "index.html"), []byte("x"), 0o600))
+	if _, err := w.h.Publish(w.path("foreign")); !errors.Is(err, ErrForeign) {
+		t.Errorf("foreign directory: got %v", err)
+	}
+	out := w.path("www", "list")
+	_, err = w.h.Publish(out)
+	w.must(err)
+	for _, name := range []string{"metadata/timestamp.json", "metadata/1.root.json", "withdrawals/hotline-one/main/1.cbor"} {
+		if !exists(filepath.Join(out, name)) {
+			t.Errorf("%s is not in the new place", name)
+		}
+	}
+	if _, err := w.h.Refresh(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneCommandAtATime(t *testing.T) {
+	w := newWorld(t)
+	release, err := lock(w.c, w.h.Dir())
+	w.must(err)
+	w.h.c.Wait = time.Millisecond
+	if _, err := w.h.Status(); !errors.Is(err, ErrLocked) || ExitCode(err) != int(CodeFailure) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	release()
+	if _, err := w.h.Status(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoSecretIsReadableByOthers(t *testing.T) {
+	w := newWorld(t)
+	w.addOperator("isp-one")
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	w.must(filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		w.must(err)
+		private := strings.HasSuffix(path, ".key") || strings.Contains(path, "/keys/epoch") || strings.HasSuffix(path, ".jsonl")
+		if private && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %o, want 600", path, info.Mode().Perm())
+		}
+		if strings.Contains(path, "/repository/") {
+			b, err := os.ReadFile(path)
+			w.must(err)
+			if bytes.Contains(b, []byte("bad.test")) {
+				t.Errorf("%s holds an entry in plain text", path)
+			}
+			if info.Mode().Perm() != 0o644 {
+				t.Errorf("%s has mode %o, want 644", path, info.Mode().Perm())
+			}
+		}
+		return nil
+	}))
+}
+
+// copyDir copies a directory with the modes of its files, as a backup does.
+func copyDir(to, from string) error {
+	return filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), info.Mode().Perm())
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), b, info.Mode().Perm())
+	})
+}
