@@ -64,14 +64,10 @@ func (n *Node) keepKeys(list match.ListID, number uint32, k *match.Keys) {
 }
 
 // unwrap opens the key file of a list version with the cluster key. ErrKeys:
-// there is none for this cluster, or it is not what it should be.
+// there is none for this cluster, or it is not what it should be. It does not
+// look at keys in memory: a version without a key file would be lost to this
+// node at its next restart.
 func (n *Node) unwrap(t trust.ListTarget) (*match.Keys, error) {
-	n.keyMu.Lock()
-	k := n.keys[epoch{t.List, t.Epoch}]
-	n.keyMu.Unlock()
-	if k != nil {
-		return k, nil
-	}
 	for _, f := range t.Keys {
 		if f.Cluster != n.id {
 			continue

@@ -246,8 +246,13 @@ func (n *Node) noteLeader() {
 	n.log.Info("leader", slog.String("leader", string(leader)), slog.Uint64("term", n.raft.CurrentTerm()))
 }
 
-// leaderChanged returns a channel that is closed when the leader next changes.
-func (n *Node) leaderChanged() <-chan struct{} {
+// Applied returns a channel that is closed when this replica has applied its
+// next command; View then shows it.
+func (n *Node) Applied() <-chan struct{} { return n.fsm.grown() }
+
+// LeaderChanged returns a channel that is closed when the leader next changes,
+// as this node sees it.
+func (n *Node) LeaderChanged() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.newLeader

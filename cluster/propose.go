@@ -26,7 +26,7 @@ func (n *Node) Propose(ctx context.Context, c command.Command) (state.Result, er
 	defer cancel()
 	var last error
 	for {
-		changed := n.leaderChanged()
+		changed := n.LeaderChanged()
 		res, err := n.try(ctx, c)
 		switch {
 		case err == nil:

@@ -1,0 +1,452 @@
+// Package clustertest is a cluster in one process, for tests: control nodes
+// with real Raft over real loopback TLS sockets and real files, a hotline in
+// memory, and the calls between members as function calls that a test can cut.
+package clustertest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/transport"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// List is the list that Publication publishes.
+const List = listtest.List
+
+// Patience is how long a test waits for what must happen.
+const Patience = 30 * time.Second
+
+// Options change what New makes; the zero value is three members.
+type Options struct {
+	Members  int
+	Timeouts cluster.Timeouts
+	// Configure, when set, may change a member's configuration before it opens.
+	Configure func(c *cluster.Config)
+	Log       *slog.Logger
+}
+
+// Cluster is a running cluster. Its methods are for the test's goroutine; the
+// nodes' own methods may be called from any.
+type Cluster struct {
+	T       testing.TB
+	Desc    audit.Cluster
+	ID      string
+	Hotline *trusttest.Hotline
+	Members []*Member
+	CA      *CA
+
+	o        Options
+	identity *age.X25519Identity
+	skew     atomic.Int64 // nanoseconds that all clocks are ahead
+
+	mu  sync.Mutex // guards cut and the members' Node fields
+	cut map[[2]string]bool
+}
+
+// Member is one member's place: it outlives its node.
+type Member struct {
+	Name  string
+	Dir   string
+	Addr  string
+	Files *fetch.Store
+
+	c      *Cluster
+	node   *cluster.Node // nil while stopped; guarded by c.mu
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// fast lets elections take half a second and everything else less.
+func fast(t cluster.Timeouts) cluster.Timeouts {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&t.Heartbeat, 600*time.Millisecond)
+	def(&t.Checkpoint, time.Second)
+	def(&t.CheckpointGrace, 100*time.Millisecond)
+	def(&t.Cosign, 3*time.Second)
+	def(&t.Tick, 2*time.Second)
+	def(&t.Receipts, 50*time.Millisecond)
+	def(&t.Commit, 10*time.Millisecond)
+	return t
+}
+
+// New makes and starts a cluster; it ends with the test.
+func New(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	if o.Members == 0 {
+		o.Members = 3
+	}
+	o.Timeouts = fast(o.Timeouts)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Cluster{T: t, o: o, cut: map[[2]string]bool{}}
+	now := c.Now()
+	c.Hotline = trusttest.New("clustertest", trust.HotlineID(List.Hotline()), now)
+	c.Hotline.Charter.Jurisdictions = []string{"AA", "ZZ"}
+	identity, err := age.GenerateX25519Identity()
+	c.must(err)
+	c.identity = identity
+	c.Desc = audit.Cluster{
+		V: 1, Name: "isp.example", Origin: "isp.example/cordon", Created: now.Unix(), Recipient: identity.Recipient().String(),
+		Hotlines: []audit.HotlineAnchor{{ID: c.Hotline.ID, Root: c.Hotline.Pinned}},
+		Edges:    []audit.EdgeKey{{Name: "edge-1", Key: Public("edge-1")}},
+	}
+	base := t.TempDir()
+	for i := range o.Members {
+		m := &Member{Name: fmt.Sprintf("control-%d", i+1), c: c}
+		m.Dir = filepath.Join(base, m.Name)
+		c.Members = append(c.Members, m)
+		c.Desc.Members = append(c.Desc.Members, audit.MemberKey{Name: m.Name, Key: Public(m.Name)})
+	}
+	c.must(c.Desc.Check())
+	c.ID = c.Desc.ID()
+	c.CA = NewCA(t, now)
+	var bound []net.Listener
+	for _, m := range c.Members {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		c.must(err)
+		m.Addr = l.Addr().String()
+		bound = append(bound, l)
+		m.Files, err = fetch.OpenStore(filepath.Join(m.Dir, "files"))
+		c.must(err)
+	}
+	t.Cleanup(func() {
+		for _, m := range c.Members {
+			m.Stop()
+		}
+	})
+	for i, m := range c.Members {
+		m.start(bound[i])
+	}
+	return c
+}
+
+// Key is the node key of a name.
+func Key(name string) ed25519.PrivateKey { return trusttest.Key("clustertest", name) }
+
+// Public is its public half.
+func Public(name string) ed25519.PublicKey { return Key(name).Public().(ed25519.PublicKey) }
+
+// Now is the time on all clocks of the cluster.
+func (c *Cluster) Now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }
+
+// Advance sets all clocks ahead.
+func (c *Cluster) Advance(d time.Duration) { c.skew.Add(int64(d)) }
+
+func (c *Cluster) must(err error) {
+	c.T.Helper()
+	if err != nil {
+		c.T.Fatalf("clustertest: %v", err)
+	}
+}
+
+// Context ends with Patience.
+func (c *Cluster) Context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	c.T.Cleanup(cancel)
+	return ctx
+}
+
+// Start starts a stopped member on the address it had.
+func (m *Member) Start() {
+	m.c.T.Helper()
+	l, err := net.Listen("tcp", m.Addr)
+	m.c.must(err)
+	m.start(l)
+}
+
+func (m *Member) start(l net.Listener) {
+	m.c.T.Helper()
+	c, err := m.config(l)
+	m.c.must(err)
+	n, err := cluster.Open(context.Background(), c)
+	m.c.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel, m.ended = cancel, make(chan error, 1)
+	m.c.mu.Lock()
+	m.node = n
+	m.c.mu.Unlock()
+	go func() { m.ended <- n.Run(ctx) }()
+}
+
+// Config is the configuration a member starts with, on a given listener.
+func (m *Member) config(l net.Listener) (cluster.Config, error) {
+	addrs := map[string]string{}
+	for _, o := range m.c.Members {
+		addrs[o.Name] = o.Addr
+	}
+	conf, err := m.c.CA.TLS(m.c.ID, transport.RoleControl, m.Name)
+	if err != nil {
+		return cluster.Config{}, err
+	}
+	c := cluster.Config{
+		Cluster: m.c.Desc, Name: m.Name, Dir: m.Dir, Key: Key(m.Name), RaftListener: l, PeerAddrs: addrs, TLS: conf,
+		Files: m.Files, Identity: m.c.identity, NeverBlock: []string{"never-block.example"}, Peers: peers{m.c, m.Name},
+		Clock: m.c.Now, Log: m.c.o.Log, Timeouts: m.c.o.Timeouts,
+	}
+	if m.c.o.Configure != nil {
+		m.c.o.Configure(&c)
+	}
+	return c, nil
+}
+
+// Stop stops the member's node and waits for its end.
+func (m *Member) Stop() {
+	m.c.T.Helper()
+	m.c.mu.Lock()
+	n := m.node
+	m.node = nil
+	m.c.mu.Unlock()
+	if n == nil {
+		return
+	}
+	m.cancel()
+	select {
+	case err := <-m.ended:
+		if err != nil {
+			m.c.T.Errorf("%s ended: %v", m.Name, err)
+		}
+	case <-time.After(Patience):
+		m.c.T.Errorf("%s does not end", m.Name)
+	}
+}
+
+// Node is the member's running node; the test fails while it is stopped.
+func (m *Member) Node() *cluster.Node {
+	m.c.T.Helper()
+	n := m.running()
+	if n == nil {
+		m.c.T.Fatalf("%s is stopped", m.Name)
+	}
+	return n
+}
+
+func (m *Member) running() *cluster.Node {
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	return m.node
+}
+
+// Cut stops, or lets through again, the calls between two members (Raft's own
+// connections stay).
+func (c *Cluster) Cut(a, b string, cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut[[2]string{a, b}], c.cut[[2]string{b, a}] = cut, cut
+}
+
+// Wait waits until ok is true of a member, looking whenever it applies a
+// command, renews its checkpoint or sees another leader.
+func (m *Member) Wait(what string, ok func(n *cluster.Node) bool) {
+	m.c.T.Helper()
+	n := m.Node()
+	deadline := time.NewTimer(Patience)
+	defer deadline.Stop()
+	look := time.NewTicker(50 * time.Millisecond) // for what has no event of its own
+	defer look.Stop()
+	for {
+		applied, renewed, leader := n.Applied(), n.Renewed(), n.LeaderChanged()
+		if ok(n) {
+			return
+		}
+		select {
+		case <-applied:
+		case <-renewed:
+		case <-leader:
+		case <-look.C:
+		case <-deadline.C:
+			s := n.Status()
+			m.c.T.Fatalf("%s: %s does not come true in %s; status %+v", m.Name, what, Patience, s)
+		}
+	}
+}
+
+// WaitAll waits until ok is true of every running member.
+func (c *Cluster) WaitAll(what string, ok func(n *cluster.Node) bool) {
+	c.T.Helper()
+	for _, m := range c.Members {
+		if m.running() != nil {
+			m.Wait(what, ok)
+		}
+	}
+}
+
+// Leader waits until the running members agree on a leader and returns it.
+func (c *Cluster) Leader() *Member {
+	c.T.Helper()
+	var leader *Member
+	for _, m := range c.Members {
+		if m.running() == nil {
+			continue
+		}
+		m.Wait("a running leader", func(n *cluster.Node) bool {
+			name := n.Status().Leader
+			for _, o := range c.Members {
+				if o.Name == name && o.running() != nil && o.Node().Leading() {
+					leader = o
+					return true
+				}
+			}
+			return false
+		})
+	}
+	return leader
+}
+
+// Followers are the running members that do not lead.
+func (c *Cluster) Followers() []*Member {
+	leader := c.Leader()
+	var out []*Member
+	for _, m := range c.Members {
+		if m != leader && m.running() != nil {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// Publication is version seq of List with n entries as the hotline signs it
+// now, its files put where member at keeps them. change may alter what is
+// signed.
+func (c *Cluster) Publication(at *Member, seq uint64, n int, change func(l *trusttest.List)) trust.Metadata {
+	c.T.Helper()
+	return c.PublishEntries(at, seq, listtest.EntriesAt(n, 1, c.Now()), change)
+}
+
+// PublishEntries is Publication with these entries.
+func (c *Cluster) PublishEntries(at *Member, seq uint64, entries []list.Entry, change func(l *trusttest.List)) trust.Metadata {
+	c.T.Helper()
+	edge, audit, _, err := list.Build(listtest.Version(seq), entries, nil, listtest.Keys(1), listtest.OpenKey(1))
+	c.must(err)
+	l := trusttest.Built(edge, audit, seq-1, listtest.Canary)
+	keys, err := trust.WrapKeys(trust.EpochKeys{List: List, Epoch: 1, Keys: *listtest.Keys(1)}, c.Desc.Recipient)
+	c.must(err)
+	l.Keys = map[string][]byte{c.ID: keys}
+	if change != nil {
+		change(&l)
+	}
+	m := c.Hotline.Publish(c.Now(), l)
+	c.put(at, l.Edge)
+	c.put(at, l.Audit)
+	for _, b := range l.Keys {
+		c.put(at, b)
+	}
+	return m
+}
+
+func (c *Cluster) put(at *Member, b []byte) {
+	c.T.Helper()
+	_, err := at.Files.Add(context.Background(), b)
+	c.must(err)
+}
+
+// Receipt is an edge's receipt for what the node's checkpoint covers.
+func (c *Cluster) Receipt(n *cluster.Node, edge string, counter uint64) audit.SignedReceipt {
+	v := n.View()
+	return audit.SignReceipt(audit.Receipt{
+		Cluster: c.ID, Edge: edge, Counter: counter, State: match.StateID(sha256.Sum256([]byte(edge))),
+		Size: v.Size, Root: v.Root, Time: c.Now().Unix(),
+	}, Key(edge))
+}
+
+// Withdrawal is a statement of one officer for these entries of List.
+func (c *Cluster) Withdrawal(number uint64, officer int, entries ...match.EntryID) []byte {
+	now := c.Now().Unix()
+	return c.Hotline.Withdraw(trust.Withdrawal{
+		List: List, Entries: entries, SeqFrom: 1, SeqTo: 1 << 20, Number: number,
+		Issued: now - 1, Expires: now + 3600, Reason: "error",
+	}, officer)
+}
+
+// Snapshots is how many Raft snapshots lie in a member's directory.
+func Snapshots(t testing.TB, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(dir, "snapshots"))
+	if err != nil {
+		t.Fatalf("clustertest: %v", err)
+	}
+	return len(entries)
+}
+
+// peers reaches the other members by function calls.
+type peers struct {
+	c    *Cluster
+	from string
+}
+
+var errUnreachable = errors.New("member cannot be reached")
+
+func (p peers) to(member string) (*cluster.Node, error) {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	for _, m := range p.c.Members {
+		if m.Name == member && m.node != nil && !p.c.cut[[2]string{p.from, member}] {
+			return m.node, nil
+		}
+	}
+	return nil, errUnreachable
+}
+
+func (p peers) Stage(ctx context.Context, member string, req cluster.StageRequest) (audit.SignedVerdict, error) {
+	n, err := p.to(member)
+	if err != nil {
+		return audit.SignedVerdict{}, err
+	}
+	b, err := req.Encode()
+	if err != nil {
+		return audit.SignedVerdict{}, err
+	}
+	if req, err = cluster.DecodeStageRequest(b); err != nil {
+		return audit.SignedVerdict{}, err
+	}
+	return n.Stage(ctx, req, func(_ context.Context, f trust.File) (io.ReadCloser, error) {
+		for _, m := range p.c.Members {
+			if m.Name == req.From {
+				return m.Files.Open(f.SHA256)
+			}
+		}
+		return nil, errUnreachable
+	})
+}
+
+func (p peers) Cosign(ctx context.Context, member string, size uint64, root [32]byte) ([]byte, error) {
+	n, err := p.to(member)
+	if err != nil {
+		return nil, err
+	}
+	return n.Cosign(ctx, size, root)
+}
+
+func (p peers) Forward(ctx context.Context, member string, command []byte) ([]byte, error) {
+	n, err := p.to(member)
+	if err != nil {
+		return nil, err
+	}
+	return n.Forwarded(ctx, command)
+}

@@ -1,0 +1,441 @@
+package cluster_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/clustertest"
+	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/cluster/transport"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
+)
+
+// inForce is true of a node whose own replica and newest checkpoint have this version.
+func inForce(seq uint64) func(n *cluster.Node) bool {
+	return func(n *cluster.Node) bool {
+		l, ok := n.View().InForce.List(clustertest.List)
+		return ok && l.Seq == seq && n.Status().CheckpointSize > l.Leaf
+	}
+}
+
+// equal fails the test unless all running replicas hold the same log.
+func equal(c *clustertest.Cluster) {
+	c.T.Helper()
+	v := c.Leader().Node().View()
+	c.WaitAll("the leader's size", func(n *cluster.Node) bool { return n.View().Size >= v.Size })
+	for _, m := range c.Members {
+		n := m.Node()
+		root, err := n.View().Tree().RootAt(v.Size)
+		if err != nil || root != v.Root {
+			c.T.Errorf("%s: root at %d is %x (%v), the leader's %x", m.Name, v.Size, root[:4], err, v.Root[:4])
+		}
+		if got := n.View().InForce.Hash(); got != v.InForce.Hash() {
+			c.T.Errorf("%s: in force %x, the leader's %x", m.Name, got[:4], v.InForce.Hash())
+		}
+	}
+}
+
+func TestAPublicationReachesAllThree(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader := c.Leader()
+	m := c.Publication(leader, 1, 40, nil)
+	if err := leader.Node().Publish(c.Context(), m, clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitAll("version 1 in force and cosigned", inForce(1))
+	equal(c)
+	q := c.Desc.Quorum()
+	for _, member := range c.Members {
+		n := member.Node()
+		man, err := n.Manifest(0)
+		if err != nil {
+			t.Fatalf("%s: %v", member.Name, err)
+		}
+		o, err := q.OpenManifest(man, c.Desc.Anchors())
+		if err != nil {
+			t.Fatalf("%s: an edge refuses its manifest: %v", member.Name, err)
+		}
+		if l, ok := o.InForce.List(clustertest.List); !ok || l.Seq != 1 {
+			t.Errorf("%s: manifest has %+v, want version 1", member.Name, o.InForce.Lists)
+		}
+		if n.Checkpoint() == nil {
+			t.Errorf("%s: no checkpoint", member.Name)
+		}
+		k, err := n.EpochKeys(clustertest.List, 1)
+		if err != nil || k.Match != listtest.Keys(1).Match {
+			t.Errorf("%s: epoch keys: %v", member.Name, err)
+		}
+		if _, err := n.EpochKeys(clustertest.List, 2); !errors.Is(err, cluster.ErrKeys) {
+			t.Errorf("%s: keys of an epoch not in force: %v, want ErrKeys", member.Name, err)
+		}
+	}
+	// Once more, and through a follower: nothing new.
+	size := leader.Node().View().Size
+	if err := c.Followers()[0].Node().Publish(c.Context(), m, clustertest.List); err != nil {
+		t.Errorf("publish again: %v", err)
+	}
+	if got := leader.Node().View().Size; got != size {
+		t.Errorf("publish again: %d leaves, want %d", got, size)
+	}
+	if err := c.Followers()[0].Node().Publish(c.Context(), c.Publication(c.Followers()[0], 2, 41, nil), clustertest.List); err != nil {
+		t.Fatalf("publish through a follower: %v", err)
+	}
+	c.WaitAll("version 2 in force and cosigned", inForce(2))
+	equal(c)
+	n := leader.Node()
+	man, err := n.Manifest(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := q.OpenManifest(man, c.Desc.Anchors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := n.View().Tree().RootAt(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Advance(audit.Seen{Size: size, Root: root}); err != nil {
+		t.Errorf("an edge that saw size %d: %v", size, err)
+	}
+	s := n.Status()
+	if len(s.Lists) != 1 || s.Lists[0].Entries != 41 || s.Lists[0].Missing != 0 || s.Leader != leader.Name || s.Role != "leader" || len(s.Alarms) != 0 {
+		t.Errorf("status %+v, want version 2 with 41 entries and no alarm", s)
+	}
+}
+
+func TestWhatMustNotComeIntoForceIsARefusalOnEveryMember(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader := c.Leader()
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 1000, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	seq := uint64(1)
+	for _, tc := range []struct {
+		name, reason string
+		n            int
+		fault        trusttest.Fault
+		change       func(l *trusttest.List)
+	}{
+		{name: "signed by one officer of two", reason: "threshold", n: 900, fault: trusttest.ListSigners(0)},
+		{name: "another scope", reason: "scope", n: 900, fault: trusttest.Scope("copyright")},
+		{name: "more than doubled", reason: cluster.BrakeGrowth, n: 2001},
+		{name: "no entry but the canary", reason: cluster.BrakeEmpty, n: 1},
+		{name: "a canary that does not hit", reason: cluster.BrakeCanary, n: 900, change: func(l *trusttest.List) {
+			l.Target.Canaries = []string{"other.hotline-one.test"}
+		}},
+		{name: "no key for this cluster", reason: cluster.BrakeKeys, n: 900, change: func(l *trusttest.List) { l.Keys = nil }},
+		{name: "files of another epoch", reason: cluster.BrakeVersion, n: 900, change: func(l *trusttest.List) {
+			l.Target.Epoch = 2
+		}},
+		{name: "keys sealed for somebody else", reason: cluster.BrakeKeys, n: 900, change: func(l *trusttest.List) {
+			l.Keys[c.ID] = []byte("not age")
+		}},
+		{name: "counts that are not the file's", reason: cluster.BrakeCounts, n: 900, change: func(l *trusttest.List) { l.Target.Counts[0].N++ }},
+		{name: "an auditor list of other entries", reason: cluster.BrakeRoot, n: 900, change: func(l *trusttest.List) { l.Target.EntriesRoot[0] ^= 1 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			seq++
+			c.Hotline.Mend()
+			if tc.fault != nil {
+				c.Hotline.Break(tc.fault)
+			}
+			at := c.Followers()[0]
+			m := c.Publication(at, seq, tc.n, func(l *trusttest.List) {
+				l.Target.Prev = 1
+				if tc.change != nil {
+					tc.change(l)
+				}
+			})
+			before := leader.Node().View()
+			err := at.Node().Publish(c.Context(), m, clustertest.List)
+			var r *state.Refusal
+			if !errors.Is(err, cluster.ErrRefused) || !errors.As(err, &r) || r.Reason != tc.reason {
+				t.Fatalf("publish: %v, want refused with reason %q", err, tc.reason)
+			}
+			c.WaitAll("the refusal", func(n *cluster.Node) bool {
+				v := n.View()
+				return len(v.Refusals) > 0 && v.Refusals[0].Reason == tc.reason && v.Size > before.Size
+			})
+			if got := leader.Node().View().InForce.Hash(); got != before.InForce.Hash() {
+				t.Errorf("the refusal changed what is in force")
+			}
+		})
+	}
+	equal(c)
+}
+
+func TestAListedNameThatNothingMayBlockIsRefused(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{Configure: func(c *cluster.Config) {
+		c.NeverBlock = []string{"deep." + listtest.Name(1)}
+	}})
+	leader := c.Leader()
+	err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List)
+	var r *state.Refusal
+	if !errors.As(err, &r) || r.Reason != cluster.BrakeNeverBlock {
+		t.Fatalf("publish: %v, want reason never_block", err)
+	}
+	if n := len(leader.Node().View().InForce.Lists); n != 0 {
+		t.Errorf("%d lists in force, want none", n)
+	}
+}
+
+func TestANewLeaderGoesOnPublishing(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	old := c.Leader()
+	if err := old.Node().Publish(c.Context(), c.Publication(old, 1, 40, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	old.Stop()
+	leader := c.Leader()
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 2, 41, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("publishing again %s after the leader's end", time.Since(start))
+	c.WaitAll("version 2 in force and cosigned", inForce(2))
+	leader.Wait("the dead member in the status", func(n *cluster.Node) bool {
+		for _, m := range n.Status().Members {
+			if m.Name == old.Name {
+				return m.Problem != "" && !m.FailingSince.IsZero()
+			}
+		}
+		return false
+	})
+	old.Start()
+	old.Wait("version 2 on the member that was away", inForce(2))
+	equal(c)
+	if missing := old.Node().Missing(); len(missing) != 3 {
+		t.Errorf("%d files missing on the member that was away, want the edge list, the auditor list and the keys of version 2", len(missing))
+	}
+}
+
+func TestARestartOfAllKeepsEverything(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader := c.Leader()
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitAll("version 1 in force and cosigned", inForce(1))
+	sizes := map[string]uint64{}
+	for _, m := range c.Members {
+		sizes[m.Name] = m.Node().Status().CheckpointSize
+		m.Stop()
+	}
+	// One alone: no quorum, and yet all that was agreed.
+	first := c.Members[0]
+	first.Start()
+	n := first.Node()
+	if l, ok := n.View().InForce.List(clustertest.List); !ok || l.Seq != 1 {
+		t.Errorf("alone after the restart: in force %+v, want version 1", n.View().InForce.Lists)
+	}
+	man, err := n.Manifest(0)
+	if err != nil {
+		t.Fatalf("alone after the restart: %v", err)
+	}
+	if _, err := c.Desc.Quorum().OpenManifest(man, c.Desc.Anchors()); err != nil {
+		t.Errorf("alone after the restart: an edge refuses the manifest: %v", err)
+	}
+	if got := n.Status().CheckpointSize; got != sizes[first.Name] {
+		t.Errorf("alone after the restart: checkpoint of size %d, want %d", got, sizes[first.Name])
+	}
+	if k, err := n.EpochKeys(clustertest.List, 1); err != nil || k.Gate != listtest.Keys(1).Gate {
+		t.Errorf("alone after the restart: epoch keys: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := n.Publish(ctx, c.Publication(first, 2, 41, nil), clustertest.List); !errors.Is(err, cluster.ErrNoQuorum) && !errors.Is(err, cluster.ErrNoLeader) {
+		t.Errorf("publish alone: %v, want ErrNoQuorum or ErrNoLeader", err)
+	}
+	for _, m := range c.Members[1:] {
+		m.Start()
+	}
+	leader = c.Leader()
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 3, 42, func(l *trusttest.List) { l.Target.Prev = 1 }), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitAll("version 3 in force and cosigned", inForce(3))
+	equal(c)
+}
+
+func TestAFollowerCatchesUpBySnapshot(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{Timeouts: cluster.Timeouts{
+		Snapshot: 50 * time.Millisecond, SnapshotThreshold: 4, TrailingLogs: 1,
+	}})
+	leader := c.Leader()
+	away := c.Followers()[0]
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	away.Wait("version 1", inForce(1))
+	away.Stop()
+	leader = c.Leader()
+	for seq := uint64(2); seq <= 12; seq++ {
+		if err := leader.Node().Publish(c.Context(), c.Publication(leader, seq, 40+int(seq), nil), clustertest.List); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader.Wait("a snapshot", func(n *cluster.Node) bool { return clustertest.Snapshots(t, leader.Dir) > 0 })
+	away.Start()
+	away.Wait("version 12", inForce(12))
+	equal(c)
+	for _, m := range c.Members {
+		m.Stop()
+	}
+	for _, m := range c.Members {
+		m.Start()
+	}
+	c.WaitAll("version 12 after a restart from snapshots", inForce(12))
+	equal(c)
+}
+
+func TestReceiptsEndUpInTheLog(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader, follower := c.Leader(), c.Followers()[0]
+	r := c.Receipt(follower.Node(), "edge-1", 7)
+	if err := follower.Node().AddReceipt(r); err != nil {
+		t.Fatal(err)
+	}
+	leader.Wait("the receipt", func(n *cluster.Node) bool {
+		e, _ := n.View().Edge("edge-1")
+		return e.Counter == 7
+	})
+	follower.Wait("the receipt", func(n *cluster.Node) bool {
+		e, _ := n.View().Edge("edge-1")
+		return e.Counter == 7
+	})
+	if err := follower.Node().AddReceipt(r); err != nil {
+		t.Errorf("the same again: %v, want nil", err)
+	}
+	if err := follower.Node().AddReceipt(c.Receipt(follower.Node(), "edge-1", 6)); !errors.Is(err, cluster.ErrRefused) {
+		t.Errorf("a lower counter: %v, want ErrRefused", err)
+	}
+	if err := follower.Node().AddReceipt(c.Receipt(follower.Node(), "edge-2", 1)); !errors.Is(err, cluster.ErrRefused) {
+		t.Errorf("an unknown edge: %v, want ErrRefused", err)
+	}
+}
+
+func TestAWithdrawalIsInForceAndCosignedAtOnce(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader := c.Leader()
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitAll("version 1 in force and cosigned", inForce(1))
+	raw := c.Withdrawal(1, 0, listtest.ID(3, 1))
+	start := time.Now()
+	if err := c.Followers()[0].Node().Withdraw(c.Context(), raw); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitAll("the removal in every manifest", func(n *cluster.Node) bool {
+		man, err := n.Manifest(0)
+		if err != nil {
+			return false
+		}
+		f, err := audit.DecodeInForce(man.InForce)
+		return err == nil && len(f.Overlay()) == 1
+	})
+	t.Logf("withdrawal cosigned on all members after %s", time.Since(start))
+}
+
+func TestAFollowerWithAWrongClockDoesNotCosign(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader := c.Leader()
+	leader.Wait("a checkpoint", func(n *cluster.Node) bool { return n.Checkpoint() != nil })
+	v := leader.Node().View()
+	if _, err := leader.Node().Cosign(c.Context(), v.Size, v.Root); err != nil {
+		t.Fatalf("cosign with the right clock: %v", err)
+	}
+	c.Advance(-2 * time.Minute)
+	if _, err := leader.Node().Cosign(c.Context(), v.Size, v.Root); !errors.Is(err, cluster.ErrSkew) {
+		t.Errorf("cosign with the clock 2 minutes behind: %v, want ErrSkew", err)
+	}
+	root := v.Root
+	root[0] ^= 1
+	if _, err := leader.Node().Cosign(c.Context(), v.Size, root); !errors.Is(err, cluster.ErrFork) {
+		t.Errorf("cosign of another root: %v, want ErrFork", err)
+	}
+	alarms := map[string]bool{}
+	for _, a := range leader.Node().Status().Alarms {
+		alarms[a.What] = true
+	}
+	if !alarms[cluster.AlarmClock] || !alarms[cluster.AlarmFork] {
+		t.Errorf("alarms %v, want clock and fork", alarms)
+	}
+}
+
+// TestOnlyMembersTalkToTheRaftPort is fault 24.
+func TestOnlyMembersTalkToTheRaftPort(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	target := c.Leader()
+	before := target.Node().Status().ConnsRefused
+	stranger := clustertest.NewCA(t, c.Now())
+	good := func(ca *clustertest.CA, cluster string, role transport.Role, name string) *tls.Config {
+		conf, err := ca.TLS(cluster, role, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf.InsecureSkipVerify, conf.NextProtos = true, []string{"cordon-raft/1"}
+		return conf
+	}
+	other := c.Followers()[0].Name
+	for i, tc := range []struct {
+		name string
+		conf *tls.Config
+	}{
+		{"an edge", good(c.CA, c.ID, transport.RoleEdge, other)},
+		{"an operator", good(c.CA, c.ID, transport.RoleOperator, other)},
+		{"a control node that is no member", good(c.CA, c.ID, transport.RoleControl, "control-9")},
+		{"the node itself", good(c.CA, c.ID, transport.RoleControl, target.Name)},
+		{"another cluster", good(c.CA, "00112233445566778899aabbccddeeff", transport.RoleControl, other)},
+		{"another CA", good(stranger, c.ID, transport.RoleControl, other)},
+		{"nobody", &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"cordon-raft/1"}}},
+	} {
+		conn, err := tls.Dial("tcp", target.Addr, tc.conf)
+		if err == nil {
+			// TLS 1.3 tells a client after its handshake that it is refused.
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			_, err = conn.Read(make([]byte, 1))
+			_ = conn.Close()
+		}
+		if err == nil || errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+			t.Errorf("%s: %v, want refused", tc.name, err)
+		}
+		target.Wait("the refusal counted", func(n *cluster.Node) bool { return n.Status().ConnsRefused >= before+uint64(i)+1 })
+	}
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
+	if _, err := cluster.Open(context.Background(), cluster.Config{}); !errors.Is(err, cluster.ErrConfig) {
+		t.Errorf("open: %v, want ErrConfig", err)
+	}
+}
+
+func FuzzDecodeStageRequest(f *testing.F) {
+	b, err := cluster.StageRequest{From: "control-1", List: clustertest.List, Metadata: []byte{1}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := cluster.DecodeStageRequest(b)
+		if err != nil {
+			return
+		}
+		if again, err := r.Encode(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("decode %x, encode %x (%v)", b, again, err)
+		}
+	})
+}
