@@ -39,6 +39,9 @@ Every bad row is listed with its line and column, and then nothing is imported.`
 				in = f
 			}
 			done, err := h.Import(in)
+			if rows, ok := errors.AsType[*publish.RowErrors](err); ok && isSet(c, "json") {
+				return errors.Join(err, show(c, rows, nil))
+			}
 			if err != nil {
 				return err
 			}

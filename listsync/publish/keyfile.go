@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"crypto"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/hex"
@@ -137,7 +136,7 @@ func loadKey(dir, file, role string) (signingKey, error) {
 	if err != nil {
 		return signingKey{}, err
 	}
-	if !pub.public().Equal(private.Public().(crypto.PublicKey)) {
+	if !pub.public().Equal(private.Public()) {
 		return signingKey{}, sentence(CodeInput, nil, "put the two files of one person back together", "%s.key and %s.pub in %s do not belong together", file, file, dir)
 	}
 	return signingKey{PublicKey: pub, private: private}, nil

@@ -24,7 +24,7 @@ type Config struct {
 	Clock func() time.Time
 	// Rand gives the random bytes of keys and entry ids; nil means crypto/rand. Wrapping keys for operators always uses crypto/rand.
 	Rand io.Reader
-	// Wait is how long a command waits for another one that works in the same directory; 0 means 10 seconds.
+	// Wait is how long a command waits for another one that works in the same directory; 0 means 30 seconds.
 	Wait time.Duration
 }
 
@@ -46,7 +46,7 @@ func (c Config) random(b []byte) error {
 
 func (c Config) wait() time.Duration {
 	if c.Wait <= 0 {
-		return 10 * time.Second
+		return 30 * time.Second // a signature over a million entries takes 10 to 20
 	}
 	return c.Wait
 }

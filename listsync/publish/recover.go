@@ -1,0 +1,135 @@
+package publish
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+// seen is what the repository says is published.
+type seen struct {
+	timestamp, snapshot int64
+	seq                 uint64
+	list                []byte
+}
+
+// published reads the repository from its timestamp down; zero values when nothing is there.
+func (s *session) published() (seen, error) {
+	var p seen
+	ts, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.TimestampName)), "timestamp")
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	p.timestamp, p.snapshot = ts.head.Version, ts.head.Meta["snapshot.json"].Version
+	sn, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.SnapshotName(p.snapshot))), "snapshot")
+	if err != nil {
+		return p, err
+	}
+	version := sn.head.Meta[trust.RoleName(s.set.Hotline)+".json"].Version
+	_, p.list, err = readEnvelope(s.repository(filepath.FromSlash(trust.ListName(s.set.Hotline, version))), "targets")
+	p.seq = uint64(version)
+	return p, err
+}
+
+// finishInterrupted finishes what a command that was cut off has left: a version whose timestamp is out but which state.json does not
+// know, and a withdrawal that is signed but not out.
+func (s *session) finishInterrupted() error {
+	p, err := s.published()
+	if err != nil {
+		return fault(CodeInput, err, "put the repository back from a mirror", "cannot use the repository %s", s.repository())
+	}
+	if p.seq > s.st.Seq {
+		c, e, _, err := s.loadCandidate()
+		if err != nil {
+			return err
+		}
+		if c == nil || c.Seq != p.seq || s.acc == nil {
+			return sentence(CodeInput, nil, "restore the newest backup of the directory: signing here would make a second version "+strconv.FormatUint(p.seq, 10),
+				"the repository %s has version %d, and this directory knows only version %d", s.repository(), p.seq, s.st.Seq)
+		}
+		if err := s.finish(c, e, trust.HighWater{Snapshot: p.snapshot, Timestamp: p.timestamp}); err != nil {
+			return err
+		}
+	}
+	if p.timestamp > s.st.Timestamp || p.snapshot > s.st.Snapshot {
+		s.st.Timestamp, s.st.Snapshot = max(p.timestamp, s.st.Timestamp), max(p.snapshot, s.st.Snapshot)
+		if err := s.saveState(); err != nil {
+			return err
+		}
+	}
+	return s.finishWithdrawal()
+}
+
+// moveRepository takes the repository to another directory: everything but timestamp.json is copied first.
+func (s *session) moveRepository(out string) error {
+	if out == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(out)
+	if err != nil {
+		return fault(CodeUsage, err, "name a directory with --out", "cannot use %s", out)
+	}
+	old := s.repository()
+	if oldAbs, err := filepath.Abs(old); err == nil && oldAbs == abs {
+		return nil
+	}
+	if names, err := os.ReadDir(abs); err == nil && len(names) > 0 && !exists(filepath.Join(abs, "metadata")) {
+		return sentence(CodeInput, ErrForeign, "name a new or an empty directory", "%s holds other files (%s, ...) and is not touched", out, names[0].Name())
+	}
+	if b, err := readSmall(filepath.Join(abs, filepath.FromSlash(trust.RootName(1)))); err == nil && !bytes.Equal(b, s.acc.roots[0]) {
+		return sentence(CodeInput, ErrForeign, "name a new or an empty directory", "%s is the repository of another hotline", out)
+	}
+	if exists(old) {
+		err = filepath.WalkDir(old, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || path == filepath.Join(old, filepath.FromSlash(trust.TimestampName)) {
+				return err
+			}
+			rel, err := filepath.Rel(old, path)
+			if err != nil {
+				return err
+			}
+			if d.IsDir() {
+				return s.repositoryDir(filepath.Join(abs, rel))
+			}
+			return placeFile(path, filepath.Join(abs, rel), 0o644)
+		})
+		if err != nil {
+			return fault(CodeFailure, err, "check the disk", "cannot copy the repository to %s", out)
+		}
+	}
+	s.st.Repository = abs
+	return s.saveState()
+}
+
+// prune takes files of versions out of the repository that are older than the last keepVersions. Their metadata stays: it is small,
+// and hashes in it prove what was published. A failure is of no consequence; the next publish tries again.
+func (s *session) prune() {
+	if s.st.Seq <= keepVersions {
+		return
+	}
+	last := s.st.Seq - keepVersions
+	for seq := last; seq > 0; seq-- {
+		m, err := s.manifest(seq)
+		if err != nil {
+			return
+		}
+		gone := true
+		for _, tf := range []trustFile{m.Edge, m.Audit} {
+			if f, err := tf.file(); err == nil {
+				gone = os.Remove(s.repository(filepath.FromSlash(trust.TargetName(f)))) != nil && gone
+			}
+		}
+		os.Remove(s.versionPath(seq, "entries.jsonl"))
+		if gone { // and so, by the run before, are all below
+			return
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package publish
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/listsync/trust"
+)
+
+func TestACrashDuringPublishIsFinished(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	w.importRows("more.test,host")
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	backup := w.path("before")
+	w.must(copyDir(backup, w.path("hotline")))
+	_, err := w.h.Publish("")
+	w.must(err)
+	// The machine went down after timestamp.json was out and before anything else was written down.
+	w.must(os.RemoveAll(filepath.Join(backup, "repository")))
+	w.must(os.Rename(w.path("hotline", "repository"), filepath.Join(backup, "repository")))
+	w.must(os.RemoveAll(w.path("hotline")))
+	w.must(os.Rename(backup, w.path("hotline")))
+	st, err := w.h.Status()
+	w.must(err)
+	if st.Seq != 2 || st.Staged != nil {
+		t.Errorf("got seq %d, staged %+v; want 2 and nothing", st.Seq, st.Staged)
+	}
+	w.importRows("third.test,host")
+	if p := w.publishAll(); p.Seq != 3 {
+		t.Errorf("got seq %d, want 3", p.Seq)
+	}
+	w.fetchAll(trust.HighWater{})
+}
+
+func TestAnOldBackupCannotSignASecondVersion(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	backup := w.path("before")
+	w.must(copyDir(backup, w.path("hotline")))
+	w.importRows("more.test,host")
+	w.publishAll()
+	w.must(os.RemoveAll(filepath.Join(backup, "repository")))
+	w.must(os.Rename(w.path("hotline", "repository"), filepath.Join(backup, "repository")))
+	h, err := Open(w.c, backup)
+	w.must(err)
+	if _, err := h.Sign(w.officers[0]); ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACrashDuringWithdrawIsFinished(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	keep, err := os.ReadFile(w.path("hotline", "entries.jsonl"))
+	w.must(err)
+	d, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	w.must(os.Remove(d.File))
+	w.must(os.WriteFile(w.path("hotline", "entries.jsonl"), keep, 0o600))
+	st, err := w.h.Status()
+	w.must(err)
+	if st.Entries != 1 || !exists(d.File) {
+		t.Errorf("got %d entries and statement there %t, want 1 and true", st.Entries, exists(d.File))
+	}
+}
+
+func TestTheRepositoryMoves(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	_, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	w.must(os.Mkdir(w.path("foreign"), 0o700))
+	w.must(os.WriteFile(w.path("foreign", "index.html"), []byte("x"), 0o600))
+	if _, err := w.h.Publish(w.path("foreign")); !errors.Is(err, ErrForeign) {
+		t.Errorf("foreign directory: got %v", err)
+	}
+	out := w.path("www", "list")
+	_, err = w.h.Publish(out)
+	w.must(err)
+	for _, name := range []string{"metadata/timestamp.json", "metadata/1.root.json", "withdrawals/hotline-one/main/1.cbor"} {
+		if !exists(filepath.Join(out, name)) {
+			t.Errorf("%s is not in the new place", name)
+		}
+	}
+	if _, err := w.h.Refresh(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneCommandAtATime(t *testing.T) {
+	w := newWorld(t)
+	release, err := lock(w.c, w.h.Dir())
+	w.must(err)
+	w.h.c.Wait = time.Millisecond
+	if _, err := w.h.Status(); !errors.Is(err, ErrLocked) || ExitCode(err) != int(CodeFailure) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	release()
+	if _, err := w.h.Status(); err != nil {
+		t.Error(err)
+	}
+}
+
+// copyDir copies a directory with the modes of its files, as a backup does.
+func copyDir(to, from string) error {
+	return filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), info.Mode().Perm())
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), b, info.Mode().Perm())
+	})
+}
