@@ -143,7 +143,7 @@ func TestRecipientsThatAreNotNativeAreRefused(t *testing.T) {
 
 func TestKeysDoNotPrint(t *testing.T) {
 	k := epochKeys()
-	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), fmt.Sprintf("%s", k), fmt.Sprintf("%v", &k)} {
+	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), fmt.Sprintf("%v", &k)} {
 		if strings.Contains(s, "1 2 3") || strings.Contains(s, "0x1") || !strings.Contains(s, "redacted") {
 			t.Errorf("got %q", s)
 		}
