@@ -219,7 +219,7 @@ func (r Reject) check() error {
 	switch r.Stage {
 	case "fetch", "stage", "apply":
 	default:
-		return fmt.Errorf("stage %q: %w", r.Stage, ErrFormat)
+		return fmt.Errorf("stage %q: %w", clip(r.Stage), ErrFormat)
 	}
 	if len(r.Detail) > maxDetail || len(r.Reason) > maxWord || len(r.Node) > maxWord || len(r.Verdicts) > maxVerdicts {
 		return fmt.Errorf("refusal: %w", ErrTooLarge)
@@ -268,10 +268,10 @@ func (w Withdraw) fill() Withdraw {
 
 func (m Member) check() error {
 	if m.Action != ActionAdd && m.Action != ActionDrop {
-		return fmt.Errorf("action %q: %w", m.Action, ErrFormat)
+		return fmt.Errorf("action %q: %w", clip(m.Action), ErrFormat)
 	}
 	if m.Role != RoleControl && m.Role != RoleEdge {
-		return fmt.Errorf("role %q: %w", m.Role, ErrFormat)
+		return fmt.Errorf("role %q: %w", clip(m.Role), ErrFormat)
 	}
 	if len(m.By) > maxWord {
 		return fmt.Errorf("operator's name: %w", ErrTooLarge)
@@ -305,7 +305,7 @@ func (a Alarm) check() error {
 
 func (u Unknown) check() error {
 	if !u.Kind.Reserved() {
-		return fmt.Errorf("kind %q: %w", string(u.Kind), ErrUnknownKind)
+		return fmt.Errorf("kind %q: %w", clip(string(u.Kind)), ErrUnknownKind)
 	}
 	var opaque any
 	return decode(u.Raw, MaxLeaf, "body", &opaque)
@@ -320,10 +320,10 @@ func checkListOf(h trust.HotlineID, l match.ListID) error {
 		return err
 	}
 	if _, err := match.ParseListID(string(l)); err != nil {
-		return fmt.Errorf("list id %q: %w", string(l), ErrFormat)
+		return fmt.Errorf("list id %q: %w", clip(string(l)), ErrFormat)
 	}
 	if of, _, _ := strings.Cut(string(l), "/"); of != string(h) {
-		return fmt.Errorf("list %q is not of hotline %q: %w", string(l), string(h), ErrMismatch)
+		return fmt.Errorf("list %q is not of hotline %q: %w", clip(string(l)), string(h), ErrMismatch)
 	}
 	return nil
 }
@@ -331,11 +331,11 @@ func checkListOf(h trust.HotlineID, l match.ListID) error {
 // checkHotline accepts [a-z0-9][a-z0-9-]{0,30}, the first half of a list id.
 func checkHotline(h trust.HotlineID) error {
 	if len(h) == 0 || len(h) > 31 {
-		return fmt.Errorf("hotline id %q: %w", string(h), ErrFormat)
+		return fmt.Errorf("hotline id %q: %w", clip(string(h)), ErrFormat)
 	}
 	for i := 0; i < len(h); i++ {
 		if c := h[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0) {
-			return fmt.Errorf("hotline id %q: %w", string(h), ErrFormat)
+			return fmt.Errorf("hotline id %q: %w", clip(string(h)), ErrFormat)
 		}
 	}
 	return nil
@@ -354,7 +354,7 @@ func checkName(what, name string) error {
 		}
 	}
 	if !ok {
-		return fmt.Errorf("%s name %q: %w", what, name, ErrFormat)
+		return fmt.Errorf("%s name %q: %w", what, clip(name), ErrFormat)
 	}
 	return nil
 }

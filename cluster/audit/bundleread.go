@@ -196,6 +196,9 @@ type endReader struct {
 
 func (e *endReader) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
+	if n > 0 && errors.Is(err, io.EOF) {
+		return n, nil // an HTTP body may end together with its last bytes; the next call says so again
+	}
 	if errors.Is(err, io.EOF) {
 		e.ended = true
 	} else if err != nil {

@@ -154,7 +154,7 @@ func (c cosigner) Sign(msg []byte) ([]byte, error) {
 // its first part, so that a checkpoint's text can never be read as another message a node key signs
 // ("cosignature/v1", "cordon/receipt/v1", "cordon/verdict/v1").
 func checkOrigin(origin string) error {
-	bad := fmt.Errorf("origin %q: want a name like isp.example/cordon: %w", origin, ErrFormat)
+	bad := fmt.Errorf("origin %q: want a name like isp.example/cordon: %w", clip(origin), ErrFormat)
 	host, path, ok := strings.Cut(origin, "/")
 	if !ok || len(origin) > 128 || !strings.Contains(host, ".") || checkName("host", host) != nil {
 		return bad

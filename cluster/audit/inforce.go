@@ -129,7 +129,7 @@ func (f InForce) Apply(leaf Leaf) (InForce, error) {
 	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm:
 		return f, nil // recorded, but nothing in force depends on it
 	default:
-		return f, fmt.Errorf("apply leaf %d of kind %q: %w", leaf.N, string(leaf.K), ErrUnknownKind)
+		return f, fmt.Errorf("apply leaf %d of kind %q: %w", leaf.N, clip(string(leaf.K)), ErrUnknownKind)
 	}
 	body, err := leaf.Body()
 	if err != nil {
@@ -280,14 +280,14 @@ func (f Filter) Match() (match.Filter, error) {
 	for _, w := range f.Kinds {
 		k, err := canon.ParseKind(w)
 		if err != nil {
-			return m, fmt.Errorf("charter filter kind %q: %w", w, ErrFormat)
+			return m, fmt.Errorf("charter filter kind %q: %w", clip(w), ErrFormat)
 		}
 		m.Kinds = append(m.Kinds, k)
 	}
 	for _, w := range f.Bases {
 		b, err := match.ParseBasis(w)
 		if err != nil {
-			return m, fmt.Errorf("charter filter basis %q: %w", w, ErrFormat)
+			return m, fmt.Errorf("charter filter basis %q: %w", clip(w), ErrFormat)
 		}
 		m.Bases = append(m.Bases, b)
 	}

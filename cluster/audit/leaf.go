@@ -128,7 +128,7 @@ func (l Leaf) Body() (Body, error) {
 		}
 		return Unknown{Kind: l.K, Raw: append([]byte(nil), l.B...)}, nil
 	}
-	return nil, fmt.Errorf("leaf %d of kind %q: %w", l.N, string(l.K), ErrUnknownKind)
+	return nil, fmt.Errorf("leaf %d of kind %q: %w", l.N, clip(string(l.K)), ErrUnknownKind)
 }
 
 func (l Leaf) check() error {

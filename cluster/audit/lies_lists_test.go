@@ -96,6 +96,11 @@ var hotlineLies = []lie{
 			})
 			return l.Bundle()
 		}},
+	{name: "another root is pinned on the way", fails: []string{audit.CheckMetadata}, says: "leaf 15: it would pin hotline hotline-one anew",
+		build: func(t *testing.T, l *audittest.Log) []byte {
+			l.Append(audit.Trust{Hotline: audittest.Hotline, Root: sha256.Sum256([]byte("other"))})
+			return l.Bundle()
+		}},
 	{name: "metadata is missing", fails: []string{audit.CheckMetadata}, says: "is missing from the bundle",
 		build: func(t *testing.T, l *audittest.Log) []byte {
 			return edit(t, l.Bundle(), func(p []part) []part { i := find(p, "metadata/"); return slices.Delete(p, i, i+1) })

@@ -23,7 +23,7 @@ type MemberKey struct {
 // its methods may be called concurrently.
 type Quorum struct {
 	Origin      string
-	Cluster     string // the cluster's id; OpenManifest compares nothing with it when it is empty
+	Cluster     string // the cluster's id, for messages and for those who sign receipts
 	Members     []MemberKey
 	Need        int
 	Development bool // metadata of throw-away authorities is accepted
@@ -73,7 +73,7 @@ func (q Quorum) open(b []byte) (Checkpoint, []string, time.Time, error) {
 		return Checkpoint{}, nil, none, err
 	}
 	if c.Origin != q.Origin {
-		return Checkpoint{}, nil, none, fmt.Errorf("it is of %q, expected %q: %w", c.Origin, q.Origin, ErrOtherLog)
+		return Checkpoint{}, nil, none, fmt.Errorf("it is of %q, expected %q: %w", clip(c.Origin), q.Origin, ErrOtherLog)
 	}
 	verifiers, err := q.verifiers()
 	if err != nil {

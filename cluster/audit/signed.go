@@ -179,11 +179,11 @@ func verify(key ed25519.PublicKey, tag string, body, sig []byte) bool {
 // checkClusterID holds an id to 32 lower-case hex digits.
 func checkClusterID(id string) error {
 	if len(id) != 32 {
-		return fmt.Errorf("cluster id %q: %w", id, ErrFormat)
+		return fmt.Errorf("cluster id %q: %w", clip(id), ErrFormat)
 	}
 	for i := 0; i < len(id); i++ {
 		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return fmt.Errorf("cluster id %q: %w", id, ErrFormat)
+			return fmt.Errorf("cluster id %q: %w", clip(id), ErrFormat)
 		}
 	}
 	return nil

@@ -42,6 +42,78 @@ func TestAnHonestHistoryPasses(t *testing.T) {
 	}
 }
 
+func TestHonestHistoriesPass(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		goOn func(l *audittest.Log)
+	}{
+		{"nothing but genesis", nil},
+		{"the authority rotates a root key", func(l *audittest.Log) {
+			l.Hotline.RotateRoot(l.Tick())
+			l.Publish(45)
+			l.Hotline.RotateRoot(l.Tick())
+			l.Renew()
+			l.Publish(46)
+		}},
+		{"a narrower charter", func(l *audittest.Log) {
+			l.Hotline.Charter.Kinds = l.Hotline.Charter.Kinds[2:] // host and domain only
+			l.Hotline.Accredit(l.Now)
+			l.Publish(45)
+			l.Receipts(audittest.E1, "e3")
+		}},
+		{"a month without a new list, then one", func(l *audittest.Log) {
+			l.Now = l.Now.AddDate(0, 1, 0)
+			l.Publish(45)
+			l.Receipts(audittest.E1)
+		}},
+		{"withdrawn entries leave with the next version", func(l *audittest.Log) {
+			l.Withdraw(listtest.ID(7, 1))
+			l.Publish(45)
+			l.Receipts(audittest.E1, audittest.E2, "e3")
+		}},
+		{"an edge that reports late", func(l *audittest.Log) {
+			r := l.Receipt(audittest.E2) // signed before the next version came
+			l.Publish(45)
+			l.Append(audit.Receipts{Items: []audit.SignedReceipt{audit.SignReceipt(r, l.Edges[audittest.E2])}})
+		}},
+		{"an edge is stopped and comes back with a new key", func(l *audittest.Log) {
+			drop := audit.Member{Action: audit.ActionDrop, Role: audit.RoleEdge, Name: "e3", By: "operator-1"}
+			l.Append(drop)
+			l.Publish(45)
+			l.Enrol("e3")
+			l.Receipts("e3")
+		}},
+		{"refusals and alarms", func(l *audittest.Log) {
+			l.Append(audit.Reject{Hotline: audittest.Hotline, List: listtest.List, Seq: 3, Stage: "apply", Reason: "scope", Node: "c1"})
+			l.Append(audit.Alarm{Node: "c2", What: "disk slow", Since: l.Now.Unix()})
+		}},
+		{"one member down", func(l *audittest.Log) {
+			l.PublishWith(45, func(p audit.Publish) audit.Publish { p.Verdicts = p.Verdicts[1:]; return p })
+			l.Signers = []string{audittest.C2, audittest.C3}
+		}},
+		{"a log of several tiles", func(l *audittest.Log) {
+			for range 600 {
+				l.Append(audit.Alarm{Node: "c1", What: "test"})
+			}
+			l.Receipts(audittest.E1)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := audittest.New("histories")
+			if c.goOn != nil {
+				l = audittest.Honest("histories")
+				c.goOn(l)
+			}
+			if r := verify(t, l, l.Bundle()); !r.Pass {
+				var text bytes.Buffer
+				_ = r.WriteText(&text)
+				t.Error(text.String())
+			}
+		})
+	}
+}
+
 // verifyWith verifies an honest bundle with another trust file.
 func verifyWith(t *testing.T, l *audittest.Log, trustFile []byte) *audit.Report {
 	t.Helper()
@@ -119,6 +191,18 @@ func TestAConnectionThatBreaksIsNotABundleThatEndsEarly(t *testing.T) {
 	cancel()
 	if _, err := audit.Verify(ctx, bytes.NewReader(b), l.TrustFile(), audit.Options{Now: l.Now}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestABundleMayComeInAnyPieces(t *testing.T) {
+	l := audittest.Honest("honest")
+	for name, reader := range map[string]func(io.Reader) io.Reader{
+		"byte by byte": iotest.OneByteReader, "halves": iotest.HalfReader, "the end with the last bytes": iotest.DataErrReader,
+	} {
+		r, err := audit.Verify(context.Background(), reader(bytes.NewReader(l.Bundle())), l.TrustFile(), audit.Options{Now: l.Now})
+		if err != nil || !r.Pass {
+			t.Errorf("%s: %v, %+v", name, err, r)
+		}
 	}
 }
 

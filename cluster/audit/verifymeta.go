@@ -81,7 +81,10 @@ func (w *walk) leaf(l Leaf) {
 		}
 	case Trust:
 		if b.Metadata == ([32]byte{}) {
-			return // the anchor: part of genesis, which the log check compares
+			if l.N >= uint64(len(w.v.trust.Cluster.Genesis())) { // those of genesis were compared by the log check
+				w.v.fail(CheckMetadata, "leaf %d: it would pin hotline %s anew, without any metadata", l.N, b.Hotline)
+			}
+			return
 		}
 		what := fmt.Sprintf("leaf %d, renewal of hotline %s", l.N, b.Hotline)
 		got, ok := w.verify(l, what, b.Hotline, b.Metadata)
