@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	"github.com/google/renameio/v2"
 
+	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/list"
@@ -31,13 +31,13 @@ type source interface {
 // shelf is an edge's disk: verified edge lists, compiled indexes, and keys wrapped to the edge's own node key. Nothing on it can be tested
 // against a guessed name without that node key.
 type shelf struct {
-	files    *fetch.Store // edge lists by hash
-	indexes  *fetch.Store // compiled indexes by hash
-	dir      *dataDir
-	identity age.Identity
+	files   *fetch.Store // edge lists by hash
+	indexes *fetch.Store // compiled indexes by hash
+	dir     *dataDir
+	key     identity.AgeKey
 }
 
-func openShelf(dir *dataDir, identity age.Identity) (*shelf, error) {
+func openShelf(dir *dataDir, key identity.AgeKey) (*shelf, error) {
 	files, err := fetch.OpenStore(dir.join("lists"))
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func openShelf(dir *dataDir, identity age.Identity) (*shelf, error) {
 			return nil, fmt.Errorf("make data directory: %w", err)
 		}
 	}
-	return &shelf{files, indexes, dir, identity}, nil
+	return &shelf{files, indexes, dir, key}, nil
 }
 
 // loaded is a set ready to serve and the mappings it reads from.
@@ -275,7 +275,7 @@ func (s *shelf) keys(ctx context.Context, in audit.InForceList, src source) (*ma
 }
 
 func (s *shelf) unwrap(b []byte, in audit.InForceList) (*match.Keys, error) {
-	k, err := trust.UnwrapKeys(b, s.identity)
+	k, err := trust.UnwrapKeys(b, s.key.Identity)
 	if err != nil {
 		return nil, err
 	}

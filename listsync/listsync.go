@@ -85,7 +85,7 @@ type Syncer struct {
 	health Health
 
 	// owned by Run
-	settled  map[[32]byte]error // what the cluster has decided on, and how; bounded by settledMax
+	settled  map[[32]byte]error // what was refused, and why; bounded by settledMax
 	recorded map[[32]byte]bool  // objects whose refusal is in the log
 	waiting  map[[32]byte]int   // polls for which news was seen while another node leads
 }
@@ -185,10 +185,13 @@ func (s *Syncer) follow(ctx context.Context, repo *fetch.Repository, accepted Ac
 // metadata proposes what is new in m, or has its refusal recorded.
 func (s *Syncer) metadata(ctx context.Context, repo *fetch.Repository, accepted Accepted, m trust.Metadata) error {
 	hash := m.Hash()
-	if decided, ok := s.settled[hash]; ok {
-		return decided
+	if hash == accepted.Metadata {
+		return nil
 	}
-	if hash == accepted.Metadata || !s.myTurn(hash) {
+	if refused := s.settled[hash]; refused != nil {
+		return refused
+	}
+	if !s.myTurn(hash) {
 		return nil
 	}
 	v, err := trust.Verify(accepted.Root, accepted.High, m, s.c.Clock())
@@ -209,7 +212,6 @@ func (s *Syncer) metadata(ctx context.Context, repo *fetch.Repository, accepted 
 		}
 		s.c.Log.InfoContext(ctx, "list version agreed", slog.Any("list", t.List), slog.Uint64("seq", t.Seq))
 	}
-	s.settle(hash, nil)
 	return nil
 }
 

@@ -225,6 +225,25 @@ func TestAnOldRepositoryIsRefusedAsRollback(t *testing.T) {
 	}
 }
 
+// A repository that shows again what was once accepted is as old as any other (found end to end).
+func TestAReplayedRepositoryIsRefusedAsRollback(t *testing.T) {
+	h := published(1)
+	old := published(1)
+	var now http.Handler = h
+	s, a := setup(t, h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.ServeHTTP(w, r) }))
+	if err := s.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.Publish(trusttest.Now, trusttest.Files(listID, 2))
+	if err := s.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now = old
+	if err := s.poll(t.Context()); err == nil || len(a.refusals) != 1 || a.refusals[0].Reason != "rollback" {
+		t.Errorf("replayed repository: %v, refusals %+v", err, a.refusals)
+	}
+}
+
 func TestOthersWaitForTheLeader(t *testing.T) {
 	h := published(1)
 	s, a := setup(t, h, h)

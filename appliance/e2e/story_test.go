@@ -149,13 +149,13 @@ func (w *world) checkNSIDIsInAReceipt() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	out, _ := w.try("cordon", "status", "--profile", w.profile, "--json")
+	out := w.printed("cordon", "status", "--profile", w.profile, "--json")
 	var nodes []struct {
 		Status struct {
 			Edges []struct{ Name, State string }
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &nodes); err != nil {
+	if err := json.Unmarshal(out, &nodes); err != nil {
 		w.t.Fatalf("status --json: %v\n%s", err, out)
 	}
 	for _, e := range nodes[0].Status.Edges {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +66,7 @@ type world struct {
 	dir        string
 	repository string // directory
 	repoURL    string
+	lie        atomic.Pointer[func(http.ResponseWriter, *http.Request) bool] // answers instead of the web server when it returns true
 	officers   []string
 	profile    string
 	trust      string
@@ -91,6 +93,19 @@ func (w *world) run(name string, args ...string) string {
 // try runs a command to its end, bounded, and returns all it printed and its exit code.
 func (w *world) try(name string, args ...string) (string, int) {
 	w.t.Helper()
+	out, errs, code := w.command(name, args...)
+	return out + errs, code
+}
+
+// printed is what a command wrote to its standard output alone, for programs.
+func (w *world) printed(name string, args ...string) []byte {
+	w.t.Helper()
+	out, _, _ := w.command(name, args...)
+	return []byte(out)
+}
+
+func (w *world) command(name string, args ...string) (out, errs string, code int) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	path := name
@@ -101,12 +116,14 @@ func (w *world) try(name string, args ...string) (string, int) {
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = w.dir
-	out, err := cmd.CombinedOutput()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		w.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		w.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.Bytes())
 	}
-	return string(out), cmd.ProcessState.ExitCode()
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
@@ -240,7 +257,11 @@ func (w *world) serveRepository() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.FileServer(http.Dir(w.repository)), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if lie := w.lie.Load(); lie == nil || !(*lie)(rw, r) {
+			http.FileServer(http.Dir(w.repository)).ServeHTTP(rw, r)
+		}
+	})}
 	go server.Serve(ln)
 	w.t.Cleanup(func() { server.Close() })
 	w.repoURL = "http://" + ln.Addr().String()
