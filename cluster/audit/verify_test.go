@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io"
 	"os"
@@ -80,7 +81,9 @@ func TestHonestHistoriesPass(t *testing.T) {
 			drop := audit.Member{Action: audit.ActionDrop, Role: audit.RoleEdge, Name: "e3", By: "operator-1"}
 			l.Append(drop)
 			l.Publish(45)
-			l.Enrol("e3")
+			l.Edges["e3"] = audittest.Key("e3", "new")
+			l.Append(audit.Member{Action: audit.ActionAdd, Role: audit.RoleEdge, Name: "e3", Key: [32]byte(l.Edges["e3"].Public().(ed25519.PublicKey))})
+			l.Counters["e3"] = 0
 			l.Receipts("e3")
 		}},
 		{"refusals and alarms", func(l *audittest.Log) {

@@ -13,7 +13,7 @@ var errNoIndex = errors.New("its list files did not pass")
 
 // checkReceipts holds each receipt in the log to the index that anyone compiles from the signed lists.
 func (v *verifier) checkReceipts() {
-	r := &receiptCheck{v: v, cluster: v.trust.Cluster.ID(), last: make(map[string]Receipt), states: make(map[int]match.StateID)}
+	r := &receiptCheck{v: v, cluster: v.trust.Cluster.ID(), last: make(map[edgeKey]Receipt), states: make(map[int]match.StateID)}
 	for _, n := range v.receipts {
 		body, err := v.leaves[n].Body()
 		if err != nil {
@@ -30,10 +30,16 @@ func (v *verifier) checkReceipts() {
 	v.pass(CheckReceipts, "%d receipts of %d edges, each of an index compiled from the signed lists", r.count, len(r.last))
 }
 
+// edgeKey is an edge with one key: one that is enrolled anew with another key counts from the beginning.
+type edgeKey struct {
+	name string
+	key  [32]byte
+}
+
 type receiptCheck struct {
 	v       *verifier
 	cluster string
-	last    map[string]Receipt    // by edge
+	last    map[edgeKey]Receipt
 	states  map[int]match.StateID // by index into verifier.states
 	count   int
 	unknown int // receipts whose index cannot be recomputed
@@ -56,12 +62,13 @@ func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
 		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
 		return
 	}
-	before, seen := r.last[said.Edge]
+	edge := edgeKey{said.Edge, key}
+	before, seen := r.last[edge]
 	if seen && said.Counter <= before.Counter {
 		v.fail(CheckReceipts, "edge %s counter %d: replayed, counter %d came before it", said.Edge, said.Counter, before.Counter)
 		return
 	}
-	r.last[said.Edge] = said
+	r.last[edge] = said
 	what := fmt.Sprintf("edge %s counter %d", said.Edge, said.Counter)
 	if said.Cluster != r.cluster {
 		v.fail(CheckReceipts, "%s: it is of cluster %s", what, said.Cluster)
@@ -134,7 +141,7 @@ func (r *receiptCheck) silent() {
 	slices.Sort(names)
 	changed := v.states[len(v.states)-1].size
 	for _, name := range names {
-		switch last, ok := r.last[name]; {
+		switch last, ok := r.last[edgeKey{name, edges[name]}]; {
 		case !ok:
 			v.note("edge %s is enrolled and has sent no receipt", name)
 		case last.Size < changed:
