@@ -37,7 +37,7 @@ lint: ## gofmt and staticcheck
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done
 
 bench: ## benchmarks of the hot code, 0 allocations expected
 	$(GO) test -run '^$$' -bench . -benchmem ./resolver/...
