@@ -78,7 +78,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, fmt.Errorf("open cluster node: %w", err)
 	}
 	n := &Node{
-		c: c, id: c.Cluster.ID(), log: c.Log.With(slog.String("node", c.Name)), quorum: c.Cluster.Quorum(),
+		c: c, id: c.Cluster.ID(), log: c.Log, quorum: c.Cluster.Quorum(),
 		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1),
 		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
 		keys: map[epoch]*match.Keys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},

@@ -8,7 +8,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// raftLogger carries Raft's own messages of level warn and above into log.
+// raftLogger carries Raft's own messages of level warn and above into log, one level lower each: Raft calls every broken connection an error
+// and tries again; what a person must look at is in Status and is logged by the node itself.
 func raftLogger(log *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: hclog.Off, Output: io.Discard})
 	l.RegisterSink(raftSink{log})
@@ -22,9 +23,9 @@ func (s raftSink) Accept(name string, level hclog.Level, msg string, args ...any
 	var to slog.Level
 	switch level {
 	case hclog.Warn:
-		to = slog.LevelWarn
+		to = slog.LevelInfo
 	case hclog.Error:
-		to = slog.LevelError
+		to = slog.LevelWarn
 	default:
 		return
 	}
