@@ -83,6 +83,10 @@ type Reject struct {
 	Verdicts []SignedVerdict `cbor:"verdicts"`
 }
 
+// ReasonSuperseded is the reason of the Reject leaf that comes right before a Publish leaf when versions between the
+// one in force and the new one never came into force here; its Seq is the last of them.
+const ReasonSuperseded = "superseded"
+
 // Withdraw takes entries out of force, on a hotline's signed statement. The entries are in the statement
 // and not written twice: a statement of the size trust allows must fit into a leaf.
 type Withdraw struct {

@@ -13,10 +13,9 @@ import (
 
 // Options say how strict a verification is.
 type Options struct {
-	Now          time.Time     // for the checkpoint's age
-	MaxAge       time.Duration // an older checkpoint fails; 0 for any age
-	Before       *Visit        // the last visit, to hold the log to; nil for a first visit
-	AllowSkipped bool          // a list version that never came into force is a note, not a failure
+	Now    time.Time     // for the checkpoint's age
+	MaxAge time.Duration // an older checkpoint fails; 0 for any age
+	Before *Visit        // the last visit, to hold the log to; nil for a first visit
 }
 
 // Verify reads a bundle and checks everything in it against the trust file. It needs no key. The whole
@@ -47,6 +46,7 @@ type verifier struct {
 	o       Options
 	checks  map[string]*Check // those made so far
 	why     string            // why the others were not
+	skipped skipAt            // last record of skipped versions
 	notes   []string
 	members int
 

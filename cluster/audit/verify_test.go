@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -157,13 +158,18 @@ func TestAFailedLogIsNotRemembered(t *testing.T) {
 	}
 }
 
-func TestASkippedVersionCanBeAllowed(t *testing.T) {
+func TestASkippedVersionThatTheLogNamesIsANote(t *testing.T) {
 	l := audittest.Honest("skipped")
+	before, _ := l.InForce.List(listtest.List)
 	l.Offer(50)
-	l.Publish(60)
-	r := verify(t, l, l.Bundle(), func(o *audit.Options) { o.AllowSkipped = true })
-	if !r.Pass || !strings.Contains(strings.Join(r.Notes, "\n"), "never came into force") {
-		t.Errorf("pass %v, notes %q", r.Pass, r.Notes)
+	next := l.Offer(60)
+	next.Verdicts = l.Verdicts(next, audittest.C1, audittest.C2)
+	l.Append(audit.Reject{Hotline: next.Hotline, List: next.List, Seq: next.Prev, Object: next.Edge, Stage: "apply", Reason: audit.ReasonSuperseded})
+	l.Append(next)
+	r := verify(t, l, l.Bundle())
+	want := fmt.Sprintf("goes from sequence %d to %d", before.Seq, next.Seq)
+	if !r.Pass || !strings.Contains(strings.Join(r.Notes, "\n"), want) {
+		t.Errorf("pass %v, notes %q, want %q", r.Pass, r.Notes, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/cordon-project/cordon/resolver/match"
 	"maps"
 	"slices"
 )
@@ -129,6 +130,10 @@ func (v *verifier) replay() error {
 		switch b := body.(type) {
 		case Member:
 			members, edges = v.enrol(l, b, members, edges)
+		case Reject:
+			if b.Reason == ReasonSuperseded {
+				v.skipped = skipAt{l.N, b.List, b.Seq}
+			}
 		case Publish:
 			v.sequence(f, l, b)
 			v.publishes = append(v.publishes, &publishAt{leaf: l, p: b, members: members})
@@ -184,6 +189,13 @@ func (v *verifier) enrol(l Leaf, m Member, members []MemberKey, edges map[string
 	return members, edges
 }
 
+// skipAt is where the log says that versions up to seq never came into force.
+type skipAt struct {
+	leaf uint64
+	list match.ListID
+	seq  uint64
+}
+
 // sequence holds a publish leaf to the list's chain of versions.
 func (v *verifier) sequence(f InForce, l Leaf, p Publish) {
 	cur, ok := f.List(p.List)
@@ -193,10 +205,10 @@ func (v *verifier) sequence(f InForce, l Leaf, p Publish) {
 		v.fail(CheckVersions, "leaf %d: list %s rolled back from sequence %d to %d", l.N, p.List, cur.Seq, p.Seq)
 	case p.Prev < cur.Seq:
 		v.fail(CheckVersions, "leaf %d: list %s follows sequence %d at the hotline, but %d was in force: two histories", l.N, listSeq(p.List, p.Seq), p.Prev, cur.Seq)
-	case p.Prev > cur.Seq && v.o.AllowSkipped:
-		v.note("leaf %d: list %s goes from sequence %d to %d, the version before it at the hotline (%d) never came into force", l.N, p.List, cur.Seq, p.Seq, p.Prev)
+	case p.Prev > cur.Seq && v.skipped == (skipAt{l.N - 1, p.List, p.Prev}):
+		v.note("leaf %d: list %s goes from sequence %d to %d; the log says that nothing between them came into force here", l.N, p.List, cur.Seq, p.Seq)
 	case p.Prev > cur.Seq:
-		v.fail(CheckVersions, "leaf %d: list %s goes from sequence %d to %d, the version before it at the hotline is %d: a version is missing from the log (hidden, withheld, or missed in an outage)",
+		v.fail(CheckVersions, "leaf %d: list %s goes from sequence %d to %d, the version before it at the hotline is %d, and the log does not say why: a version is hidden",
 			l.N, p.List, cur.Seq, p.Seq, p.Prev)
 	}
 }

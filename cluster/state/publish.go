@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -56,12 +57,31 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	if leaf.Verdicts = s.approvals(c.Verdicts, leaf); len(leaf.Verdicts) < s.quorum.Need {
 		return no(ReasonVerdicts)
 	}
+	if err := s.sayWhatWasSkipped(t, leaf); err != nil {
+		return no(leafReason(err))
+	}
 	res, err := s.append(t, leaf)
 	if err != nil {
 		return no(leafReason(err))
 	}
 	s.accept(h, m, v, t)
 	return res
+}
+
+// sayWhatWasSkipped puts on record that versions between the one in force and
+// this one never came into force here: refused, or published during an outage.
+// An auditor takes a gap without that record for a hidden version.
+func (s *State) sayWhatWasSkipped(t int64, p audit.Publish) error {
+	cur, ok := s.inForce.List(p.List)
+	if !ok || p.Prev == cur.Seq {
+		return nil
+	}
+	s.refused++
+	_, err := s.append(t, audit.Reject{
+		Hotline: p.Hotline, List: p.List, Seq: p.Prev, Object: p.Edge, Stage: "apply", Reason: audit.ReasonSuperseded,
+		Detail: fmt.Sprintf("after version %d, up to version %d: never in force here", cur.Seq, p.Prev),
+	})
+	return err
 }
 
 // renew takes newer metadata for a list version that is already in force.

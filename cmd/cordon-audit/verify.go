@@ -39,7 +39,6 @@ func verifyCommand() *cobra.Command {
 	var f flags
 	var maxAge time.Duration
 	var state string
-	var skipped bool
 	c := &cobra.Command{
 		Use:   "verify --trust FILE BUNDLE|https://NODE:PORT",
 		Short: "Check a bundle or a live node, one line for each check",
@@ -54,7 +53,7 @@ that became shorter or has another past fails.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, AllowSkipped: skipped})
+			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before})
 			if err != nil {
 				return err
 			}
@@ -75,7 +74,6 @@ that became shorter or has another past fails.`,
 	f.add(c)
 	c.Flags().DurationVar(&maxAge, "max-age", 0, "fail when the checkpoint is older than this, for instance 1h (default: any age)")
 	c.Flags().StringVar(&state, "state", "", "file that remembers the last verified size and root")
-	c.Flags().BoolVar(&skipped, "allow-skipped", false, "do not fail when a list version never came into force here (an outage), only note it")
 	return c
 }
 
