@@ -1,12 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"hash/fnv"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -91,97 +91,64 @@ func u64(v uint64) []byte {
 	return b
 }
 
-// check reads everything once: page graph, checksums, and that the log's
-// indices follow each other.
+// check reads everything once: checksums, and that the log's indices follow
+// each other.
 func check(tx *bbolt.Tx) error {
-	var first error
-	for err := range tx.Check() {
-		if first == nil {
-			first = err // the channel must be drained: its sender would hang
-		}
-	}
-	if first != nil {
-		return fmt.Errorf("%w: %v", ErrCorrupt, first)
-	}
 	logs, stable := tx.Bucket(bucketLog), tx.Bucket(bucketStable)
 	if logs == nil || stable == nil {
 		return fmt.Errorf("%w: a bucket is missing", ErrCorrupt)
 	}
+	kept, err := readShape(tx)
+	if err != nil {
+		return err
+	}
 	if err := stable.ForEach(func(k, v []byte) error {
+		kept.stable--
 		_, err := unseal(k, v)
 		return err
 	}); err != nil {
 		return fmt.Errorf("stable value: %w", err)
 	}
-	var last uint64
-	return logs.ForEach(func(k, v []byte) error {
-		if len(k) != 8 {
-			return fmt.Errorf("%w: log key of %d bytes", ErrCorrupt, len(k))
+	if kept.stable != 0 {
+		return fmt.Errorf("%w: not as many stable values as were written", ErrCorrupt)
+	}
+	next := kept.first
+	if err := logs.ForEach(func(k, v []byte) error {
+		if !bytes.Equal(k, key(next)) {
+			return fmt.Errorf("%w: log entry %d is missing", ErrCorrupt, next)
 		}
-		index := binary.BigEndian.Uint64(k)
-		if last != 0 && index != last+1 {
-			return fmt.Errorf("%w: log jumps from %d to %d", ErrCorrupt, last, index)
-		}
-		last = index
 		var l raft.Log
-		return decodeLog(index, v, &l)
-	})
-}
-
-// precheck refuses a file that is shorter than its meta pages say: bbolt maps
-// the file, and a page beyond its end would be a SIGBUS that no recover catches.
-func precheck(path string, size int64) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
+		next++
+		return decodeLog(next-1, v, &l)
+	}); err != nil {
+		return err
 	}
-	defer f.Close()
-	head := make([]byte, min(size, 2*maxPage))
-	if _, err := f.ReadAt(head, 0); err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	valid := 0
-	for page := int64(minPage); page <= maxPage; page *= 2 {
-		for _, at := range []int64{0, page} {
-			pages, ok := metaAt(head, at, page)
-			if !ok {
-				continue
-			}
-			valid++
-			if pages > uint64(size)/uint64(page) {
-				return fmt.Errorf("%w: file of %d bytes is cut short", ErrCorrupt, size)
-			}
-		}
-	}
-	if valid == 0 {
-		return fmt.Errorf("%w: no valid meta page", ErrCorrupt)
+	if kept.last != 0 && next != kept.last+1 || kept.last == 0 && next != 0 {
+		return fmt.Errorf("%w: log ends before entry %d, it had %d", ErrCorrupt, next, kept.last)
 	}
 	return nil
 }
 
-const (
-	minPage    = 1 << 10
-	maxPage    = 64 << 10
-	pageHeader = 16
-	metaLen    = 64
-	metaMagic  = 0xED0CDAED
-)
+// shape is what the file must hold, written with every write: a flipped bit in
+// a page's count of elements would else cut entries off without a trace.
+type shape struct{ first, last, stable, commit uint64 }
 
-// metaAt reads a bbolt meta page of the given page size: magic u32, version
-// u32, page size u32, flags u32, root bucket (page, sequence), freelist page,
-// high-water page, transaction, each u64, and FNV-64a of all before, in the
-// machine's byte order. A torn one fails its sum and is ignored, as bbolt does.
-func metaAt(head []byte, at, page int64) (pages uint64, ok bool) {
-	if int64(len(head)) < at+pageHeader+metaLen {
-		return 0, false
+// writeShape is the last step of a write.
+func writeShape(tx *bbolt.Tx, sh shape) error {
+	v := slices.Concat(u64(sh.first), u64(sh.last), u64(sh.stable), u64(sh.commit))
+	if err := tx.Bucket(bucketMeta).Put(keyShape, seal(keyShape, v)); err != nil {
+		return fmt.Errorf("store shape: %w", err)
 	}
-	b := head[at+pageHeader:][:metaLen]
-	if binary.NativeEndian.Uint32(b) != metaMagic || int64(binary.NativeEndian.Uint32(b[8:])) != page {
-		return 0, false
+	return nil
+}
+
+func readShape(tx *bbolt.Tx) (shape, error) {
+	v, err := unseal(keyShape, tx.Bucket(bucketMeta).Get(keyShape))
+	if err != nil || len(v) != 32 {
+		return shape{}, fmt.Errorf("%w: shape of the log", ErrCorrupt)
 	}
-	sum := fnv.New64a()
-	_, _ = sum.Write(b[:metaLen-8])
-	return binary.NativeEndian.Uint64(b[40:]), sum.Sum64() == binary.NativeEndian.Uint64(b[metaLen-8:])
+	n := func(i int) uint64 { return binary.BigEndian.Uint64(v[8*i:]) }
+	return shape{n(0), n(1), n(2), n(3)}, nil
 }
 
 func isCorruption(err error) bool {

@@ -35,7 +35,7 @@ var (
 var (
 	bucketLog    = []byte("log")
 	bucketStable = []byte("stable")
-	keyCommit    = []byte("commit") // in bucketMeta
+	keyShape     = []byte("shape") // in bucketMeta
 	bucketMeta   = []byte("meta")
 	keyFormat    = []byte("format")
 	format       = []byte("cordon-raft-store/1")
@@ -83,28 +83,25 @@ var (
 	_ raft.CommitTrackingLogStore = (*Store)(nil)
 )
 
-// Open opens or creates the file and reads all of it once: every page is
-// checked for reachability, every record against its checksum, and the log
-// for gaps. ErrCorrupt and ErrInUse are its sentinels.
+// Open opens or creates the file and reads all of it once: the page graph,
+// every record against its checksum, and the log for gaps. ErrCorrupt and ErrInUse are its sentinels.
 func Open(c Config) (s *Store, err error) {
-	// bbolt panics on pages that make no sense; a damaged file is an error.
-	defer caught(&err)
 	if c.Limit <= 0 {
 		c.Limit = DefaultLimit
+	}
+	if c.OpenFile == nil {
+		c.OpenFile = os.OpenFile
 	}
 	if info, serr := os.Stat(c.Path); serr == nil && info.Size() > 0 {
 		if err := precheck(c.Path, info.Size()); err != nil {
 			return nil, fmt.Errorf("open raft log %s: %w", c.Path, err)
 		}
 	}
-	db, err := bbolt.Open(c.Path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
-		OpenFile: c.OpenFile, NoFreelistSync: true,
-	})
+	db, err := openDB(c)
 	switch {
 	case errors.Is(err, bolterr.ErrTimeout):
 		return nil, fmt.Errorf("open raft log %s: %w", c.Path, ErrInUse)
-	case err != nil && isCorruption(err):
+	case err != nil && (isCorruption(err) || errors.Is(err, ErrCorrupt)):
 		return nil, fmt.Errorf("open raft log %s: %w: %v", c.Path, ErrCorrupt, err)
 	case err != nil:
 		return nil, fmt.Errorf("open raft log %s: %w", c.Path, err)
@@ -115,6 +112,28 @@ func Open(c Config) (s *Store, err error) {
 		return nil, errors.Join(fmt.Errorf("open raft log %s: %w", c.Path, err), db.Close())
 	}
 	return s, nil
+}
+
+// openDB opens the file. bbolt panics on pages that make no sense and leaves
+// the file open and locked; here that is an error, and it is closed.
+func openDB(c Config) (db *bbolt.DB, err error) {
+	var file *os.File
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrCorrupt, p)
+			if file != nil {
+				err = errors.Join(err, file.Close())
+			}
+		}
+	}()
+	return bbolt.Open(c.Path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := c.OpenFile(name, flag, mode)
+			file = f
+			return f, err
+		},
+	})
 }
 
 // prepare makes an empty file a store, or checks one that is not empty.
@@ -140,7 +159,7 @@ func (s *Store) prepare() (err error) {
 	if !fresh {
 		return nil
 	}
-	return s.write(func(tx *bbolt.Tx) error {
+	return s.write(func(tx *bbolt.Tx, _ *shape) error {
 		for _, name := range [][]byte{bucketLog, bucketStable, bucketMeta} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return fmt.Errorf("create bucket: %w", err)
@@ -179,24 +198,23 @@ func (s *Store) Err() error {
 func (s *Store) IsMonotonic() bool { return true }
 
 // FirstIndex is the lowest index held, 0 for none.
-func (s *Store) FirstIndex() (uint64, error) { return s.edge((*bbolt.Cursor).First) }
+func (s *Store) FirstIndex() (uint64, error) {
+	sh, err := s.shape()
+	return sh.first, err
+}
 
 // LastIndex is the highest index held, 0 for none.
-func (s *Store) LastIndex() (uint64, error) { return s.edge((*bbolt.Cursor).Last) }
+func (s *Store) LastIndex() (uint64, error) {
+	sh, err := s.shape()
+	return sh.last, err
+}
 
-func (s *Store) edge(move func(*bbolt.Cursor) ([]byte, []byte)) (index uint64, err error) {
+func (s *Store) shape() (sh shape, err error) {
 	err = s.read(func(tx *bbolt.Tx) error {
-		k, _ := move(tx.Bucket(bucketLog).Cursor())
-		if k == nil {
-			return nil
-		}
-		if len(k) != 8 {
-			return fmt.Errorf("%w: log key of %d bytes", ErrCorrupt, len(k))
-		}
-		index = binary.BigEndian.Uint64(k)
-		return nil
+		sh, err = readShape(tx)
+		return err
 	})
-	return index, err
+	return sh, err
 }
 
 // GetLog fills log with the entry at index; raft.ErrLogNotFound when there is
@@ -215,44 +233,53 @@ func (s *Store) GetLog(index uint64, log *raft.Log) error {
 func (s *Store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
 // StoreLogs stores entries in one durable write, together with the commit
-// index staged before. Either all of it is on disk on return, or none.
+// index staged before. Either all of it is on disk on return, or none. An
+// entry that would leave a gap behind the last one is refused.
 func (s *Store) StoreLogs(logs []*raft.Log) error {
-	s.mu.Lock()
-	staged := s.staged
-	s.mu.Unlock()
-	return s.write(func(tx *bbolt.Tx) error {
+	return s.write(func(tx *bbolt.Tx, sh *shape) error {
 		b := tx.Bucket(bucketLog)
 		for _, l := range logs {
+			switch {
+			case sh.last == 0:
+				sh.first, sh.last = l.Index, l.Index
+			case l.Index == sh.last+1:
+				sh.last = l.Index
+			case l.Index < sh.first || l.Index > sh.last:
+				return fmt.Errorf("store log %d: log holds %d to %d", l.Index, sh.first, sh.last)
+			}
 			if err := b.Put(key(l.Index), encodeLog(l)); err != nil {
 				return fmt.Errorf("store log %d: %w", l.Index, err)
 			}
-		}
-		if staged == 0 {
-			return nil
-		}
-		if k, _ := b.Cursor().Last(); k != nil {
-			staged = min(staged, binary.BigEndian.Uint64(k))
-		}
-		if err := tx.Bucket(bucketMeta).Put(keyCommit, seal(keyCommit, u64(staged))); err != nil {
-			return fmt.Errorf("store commit index: %w", err)
 		}
 		return nil
 	})
 }
 
-// DeleteRange removes the entries min to max, both included.
+// DeleteRange removes the entries min to max, both included, from either end
+// of the log; from its middle it is refused.
 func (s *Store) DeleteRange(min, max uint64) error {
-	return s.write(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketLog)
-		// Keys are gathered first: a cursor may skip after its own Delete.
-		var keys [][]byte
-		c := b.Cursor()
-		for k, _ := c.Seek(key(min)); k != nil && binary.BigEndian.Uint64(k) <= max; k, _ = c.Next() {
-			keys = append(keys, k)
+	return s.write(func(tx *bbolt.Tx, sh *shape) error {
+		switch {
+		case sh.last == 0 || max < min || max < sh.first || min > sh.last:
+			return nil
+		case min > sh.first && max < sh.last:
+			return fmt.Errorf("delete logs %d to %d: log holds %d to %d", min, max, sh.first, sh.last)
 		}
-		for _, k := range keys {
-			if err := b.Delete(append([]byte(nil), k...)); err != nil {
-				return fmt.Errorf("delete log %d: %w", binary.BigEndian.Uint64(k), err)
+		from, to := sh.first, sh.last
+		switch {
+		case min <= sh.first && max >= sh.last:
+			sh.first, sh.last = 0, 0
+		case min <= sh.first:
+			to, sh.first = max, max+1
+		default:
+			from, sh.last = min, min-1
+		}
+		// By key and not by cursor: bbolt's cursor loses its way among pages
+		// that the same transaction has emptied.
+		b := tx.Bucket(bucketLog)
+		for i := from; i <= to; i++ {
+			if err := b.Delete(key(i)); err != nil {
+				return fmt.Errorf("delete log %d: %w", i, err)
 			}
 		}
 		return nil
@@ -275,31 +302,19 @@ func (s *Store) SaveCommitIndex() error { return s.StoreLogs(nil) }
 
 // GetCommitIndex is the last commit index written, never above LastIndex.
 // With it a node that restarts without a quorum still knows what was agreed.
-func (s *Store) GetCommitIndex() (index uint64, err error) {
-	err = s.read(func(tx *bbolt.Tx) error {
-		v := tx.Bucket(bucketMeta).Get(keyCommit)
-		if v == nil {
-			return nil
-		}
-		b, err := unseal(keyCommit, v)
-		if err != nil || len(b) != 8 {
-			return fmt.Errorf("%w: commit index", ErrCorrupt)
-		}
-		index = binary.BigEndian.Uint64(b)
-		if k, _ := tx.Bucket(bucketLog).Cursor().Last(); k == nil {
-			index = 0
-		} else {
-			index = min(index, binary.BigEndian.Uint64(k))
-		}
-		return nil
-	})
-	return index, err
+func (s *Store) GetCommitIndex() (uint64, error) {
+	sh, err := s.shape()
+	return sh.commit, err
 }
 
 // Set stores a stable value, durably.
 func (s *Store) Set(k, v []byte) error {
-	return s.write(func(tx *bbolt.Tx) error {
-		if err := tx.Bucket(bucketStable).Put(k, seal(k, v)); err != nil {
+	return s.write(func(tx *bbolt.Tx, sh *shape) error {
+		b := tx.Bucket(bucketStable)
+		if b.Get(k) == nil {
+			sh.stable++
+		}
+		if err := b.Put(k, seal(k, v)); err != nil {
 			return fmt.Errorf("store stable value: %w", err)
 		}
 		return nil
@@ -349,7 +364,7 @@ func (s *Store) read(f func(*bbolt.Tx) error) (err error) {
 
 // write runs one durable transaction under the watchdog. The first failure is
 // the last write: see ErrFailed.
-func (s *Store) write(f func(*bbolt.Tx) error) (err error) {
+func (s *Store) write(f func(*bbolt.Tx, *shape) error) (err error) {
 	s.mu.Lock()
 	failed := s.failed
 	s.mu.Unlock()
@@ -364,8 +379,25 @@ func (s *Store) write(f func(*bbolt.Tx) error) (err error) {
 		}
 	}()
 	defer caught(&err)
+	s.mu.Lock()
+	staged := s.staged
+	s.mu.Unlock()
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		if err := f(tx); err != nil {
+		var sh shape
+		if tx.Bucket(bucketMeta) != nil { // not when prepare makes the file
+			var err error
+			if sh, err = readShape(tx); err != nil {
+				return err
+			}
+		}
+		if err := f(tx, &sh); err != nil {
+			return err
+		}
+		if staged != 0 {
+			sh.commit = staged
+		}
+		sh.commit = min(sh.commit, sh.last)
+		if err := writeShape(tx, sh); err != nil {
 			return err
 		}
 		if s.before != nil {
