@@ -91,6 +91,9 @@ func TestTheWholeStory(t *testing.T) {
 		t.Errorf("live visit: exit %d\n%s", code, out)
 	}
 
+	w.checkLies(bundle)
+	w.lyingReceipt()
+
 	for _, name := range []string{"e1", "e2", "c1", "c2", "c3"} {
 		w.stop(name)
 	}

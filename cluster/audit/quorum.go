@@ -82,7 +82,7 @@ func (q Quorum) open(b []byte) (Checkpoint, []string, time.Time, error) {
 	n, err := note.Open(b, note.VerifierList(verifiers...))
 	if err != nil {
 		if _, unsigned := err.(*note.UnverifiedNoteError); unsigned {
-			return Checkpoint{}, nil, none, fmt.Errorf("signed by none of the trusted members: %w", ErrQuorum)
+			return Checkpoint{}, nil, none, fmt.Errorf("signed by none of the trusted members, it is another log's: %w", ErrQuorum)
 		}
 		if wrong, ok := err.(*note.InvalidSignatureError); ok {
 			return Checkpoint{}, nil, none, fmt.Errorf("signature under the name %q is wrong: %w", wrong.Name, ErrSignature)

@@ -109,12 +109,17 @@ func (w *walk) verify(l Leaf, what string, h trust.HotlineID, hash [32]byte) (*t
 		v.fail(CheckMetadata, "%s: metadata %x is missing from the bundle", what, hash[:8])
 		return nil, false
 	}
+	at := time.Unix(l.T, 0).UTC()
 	md, err := decodeMetadata(doc, hash)
 	if err != nil {
 		v.fail(CheckMetadata, "%s: %v", what, err)
+		if md, err := trust.DecodeMetadata(doc); err == nil { // say what stands in its place
+			if _, err := trust.Verify(root, trust.HighWater{}, md, at); err != nil {
+				w.refused(what, md, at, err)
+			}
+		}
 		return nil, false
 	}
-	at := time.Unix(l.T, 0).UTC()
 	got, err := trust.Verify(root, trust.HighWater{}, md, at)
 	if err == nil && got.Hotline != h {
 		err = fmt.Errorf("it is of hotline %q: %w", string(got.Hotline), ErrMismatch)
