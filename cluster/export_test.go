@@ -1,0 +1,9 @@
+package cluster
+
+import "time"
+
+// Inject puts bytes into the Raft log as a leader of another version could.
+func (n *Node) Inject(b []byte) error { return n.raft.Apply(b, 5*time.Second).Error() }
+
+// Stall is what the log's watchdog does when its disk stalls, or answers again.
+func (n *Node) Stall(on bool) { n.fence(on) }
