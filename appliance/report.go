@@ -12,11 +12,11 @@ import (
 )
 
 // Healthy reports whether nothing needs a person: every control node answers, nothing is alarmed, every edge serves what is in force.
-func Healthy(nodes []NodeStatus) bool { return len(problems(nodes)) == 0 }
+func Healthy(nodes []NodeStatus, now time.Time) bool { return len(problems(nodes, now)) == 0 }
 
 // Report prints what control nodes say: what is wrong and since when first, then what is in force, then everyone's state.
-func Report(w io.Writer, nodes []NodeStatus) {
-	bad := problems(nodes)
+func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
+	bad := problems(nodes, now)
 	if len(bad) == 0 {
 		fmt.Fprintln(w, "All is well.")
 	} else {
@@ -63,6 +63,9 @@ func Report(w io.Writer, nodes []NodeStatus) {
 	}
 }
 
+// confirmWithin is how long an edge may take to fetch, compile and confirm a large list before a person is told.
+const confirmWithin = 30 * time.Second
+
 // newest is the answer of the node with the longest log.
 func newest(nodes []NodeStatus) *NodeStatus {
 	var best *NodeStatus
@@ -75,7 +78,7 @@ func newest(nodes []NodeStatus) *NodeStatus {
 }
 
 // problems are plain sentences, each with its since where one is known; what several nodes say is said once.
-func problems(nodes []NodeStatus) []string {
+func problems(nodes []NodeStatus, now time.Time) []string {
 	var out []string
 	say := func(format string, args ...any) {
 		if text := fmt.Sprintf(format, args...); !slices.Contains(out, text) {
@@ -121,8 +124,8 @@ func problems(nodes []NodeStatus) []string {
 	}
 	if best := newest(nodes); best != nil {
 		for _, e := range best.Status.Edges {
-			if e.Counter == 0 || !e.Current {
-				say("edge %s has not confirmed what is in force", e.Name)
+			if !e.Behind.IsZero() && now.Sub(e.Behind) > confirmWithin {
+				say("edge %s has not confirmed what is in force since %s", e.Name, clock(e.Behind))
 			}
 		}
 	}

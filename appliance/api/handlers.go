@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
-	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
@@ -74,39 +72,6 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 		panic(http.ErrAbortHandler) // the reader must not take half a bundle for a whole one
 	}
 	return nil
-}
-
-func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
-	view := s.node.View()
-	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
-	for _, e := range view.Edges {
-		es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter}
-		if e.Receipt != nil {
-			if r, err := e.Receipt.Receipt(); err == nil {
-				es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()
-				es.Current = inForceAt(view, r.Size) == view.InForce.Hash()
-			}
-		}
-		st.Edges = append(st.Edges, es)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(st)
-}
-
-// inForceAt is the digest of what was in force when the log had size leaves; zero when it cannot be said.
-func inForceAt(view *state.View, size uint64) [32]byte {
-	if size == 0 {
-		return [32]byte{}
-	}
-	b, err := view.Tree().Leaf(size - 1)
-	if err != nil {
-		return [32]byte{}
-	}
-	leaf, err := audit.DecodeLeaf(b)
-	if err != nil {
-		return [32]byte{}
-	}
-	return leaf.F
 }
 
 // manifest waits for a checkpoint over more leaves than the edge has, or a fresher one, and answers with all that is in force at it.

@@ -23,6 +23,7 @@ type EdgeStatus struct {
 	State   string    // state id of the last receipt, hex
 	At      time.Time // time of the last receipt, by the edge's clock
 	Current bool      // the last receipt is of what is in force now
+	Behind  time.Time // since when something is in force that the edge has not confirmed; zero when it has
 }
 
 // EdgeChange enrols or removes an edge.

@@ -50,7 +50,7 @@ func TestTheWholeStory(t *testing.T) {
 		}
 		return nil
 	})
-	w.checkNSIDIsInAReceipt()
+	w.await("NSID is what the edge signed", w.nsidIsInAReceipt)
 
 	// Two of three control nodes die: nothing new can be agreed, and nobody who asks DNS may notice.
 	w.kill("c1")
@@ -146,11 +146,11 @@ func (w *world) checkDig() {
 	}
 }
 
-// checkNSIDIsInAReceipt binds what an outside probe sees to what the edge signed.
-func (w *world) checkNSIDIsInAReceipt() {
+// nsidIsInAReceipt binds what an outside probe sees to what the edge signed.
+func (w *world) nsidIsInAReceipt() error {
 	a, err := ask(w.dns["e2"], unlisted[0], dns.TypeA)
 	if err != nil {
-		w.t.Fatal(err)
+		return err
 	}
 	out := w.printed("cordon", "status", "--profile", w.profile, "--json")
 	var nodes []struct {
@@ -159,14 +159,14 @@ func (w *world) checkNSIDIsInAReceipt() {
 		}
 	}
 	if err := json.Unmarshal(out, &nodes); err != nil {
-		w.t.Fatalf("status --json: %v\n%s", err, out)
+		return fmt.Errorf("status --json: %w", err)
 	}
 	for _, e := range nodes[0].Status.Edges {
 		if e.Name == "e2" && e.State == a.nsid && a.nsid != "" {
-			return
+			return nil
 		}
 	}
-	w.t.Errorf("NSID %q of e2 is in no receipt of it:\n%s", a.nsid, out)
+	return fmt.Errorf("NSID %q of e2 is not in its last receipt: %+v", a.nsid, nodes[0].Status.Edges)
 }
 
 // checkNothingLeaked searches everything the operator's nodes wrote. The search must first find what is planted.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,7 @@ func statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			nodes := o.Status(c.Context())
+			nodes, now := o.Status(c.Context()), time.Now()
 			if asJSON {
 				enc := json.NewEncoder(os.Stdout)
 				enc.SetIndent("", "  ")
@@ -43,9 +44,9 @@ func statusCommand() *cobra.Command {
 					return err
 				}
 			} else {
-				appliance.Report(os.Stdout, nodes)
+				appliance.Report(os.Stdout, nodes, now)
 			}
-			if !appliance.Healthy(nodes) {
+			if !appliance.Healthy(nodes, now) {
 				return errNeedsAttention
 			}
 			return nil

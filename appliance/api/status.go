@@ -1,0 +1,78 @@
+package api
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/state"
+)
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
+	view := s.node.View()
+	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
+	changed := lastChange(view)
+	for _, e := range view.Edges {
+		st.Edges = append(st.Edges, edgeStatus(view, e, changed))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(st)
+}
+
+func edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
+	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter}
+	if e.Receipt != nil {
+		if r, err := e.Receipt.Receipt(); err == nil {
+			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()
+			es.Current = inForceAt(view, r.Size) == view.InForce.Hash()
+		}
+	}
+	if !es.Current && len(view.InForce.Lists) > 0 {
+		es.Behind = changed
+		if es.Since.After(changed) {
+			es.Behind = es.Since
+		}
+	}
+	return es
+}
+
+// inForceAt is the digest of what was in force when the log had size leaves; zero when it cannot be said.
+func inForceAt(view *state.View, size uint64) [32]byte {
+	leaf, ok := leafAt(view, size)
+	if !ok {
+		return [32]byte{}
+	}
+	return leaf.F
+}
+
+// maxWalk bounds the search for the last change: receipts are most of the leaves since.
+const maxWalk = 4096
+
+// lastChange is when what is in force came to be so, or a time somewhat later in a log that went on long since.
+func lastChange(view *state.View) time.Time {
+	now := view.InForce.Hash()
+	at := time.Unix(view.Time, 0)
+	for size := view.Size; size > 0 && view.Size-size < maxWalk; size-- {
+		leaf, ok := leafAt(view, size)
+		if !ok || leaf.F != now {
+			break
+		}
+		at = time.Unix(leaf.T, 0)
+	}
+	return at.UTC()
+}
+
+// leafAt is the last of the first size leaves.
+func leafAt(view *state.View, size uint64) (audit.Leaf, bool) {
+	if size == 0 {
+		return audit.Leaf{}, false
+	}
+	b, err := view.Tree().Leaf(size - 1)
+	if err != nil {
+		return audit.Leaf{}, false
+	}
+	leaf, err := audit.DecodeLeaf(b)
+	return leaf, err == nil
+}
