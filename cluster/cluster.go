@@ -79,7 +79,7 @@ type Config struct {
 
 // Timeouts are the node's intervals; a zero field takes its default.
 type Timeouts struct {
-	Heartbeat       time.Duration // follower's patience with its leader; default 3 s, three times raft's
+	Heartbeat       time.Duration // follower's patience with its leader; default 2.5 s
 	Election        time.Duration // default Heartbeat
 	Lease           time.Duration // leader's patience without a quorum; default half of Heartbeat
 	Commit          time.Duration // default 50 ms
@@ -90,7 +90,7 @@ type Timeouts struct {
 	Tick            time.Duration // leader's heartbeat into the log; default 1 min
 	Receipts        time.Duration // receipts are batched this long; default 1 s
 	Apply           time.Duration // longest wait for a command to commit; default 10 s
-	Disk            time.Duration // a log write slower than this fences the node; default 4 s
+	Disk            time.Duration // a log write slower than this fences the node; default 3 s
 	Snapshot        time.Duration // raft's check whether a snapshot is due; default 2 min
 
 	SnapshotThreshold uint64 // log entries between snapshots; default 8192

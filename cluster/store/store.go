@@ -57,10 +57,9 @@ type Config struct {
 	beforeCommit func() error
 }
 
-// DefaultLimit is below Raft's election time of 3 to 6 s with this project's
-// timeouts, so that a stalled leader is cut off before its followers would
-// have noticed a dead one.
-const DefaultLimit = 4 * time.Second
+// DefaultLimit lets a busy disk be slow and leaves, with the election after
+// it, less than 15 s from a leader's stall to its successor.
+const DefaultLimit = 3 * time.Second
 
 // Store is a raft.LogStore, raft.StableStore, raft.MonotonicLogStore and
 // raft.CommitTrackingLogStore. It is safe for concurrent use.

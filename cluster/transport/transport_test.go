@@ -165,13 +165,30 @@ func TestWhoIsNoMemberIsRefusedAndLogged(t *testing.T) {
 		if err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v, want a TLS alert", role, err)
 		}
-		if a.Refused() != uint64(i)+1 {
+		if !eventually(func() bool { return a.Refused() == uint64(i)+1 }) {
 			t.Errorf("%s: %d refused, want %d", role, a.Refused(), i+1)
 		}
 	}
-	if !strings.Contains(n.log.String(), "role edge on the raft port") || strings.Contains(n.log.String(), "127.0.0.1") {
+	if !eventually(func() bool { return strings.Contains(n.log.String(), "role operator on the raft port") }) ||
+		!strings.Contains(n.log.String(), "role edge on the raft port") || strings.Contains(n.log.String(), "127.0.0.1") {
 		t.Errorf("log %q, want the role and no address", n.log.String())
 	}
+}
+
+// eventually looks until ok or for ten seconds: the peer is told of its refusal
+// before it is counted and logged.
+func eventually(ok func() bool) bool {
+	look, end := time.NewTicker(5*time.Millisecond), time.NewTimer(10*time.Second)
+	defer look.Stop()
+	defer end.Stop()
+	for !ok() {
+		select {
+		case <-look.C:
+		case <-end.C:
+			return ok()
+		}
+	}
+	return true
 }
 
 func TestAFenceClosesEverythingUntilItIsReleased(t *testing.T) {
