@@ -188,6 +188,9 @@ func (s *Server) changeEdge(_ http.ResponseWriter, r *http.Request, who caller) 
 	if err := readBody(r, &req); err != nil {
 		return err
 	}
+	if _, enrolled := s.node.View().Edge(req.Name); req.Action == audit.ActionDrop && !enrolled {
+		return fail(http.StatusNotFound, "no edge %q is enrolled; cordon status names those that are", req.Name)
+	}
 	s.log.InfoContext(r.Context(), "edge membership", slog.String("action", req.Action), slog.String("edge", req.Name), slog.String("operator", who.name))
 	res, err := s.node.Propose(r.Context(), command.Command{Body: command.Member{
 		Action: req.Action, Role: "edge", Name: req.Name, Key: req.Key, Recipient: req.Recipient, By: who.name,
