@@ -32,6 +32,12 @@ func TestTheWholeStory(t *testing.T) {
 		return nil
 	})
 
+	for name, p := range w.procs {
+		limits := string(w.get(fmt.Sprintf("/proc/%d/limits", p.cmd.Process.Pid)))
+		if _, core, ok := strings.Cut(limits, "Max core file size"); !ok || strings.Fields(core)[0] != "0" {
+			t.Errorf("%s may write a core file:\n%s", name, limits)
+		}
+	}
 	w.publish(firstList())
 	w.await("both edges stop and resolve", w.bothWork)
 	w.checkStopPages()

@@ -59,6 +59,9 @@ func controlCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := appliance.Harden(); err != nil {
+				return err
+			}
 			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
 			node, err := appliance.OpenControl(c.Context(), cfg, appliance.Options{Log: log})
 			if err != nil {
@@ -81,6 +84,9 @@ func edgeCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.LoadEdge(path)
 			if err != nil {
+				return err
+			}
+			if err := appliance.Harden(); err != nil {
 				return err
 			}
 			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
