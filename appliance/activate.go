@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,9 +36,10 @@ type shelf struct {
 	indexes *fetch.Store // compiled indexes by hash
 	dir     *dataDir
 	key     identity.AgeKey
+	log     *slog.Logger
 }
 
-func openShelf(dir *dataDir, key identity.AgeKey) (*shelf, error) {
+func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, error) {
 	files, err := fetch.OpenStore(dir.join("lists"))
 	if err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func openShelf(dir *dataDir, key identity.AgeKey) (*shelf, error) {
 			return nil, fmt.Errorf("make data directory: %w", err)
 		}
 	}
-	return &shelf{files, indexes, dir, key}, nil
+	return &shelf{files, indexes, dir, key, log}, nil
 }
 
 // loaded is a set ready to serve and the mappings it reads from.
@@ -70,7 +72,23 @@ func (l *loaded) Close() error {
 
 // load makes the set that a verified manifest puts in force, tests it on itself, and returns it. What the shelf lacks comes from src; a nil
 // src means that only the shelf may be used, as after a restart without any control node.
-func (s *shelf) load(ctx context.Context, m *audit.Opened, src source, neverBlock []string, now time.Time) (_ *loaded, err error) {
+func (s *shelf) load(ctx context.Context, m *audit.Opened, src source, neverBlock []string, now time.Time) (*loaded, error) {
+	l, err := s.assemble(ctx, m, src)
+	if errors.Is(err, errCanary) && src != nil {
+		s.dropKeys(m.InForce) // what lies here may be keys of another time
+		l, err = s.assemble(ctx, m, src)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := testNeverBlock(l.set, neverBlock, now); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source) (_ *loaded, err error) {
 	l := &loaded{}
 	defer func() {
 		if err != nil {
@@ -93,46 +111,49 @@ func (s *shelf) load(ctx context.Context, m *audit.Opened, src source, neverBloc
 		members = append(members, match.Member{Index: index, Keys: keys})
 		canaries = append(canaries, o.Target.Canaries...)
 	}
-	set, err := match.NewSet(members, m.InForce.Overlay())
-	if err != nil {
+	if err := testCanaries(members, canaries); err != nil {
 		return nil, err
 	}
-	if err := selfTest(set, canaries, neverBlock, now); err != nil {
+	set, err := match.NewSet(members, m.InForce.Overlay())
+	if err != nil {
 		return nil, err
 	}
 	l.set = set.WithBypass(m.InForce.Bypass)
 	return l, nil
 }
 
-// selfTest asks the new set what it must answer before anybody else may: each canary is listed, no never-block name is.
-func selfTest(set *match.Set, canaries, neverBlock []string, now time.Time) error {
-	at := uint32(now.Unix())
-	for _, name := range canaries {
-		if v := set.Name([]byte(name), at); !v.Listed || !v.Canary {
-			return fmt.Errorf("self-test: canary %s is not stopped: the keys do not fit the list, or the canary is past its review date", name)
-		}
+var errCanary = errors.New("self-test: a canary is not stopped, so the keys do not fit the list")
+
+// testCanaries asks the lists what they must answer before anybody else may ask them. It looks at the lists as they were signed: a canary
+// that was withdrawn, or that is past its review date, still proves that keys and index fit, and must not take everything else out of force.
+func testCanaries(members []match.Member, canaries []string) error {
+	asSigned, err := match.NewSet(members, nil)
+	if err != nil {
+		return err
 	}
-	for _, name := range neverBlock {
-		if set.Name([]byte(name), at).Listed {
-			return fmt.Errorf("self-test: a name of never_block would be stopped (number %d in the configuration)", 1+indexOf(neverBlock, name))
+	const beforeAnyReview = 0
+	for _, name := range canaries {
+		if v := asSigned.Name([]byte(name), beforeAnyReview); !v.Listed || !v.Canary {
+			return fmt.Errorf("%w (%s)", errCanary, name)
 		}
 	}
 	return nil
 }
 
-func indexOf(all []string, one string) int {
-	for i, s := range all {
-		if s == one {
-			return i
+// testNeverBlock holds a set against the names that this edge's operator says no list may stop.
+func testNeverBlock(set *match.Set, names []string, now time.Time) error {
+	for i, name := range names {
+		if set.Name([]byte(name), uint32(now.Unix())).Listed {
+			return fmt.Errorf("self-test: entry %d of never_block would be stopped", i+1)
 		}
 	}
-	return -1
+	return nil
 }
 
 // index maps the compiled index of a list, compiling it first when the shelf does not have it.
 func (s *shelf) index(ctx context.Context, in audit.InForceList, src source) (*match.Index, io.Closer, error) {
 	if n, ok := s.compiled(in); ok {
-		if ix, closer, err := s.mapIndex(n); err == nil {
+		if ix, closer, err := s.mapIndex(in, n); err == nil {
 			return ix, closer, nil
 		}
 		s.indexes.Remove(n.File) // gone or damaged on disk: compile it again
@@ -141,23 +162,29 @@ func (s *shelf) index(ctx context.Context, in audit.InForceList, src source) (*m
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.mapIndex(n)
+	return s.mapIndex(in, n)
 }
 
-func (s *shelf) mapIndex(n compiledNote) (*match.Index, io.Closer, error) {
+func (s *shelf) mapIndex(in audit.InForceList, n compiledNote) (*match.Index, io.Closer, error) {
 	b, closer, err := s.indexes.Map(n.File)
 	if err != nil {
 		return nil, nil, err
 	}
 	ix, err := match.Open(b)
-	if err == nil && ix.Hash() != n.Index {
-		err = errors.New("index on disk is not the one that was compiled")
+	if err == nil && (ix.Hash() != n.Index || !isOf(ix, in)) {
+		err = errors.New("index on disk is not the one that was compiled from this list")
 	}
 	if err != nil {
 		closer.Close()
 		return nil, nil, err
 	}
 	return ix, closer, nil
+}
+
+// isOf reports whether an index says that it is of this list version under this charter.
+func isOf(ix *match.Index, in audit.InForceList) bool {
+	h := ix.Header()
+	return h.List == in.List && h.Seq == in.Seq && h.Epoch == in.Epoch && ix.FilterHash() == in.FilterHash
 }
 
 // compile is the pure function from the signed edge list and the charter's filter to the index; its result is kept by hash.
@@ -254,7 +281,7 @@ func (s *shelf) noteCompiled(in audit.InForceList, n compiledNote) error {
 
 // keys opens the epoch's keys: in memory only; what lies on disk is wrapped to the node key.
 func (s *shelf) keys(ctx context.Context, in audit.InForceList, src source) (*match.Keys, error) {
-	path := s.dir.join("keys", strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch))
+	path := s.keyPath(in)
 	if b, err := os.ReadFile(path); err == nil {
 		if keys, err := s.unwrap(b, in); err == nil {
 			return keys, nil
@@ -271,7 +298,20 @@ func (s *shelf) keys(ctx context.Context, in audit.InForceList, src source) (*ma
 	if err != nil {
 		return nil, err
 	}
-	return keys, renameio.WriteFile(path, b, 0o600)
+	if err := renameio.WriteFile(path, b, 0o600); err != nil {
+		s.log.ErrorContext(ctx, "wrapped keys not kept: a restart needs a control node", slog.Any("list", in.List), slog.Any("error", err))
+	}
+	return keys, nil
+}
+
+func (s *shelf) keyPath(in audit.InForceList) string {
+	return s.dir.join("keys", strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch))
+}
+
+func (s *shelf) dropKeys(f audit.InForce) {
+	for _, in := range f.Lists {
+		os.Remove(s.keyPath(in))
+	}
 }
 
 func (s *shelf) unwrap(b []byte, in audit.InForceList) (*match.Keys, error) {
@@ -292,7 +332,7 @@ func (s *shelf) tidy(keep ...audit.InForce) {
 		for _, in := range f.Lists {
 			lists[in.Edge] = true
 			notes[filepath.Base(s.notePath(in))] = true
-			keys[strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch)] = true
+			keys[filepath.Base(s.keyPath(in))] = true
 			if n, ok := s.compiled(in); ok {
 				indexes[n.File] = true
 			}

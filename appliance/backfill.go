@@ -86,6 +86,8 @@ func publishLeaf(tree *audit.Tree, n uint64) (audit.Publish, bool) {
 
 // get asks every other member once.
 func (b *backfill) get(ctx context.Context, sum [32]byte, size int64) bool {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	for name, c := range b.peers {
 		body, err := c.File(ctx, sum)
 		if err == nil {

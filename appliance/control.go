@@ -13,6 +13,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -168,13 +169,17 @@ type proposer struct{ node *cluster.Node }
 func (p proposer) Leading() bool { return p.node.Leading() }
 
 func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
-	known, ok := p.node.View().Hotline(h)
+	view := p.node.View()
+	known, ok := view.Hotline(h)
 	if !ok {
 		return listsync.Accepted{}, false
 	}
 	a := listsync.Accepted{Root: known.Anchor, High: known.High, Metadata: known.Metadata}
+	for _, l := range view.InForce.Lists {
+		a.InForce = append(a.InForce, listsync.Mark{List: l.List, Number: l.Seq})
+	}
 	for _, w := range known.Withdrawals {
-		a.Withdrawals = append(a.Withdrawals, listsync.Mark{List: w.List, Number: w.Number})
+		a.Withdrawals = append(a.Withdrawals, listsync.Mark{List: w.List, Number: w.Number, Owed: w.Owed})
 	}
 	return a, true
 }
@@ -193,9 +198,13 @@ func (p proposer) Refuse(ctx context.Context, r listsync.Refusal) error {
 	})
 }
 
-// decision marks what the cluster decided, so that listsync does not ask again.
+// decision marks what the cluster decided, so that listsync does not ask again, or not at once.
 func decision(err error) error {
-	if errors.Is(err, cluster.ErrRefused) {
+	var refused *state.Refusal
+	switch {
+	case errors.As(err, &refused) && refused.Reason == state.ReasonLimit:
+		return fmt.Errorf("%w: %w", listsync.ErrLater, err)
+	case errors.Is(err, cluster.ErrRefused):
 		return fmt.Errorf("%w: %w", listsync.ErrRefused, err)
 	}
 	return err

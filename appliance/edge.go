@@ -81,7 +81,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	shelf, err := openShelf(dir, nodeKey)
+	shelf, err := openShelf(dir, nodeKey, o.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,12 +46,13 @@ type follower struct {
 	active     *loaded
 	inForce    audit.InForce
 	generation uint64
-	counter    uint64
+	served     audit.Seen // newest checkpoint of which active is what must be in force
+	counter    uint64     // of the last receipt
+	confirmAt  time.Time  // when the next receipt is due
 	retired    []retiree
 
-	mu    sync.Mutex // guards fresh, stale
+	mu    sync.Mutex // guards fresh
 	fresh time.Time  // freshness of the newest accepted checkpoint
-	stale bool
 }
 
 type retiree struct {
@@ -92,9 +94,12 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 	if err := f.readSeen(seen); err != nil {
 		return false, err
 	}
-	l, err := f.shelf.load(ctx, opened, nil, f.neverBlock, f.clock())
+	l, err := f.shelf.load(ctx, opened, nil, nil, f.clock())
 	if err != nil {
 		return false, fmt.Errorf("load last lists: %w", err)
+	}
+	if err := testNeverBlock(l.set, f.neverBlock, f.clock()); err != nil {
+		f.log.ErrorContext(ctx, "the list in force stops what this edge's configuration says must pass", slog.Any("error", err))
 	}
 	f.noteFresh(opened)
 	f.activate(opened, l)
@@ -127,34 +132,52 @@ func (f *follower) readSeen(manifest audit.Seen) error {
 	return nil
 }
 
-// Run follows the cluster until ctx ends.
+// Run follows the cluster until ctx ends, and returns when all of its work has ended.
 func (f *follower) Run(ctx context.Context) error {
-	defer f.release()
+	var wg sync.WaitGroup
+	wg.Go(func() { f.watchFreshness(ctx) })
+	defer wg.Wait()
 	next := rand.IntN(len(f.controls))
 	failing := 0
-	pending := f.active != nil // after a restart, say what is served
 	for ctx.Err() == nil {
 		c := f.controls[next%len(f.controls)]
-		news, err := f.pull(ctx, c)
+		started := f.clock()
+		err := f.pull(ctx, c)
 		switch {
-		case err == nil:
-			failing = 0
-			if news || pending {
-				pending = f.receipt(ctx, c) != nil
-			}
 		case ctx.Err() != nil:
 			return nil
+		case err == nil:
+			failing = 0
+			f.confirm(ctx, c)
+			f.wait(ctx, pollPause-f.clock().Sub(started))
+		case errors.Is(err, api.ErrNothingNew):
+			next++ // it may be cut off from the others: hear somebody else
+			f.confirm(ctx, c)
+			f.wait(ctx, pollPause-f.clock().Sub(started))
 		default:
 			f.log.WarnContext(ctx, "control node not followed", slog.String("control", c.Base()), slog.Any("error", err))
 			next++
 			failing++
 			f.wait(ctx, backoff(failing, len(f.controls)))
 		}
-		f.watchStaleness(ctx)
 		f.releaseRetired()
 	}
 	return nil
 }
+
+const (
+	// pollPause is the least time between two polls: a control node that answers at once, whatever it answers, costs no more than this.
+	pollPause = 500 * time.Millisecond
+	// restless is how old a checkpoint an edge takes from one control node before it asks another: an idle cluster renews it every 20 s.
+	restless = time.Minute
+	// pollTimeout is the control node's long poll and some time to answer.
+	pollTimeout = 40 * time.Second
+	// fetchTimeout bounds one list over a thin line.
+	fetchTimeout = 15 * time.Minute
+	// An edge says again what it serves, so that an auditor sees that it lives and a receipt lost with a control node is made good.
+	confirmEvery = time.Hour
+	confirmRetry = 10 * time.Second
+)
 
 // backoff lets an edge try every control node quickly once, then more and more slowly, never all edges at the same moment.
 func backoff(failing, nodes int) time.Duration {
@@ -172,43 +195,65 @@ func (f *follower) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// pull waits for a manifest and brings it into force. news is true when what is in force changed.
-func (f *follower) pull(ctx context.Context, c *api.Client) (news bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute) // a large list on a thin line; the long poll itself ends sooner
+// pull waits for a manifest and brings it into force. ErrNothingNew when the node had no newer checkpoint, or only an old one.
+func (f *follower) pull(ctx context.Context, c *api.Client) error {
+	asking, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	m, err := c.Manifest(ctx, f.seen.Size)
-	if errors.Is(err, api.ErrNothingNew) {
-		return false, nil
-	} else if err != nil {
-		return false, err
+	m, err := c.Manifest(asking, f.seen.Size)
+	if err != nil {
+		return err
 	}
 	opened, err := f.quorum.OpenManifest(m, f.cluster.Anchors())
 	if err != nil {
-		return false, fmt.Errorf("refuse manifest: %w", err)
+		return fmt.Errorf("refuse manifest: %w", err)
 	}
 	seen, err := opened.Advance(f.seen)
 	if err != nil {
-		return false, fmt.Errorf("refuse manifest: %w", err)
+		return fmt.Errorf("refuse manifest: %w", err)
 	}
 	f.noteFresh(opened)
 	if len(opened.InForce.Lists) == 0 || f.active != nil && opened.InForce.Hash() == f.inForce.Hash() {
-		return false, f.see(seen) // nothing new; and before the first list nothing is served, unfiltered least of all
+		// Nothing new; and before the first list nothing is served, unfiltered least of all.
+		f.served = seen
+		if err := f.see(seen); err != nil {
+			return err
+		}
+		if f.clock().Sub(opened.Fresh) > restless {
+			return api.ErrNothingNew
+		}
+		return nil
 	}
-	l, err := f.shelf.load(ctx, opened, c, f.neverBlock, f.clock())
-	if err != nil {
-		return false, err
+	if err := f.load(ctx, opened, c); err != nil {
+		return err
 	}
 	if err := renameio.WriteFile(f.dir.join(manifestFile), m.Encode(), 0o600); err != nil {
-		l.Close()
-		return false, fmt.Errorf("keep manifest: %w", err)
+		f.log.ErrorContext(ctx, "manifest not kept: a restart would bring back what was in force before", slog.Any("error", err))
+	}
+	return f.see(seen)
+}
+
+// load brings what a verified manifest says into force.
+func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	neverBlock := f.neverBlock
+	if f.active != nil && sameLists(opened.InForce, f.inForce) {
+		neverBlock = nil // removals only: nothing that can stop more than before waits for a brake
+	}
+	l, err := f.shelf.load(ctx, opened, src, neverBlock, f.clock())
+	if err != nil {
+		return err
 	}
 	f.activate(opened, l)
-	if err := f.see(seen); err != nil {
-		return true, err
-	}
 	f.log.InfoContext(ctx, "lists active", slog.Uint64("log_size", opened.Checkpoint.Size), slog.Int("lists", len(opened.InForce.Lists)),
 		slog.Int("removals", len(opened.InForce.Removals)), slog.Any("state", l.set.StateID()))
-	return true, nil
+	return nil
+}
+
+func sameLists(a, b audit.InForce) bool {
+	return slices.EqualFunc(a.Lists, b.Lists, func(x, y audit.InForceList) bool {
+		return x.Edge == y.Edge && x.FilterHash == y.FilterHash && x.Epoch == y.Epoch
+	})
 }
 
 // activate swaps the one pointer that answers depend on.
@@ -221,6 +266,8 @@ func (f *follower) activate(m *audit.Opened, l *loaded) {
 		f.retired = append(f.retired, retiree{f.active, f.clock()})
 	}
 	f.active, f.inForce = l, m.InForce
+	f.served = audit.Seen{Size: m.Checkpoint.Size, Root: m.Checkpoint.Root}
+	f.confirmAt = f.clock()
 	f.shelf.tidy(before, f.inForce)
 }
 
@@ -248,39 +295,60 @@ func (f *follower) noteFresh(m *audit.Opened) {
 	}
 }
 
-// receipt signs what is served and hands it to a control node. Its counter is on disk before it is used, so that no two receipts share one.
+// confirm hands a control node the signed receipt that is due, if one is.
+func (f *follower) confirm(ctx context.Context, c *api.Client) {
+	now := f.clock()
+	if f.active == nil || now.Before(f.confirmAt) {
+		return
+	}
+	if err := f.receipt(ctx, c); err != nil {
+		f.confirmAt = now.Add(confirmRetry)
+		f.log.WarnContext(ctx, "receipt not taken", slog.Any("error", err))
+		return
+	}
+	f.confirmAt = now.Add(confirmEvery)
+}
+
+// receipt signs what is served. Its counter is on disk before it is used, so that no two receipts share one.
 func (f *follower) receipt(ctx context.Context, c *api.Client) error {
 	f.counter++
 	if err := renameio.WriteFile(f.dir.join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600); err != nil {
-		f.log.ErrorContext(ctx, "receipt counter not kept", slog.Any("error", err))
-		return err
+		return fmt.Errorf("keep receipt counter: %w", err)
 	}
-	r := audit.SignReceipt(audit.Receipt{
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	return c.Receipt(ctx, audit.SignReceipt(audit.Receipt{
 		Cluster: f.cluster.ID(), Edge: f.name, Counter: f.counter, State: f.active.set.StateID(),
-		Size: f.seen.Size, Root: f.seen.Root, Time: f.clock().Unix(),
-	}, f.key)
-	err := c.Receipt(ctx, r)
-	if err != nil {
-		f.log.WarnContext(ctx, "receipt not taken", slog.Any("error", err))
-	}
-	return err
+		Size: f.served.Size, Root: f.served.Root, Time: f.clock().Unix(),
+	}, f.key))
 }
 
-// watchStaleness raises an alarm when the cluster's checkpoint grows old, and says when it is fresh again. It never takes a list out of force.
-func (f *follower) watchStaleness(ctx context.Context) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.fresh.IsZero() {
-		return
-	}
-	age := f.clock().Sub(f.fresh)
-	switch old := age > f.maxStale; {
-	case old && !f.stale:
-		f.stale = true
-		f.log.ErrorContext(ctx, "cluster's checkpoint is old: the last verified lists stay in force", slog.Time("since", f.fresh), slog.Duration("age", age))
-	case !old && f.stale:
-		f.stale = false
-		f.log.InfoContext(ctx, "cluster's checkpoint is fresh again")
+// watchFreshness raises an alarm when the cluster's checkpoint grows old, and says when it is fresh again. It never takes a list out of
+// force. It waits for nothing, so that the alarm comes even when a control node hangs.
+func (f *follower) watchFreshness(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	stale := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		f.mu.Lock()
+		fresh := f.fresh
+		f.mu.Unlock()
+		if fresh.IsZero() {
+			continue
+		}
+		switch age := f.clock().Sub(fresh); {
+		case age > f.maxStale && !stale:
+			stale = true
+			f.log.ErrorContext(ctx, "cluster's checkpoint is old: the last verified lists stay in force", slog.Time("since", fresh), slog.Duration("age", age))
+		case age <= f.maxStale && stale:
+			stale = false
+			f.log.InfoContext(ctx, "cluster's checkpoint is fresh again")
+		}
 	}
 }
 
@@ -295,9 +363,4 @@ func (f *follower) releaseRetired() {
 		}
 	}
 	f.retired = kept
-}
-
-// release drops the mappings that nobody reads any more. The active set's stay: answers may still be under way until the process ends.
-func (f *follower) release() {
-	f.log.Debug("stopped following the cluster")
 }

@@ -25,7 +25,8 @@ type agreed struct {
 	follower  bool
 	refusals  []Refusal
 	published []uint64
-	withdrawn int
+	officers  trust.Officers
+	withdrawn []string
 	answer    error // to Publish and Withdraw, when set
 	now       time.Time
 }
@@ -41,17 +42,25 @@ func (a *agreed) Publish(_ context.Context, m trust.Metadata, _ match.ListID) er
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	a.accepted.High, a.accepted.Root, a.accepted.Metadata = v.High, v.Root, m.Hash()
+	a.accepted.High, a.accepted.Metadata = v.High, m.Hash()
+	a.accepted.InForce = nil
+	for _, t := range v.Lists {
+		a.accepted.InForce = append(a.accepted.InForce, Mark{List: t.List, Number: t.Seq})
+	}
 	a.published = append(a.published, v.Lists[0].Seq)
 	return nil
 }
 
-func (a *agreed) Withdraw(context.Context, []byte) error {
+func (a *agreed) Withdraw(_ context.Context, raw []byte) error {
 	if a.answer != nil {
 		return a.answer
 	}
-	a.withdrawn++
-	a.accepted.Withdrawals = []Mark{{listID, uint64(a.withdrawn)}}
+	w, signers, err := trust.VerifyWithdrawal(a.officers, raw, a.now)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	a.withdrawn = append(a.withdrawn, fmt.Sprintf("%d by %d", w.Number, len(signers)))
+	a.accepted.Withdrawals = []Mark{{List: listID, Number: w.Number, Owed: len(signers) < 2}}
 	return nil
 }
 
@@ -63,7 +72,7 @@ func (a *agreed) Refuse(_ context.Context, r Refusal) error {
 // setup is a hotline that has published version 1, served by handlers, one mirror each.
 func setup(t *testing.T, hotline *trusttest.Hotline, handlers ...http.Handler) (*Syncer, *agreed) {
 	t.Helper()
-	a := &agreed{accepted: Accepted{Root: hotline.Pinned}, now: trusttest.Now}
+	a := &agreed{accepted: Accepted{Root: hotline.Pinned}, officers: hotline.OfficerKeys(), now: trusttest.Now}
 	files, err := fetch.OpenStore(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +105,12 @@ func TestANewVersionIsProposedOnce(t *testing.T) {
 	h := published(1)
 	s, a := setup(t, h, h)
 	for range 3 {
-		if err := s.poll(t.Context()); err != nil {
+		if err := s.lists.poll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h.Publish(trusttest.Now, trusttest.Files(listID, 2))
-	if err := s.poll(t.Context()); err != nil {
+	if err := s.lists.poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(a.published); got != "[1 2]" {
@@ -125,13 +134,13 @@ func TestARefusalIsRecordedOnceAndStaysInHealth(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := published(1)
 			s, a := setup(t, h, h)
-			if err := s.poll(t.Context()); err != nil {
+			if err := s.lists.poll(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			h.Break(test.fault)
 			h.Publish(trusttest.Now, trusttest.Files(listID, 2))
 			for range 3 {
-				s.report(t.Context(), s.poll(t.Context()))
+				s.lists.report(t.Context(), s.lists.poll(t.Context()))
 			}
 			if len(a.refusals) != 1 || a.refusals[0].Reason != test.reason || a.refusals[0].Hotline != h.ID {
 				t.Errorf("refusals %+v, want one for %s", a.refusals, test.reason)
@@ -144,7 +153,7 @@ func TestARefusalIsRecordedOnceAndStaysInHealth(t *testing.T) {
 			}
 			h.Mend()
 			h.Publish(trusttest.Now, trusttest.Files(listID, 3))
-			s.report(t.Context(), s.poll(t.Context()))
+			s.lists.report(t.Context(), s.lists.poll(t.Context()))
 			if p := s.Health(); p.Problem != "" || len(a.published) != 2 {
 				t.Errorf("after mending: %+v, published %v", p, a.published)
 			}
@@ -181,12 +190,14 @@ func TestALyingMirrorCostsTimeOnly(t *testing.T) {
 		lying(h, "timestamp", flip),
 		http.NotFoundHandler(),
 	} {
-		s, a := setup(t, h, mirror, h)
-		if err := s.poll(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if len(a.published) != 1 {
-			t.Errorf("published %v beside a lying mirror, want version 1", a.published)
+		for name, places := range map[string][]http.Handler{"first": {mirror, h}, "second": {h, mirror}} {
+			s, a := setup(t, h, places...)
+			for range 2 {
+				s.lists.poll(t.Context()) // may well complain of the one that lies
+			}
+			if len(a.published) != 1 {
+				t.Errorf("published %v with a liar in %s place, want version 1", a.published, name)
+			}
 		}
 	}
 }
@@ -195,7 +206,7 @@ func TestAFileThatIsNotWhatWasSignedIsRefused(t *testing.T) {
 	h := published(1)
 	s, a := setup(t, h, lying(h, ".audit", flip))
 	for range 3 {
-		if err := s.poll(t.Context()); err == nil {
+		if err := s.lists.poll(t.Context()); err == nil {
 			t.Fatal("no error")
 		}
 	}
@@ -207,7 +218,7 @@ func TestAFileThatIsNotWhatWasSignedIsRefused(t *testing.T) {
 func TestAnOldRepositoryIsRefusedAsRollback(t *testing.T) {
 	h, old := published(3), published(1)
 	s, a := setup(t, h, h)
-	if err := s.poll(t.Context()); err != nil {
+	if err := s.lists.poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(old)
@@ -216,8 +227,8 @@ func TestAnOldRepositoryIsRefusedAsRollback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.c.Repositories = []*fetch.Repository{repo}
-	if err := s.poll(t.Context()); err == nil {
+	s.lists.Repositories = []*fetch.Repository{repo}
+	if err := s.lists.poll(t.Context()); err == nil {
 		t.Error("old repository followed")
 	}
 	if len(a.refusals) != 1 || a.refusals[0].Reason != "rollback" {
@@ -231,15 +242,15 @@ func TestAReplayedRepositoryIsRefusedAsRollback(t *testing.T) {
 	old := published(1)
 	var now http.Handler = h
 	s, a := setup(t, h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.ServeHTTP(w, r) }))
-	if err := s.poll(t.Context()); err != nil {
+	if err := s.lists.poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.Publish(trusttest.Now, trusttest.Files(listID, 2))
-	if err := s.poll(t.Context()); err != nil {
+	if err := s.lists.poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	now = old
-	if err := s.poll(t.Context()); err == nil || len(a.refusals) != 1 || a.refusals[0].Reason != "rollback" {
+	if err := s.lists.poll(t.Context()); err == nil || len(a.refusals) != 1 || a.refusals[0].Reason != "rollback" {
 		t.Errorf("replayed repository: %v, refusals %+v", err, a.refusals)
 	}
 }
@@ -249,11 +260,11 @@ func TestOthersWaitForTheLeader(t *testing.T) {
 	s, a := setup(t, h, h)
 	a.follower = true
 	for i := range patience {
-		if err := s.poll(t.Context()); err != nil || len(a.published) > 0 {
+		if err := s.lists.poll(t.Context()); err != nil || len(a.published) > 0 {
 			t.Fatalf("poll %d: %v, published %v", i, err, a.published)
 		}
 	}
-	if err := s.poll(t.Context()); err != nil || len(a.published) != 1 {
+	if err := s.lists.poll(t.Context()); err != nil || len(a.published) != 1 {
 		t.Errorf("after patience: %v, published %v", err, a.published)
 	}
 }
@@ -262,31 +273,114 @@ func TestNothingDecidedIsTriedAgain(t *testing.T) {
 	h := published(1)
 	s, a := setup(t, h, h)
 	a.answer = errors.New("no leader")
-	if err := s.poll(t.Context()); err == nil {
+	if err := s.lists.poll(t.Context()); err == nil {
 		t.Fatal("no error")
 	}
 	a.answer = nil
-	if err := s.poll(t.Context()); err != nil || len(a.published) != 1 {
+	if err := s.lists.poll(t.Context()); err != nil || len(a.published) != 1 {
 		t.Errorf("second try: %v, published %v", err, a.published)
 	}
+}
+
+func statement(a *agreed, number uint64, life time.Duration) trust.Withdrawal {
+	return trust.Withdrawal{V: 1, List: listID, Entries: []match.EntryID{{byte(number)}}, SeqFrom: 1, SeqTo: 9, Number: number,
+		Issued: a.now.Add(-time.Hour).Unix(), Expires: a.now.Add(life).Unix(), Reason: "error"}
 }
 
 func TestWithdrawalsAreProposedInOrder(t *testing.T) {
 	h := published(1)
 	s, a := setup(t, h, h)
-	if err := s.poll(t.Context()); err != nil {
+	if err := s.lists.poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for n := uint64(1); n <= 2; n++ {
-		h.Withdraw(trust.Withdrawal{V: 1, List: listID, Entries: []match.EntryID{{byte(n)}}, SeqFrom: 1, SeqTo: 9, Number: n,
-			Issued: a.now.Unix(), Expires: a.now.Add(time.Hour).Unix(), Reason: "error"}, 0)
-	}
-	for range 2 {
-		if err := s.poll(t.Context()); err != nil {
+	h.Withdraw(statement(a, 1, time.Hour), 0, 1)
+	h.Withdraw(statement(a, 2, time.Hour), 0)
+	for range 3 {
+		if err := s.withdrawals.poll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if a.withdrawn != 2 {
-		t.Errorf("%d withdrawals proposed, want 2", a.withdrawn)
+	h.Withdraw(statement(a, 2, time.Hour), 0, 2) // countersigned
+	for range 2 {
+		if err := s.withdrawals.poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(a.withdrawn); got != "[1 by 2 2 by 1 2 by 2]" {
+		t.Errorf("withdrawn %s, want 1 by two officers, 2 by one, and 2 again with the second signature", got)
+	}
+}
+
+// A cluster that joins late meets statements that have expired, or that an officer signed who has left: none may hold up the next.
+func TestAStatementThatCannotBeAcceptedHoldsUpNoOther(t *testing.T) {
+	h := published(1)
+	s, a := setup(t, h, h)
+	if err := s.lists.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.Withdraw(statement(a, 1, -time.Minute), 0, 1)
+	h.Withdraw(statement(a, 2, time.Hour), 0, 1)
+	h.Withdraw(statement(a, 3, time.Hour), 0, 1)
+	a.officers.Keys = nil
+	if err := s.withdrawals.poll(t.Context()); err == nil || len(a.withdrawn) > 0 {
+		t.Fatalf("unknown officers: %v, withdrawn %v", err, a.withdrawn)
+	}
+	a.officers, a.now = h.OfficerKeys(), a.now.Add(retryRefused+time.Second)
+	if err := s.withdrawals.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(a.withdrawn); got != "[2 by 2 3 by 2]" {
+		t.Errorf("withdrawn %s, want 2 and 3", got)
+	}
+}
+
+// A mirror that stands still, or one that is ahead of the hotline's own server, must not hide news.
+func TestAFrozenRepositoryDoesNotHideItsMirror(t *testing.T) {
+	h, frozen := published(1), published(1)
+	s, a := setup(t, h, frozen, h)
+	if err := s.lists.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.Publish(trusttest.Now, trusttest.Files(listID, 2))
+	for range 2 {
+		if err := s.lists.poll(t.Context()); err != nil && !strings.Contains(err.Error(), "rollback") {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(a.published); got != "[1 2]" {
+		t.Errorf("published %s, want [1 2]", got)
+	}
+}
+
+func TestOneSpoiledReadDoesNotStick(t *testing.T) {
+	h := published(1)
+	spoiled := true
+	s, a := setup(t, h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if spoiled {
+			lying(h, "snapshot", flip).ServeHTTP(w, r)
+		} else {
+			h.ServeHTTP(w, r)
+		}
+	}))
+	if err := s.lists.poll(t.Context()); err == nil {
+		t.Fatal("spoiled read accepted")
+	}
+	spoiled = false
+	if err := s.lists.poll(t.Context()); err != nil || len(a.published) != 1 {
+		t.Errorf("after it: %v, published %v", err, a.published)
+	}
+}
+
+// What is recorded for ever is in this package's words, whatever a stranger wrote.
+func TestARefusalRepeatsNothingThatAStrangerWrote(t *testing.T) {
+	h := published(1)
+	s, a := setup(t, h, lying(h, ".csam-", func(b []byte) []byte {
+		return []byte(strings.Replace(string(b), `"_type"`, `"aaa name.example":1,"_type"`, 1))
+	}))
+	if err := s.lists.poll(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	if len(a.refusals) != 1 || strings.Contains(a.refusals[0].Detail, "example") || a.refusals[0].Detail == "" {
+		t.Errorf("refusals %+v", a.refusals)
 	}
 }

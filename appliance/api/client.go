@@ -25,25 +25,28 @@ import (
 // own authority names who may answer.
 type Client struct {
 	base string
-	http *http.Client
+	http *http.Client // answers, or at least begins to, within its long poll
+	slow *http.Client // for staging, which takes minutes for a large list; callers bound it by context
 }
 
 // NewClient returns a client of the control node at base (https://ADDRESS:PORT). tlsConfig says who we are and whom we trust; it is cloned.
 func NewClient(base string, tlsConfig *tls.Config) *Client {
-	return &Client{
-		base: strings.TrimRight(base, "/"),
-		http: &http.Client{
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				TLSClientConfig:       tlsConfig.Clone(),
-				TLSHandshakeTimeout:   5 * time.Second,
-				DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
-				ResponseHeaderTimeout: longPoll + 15*time.Minute, // staging a large list takes minutes; callers bound it by context
-				MaxIdleConnsPerHost:   4,
-				IdleConnTimeout:       time.Minute,
-				ForceAttemptHTTP2:     true,
-				DisableCompression:    true,
-			},
+	return &Client{base: strings.TrimRight(base, "/"), http: newHTTP(tlsConfig, longPoll+10*time.Second), slow: newHTTP(tlsConfig, 0)}
+}
+
+func newHTTP(tlsConfig *tls.Config, header time.Duration) *http.Client {
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			TLSClientConfig:       tlsConfig.Clone(),
+			TLSHandshakeTimeout:   5 * time.Second,
+			DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+			ResponseHeaderTimeout: header,
+			MaxIdleConnsPerHost:   4,
+			IdleConnTimeout:       time.Minute,
+			ForceAttemptHTTP2:     true,
+			HTTP2:                 &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}, // a stopped process still acknowledges TCP
+			DisableCompression:    true,
 		},
 	}
 }
@@ -98,7 +101,11 @@ func (c *Client) Receipt(ctx context.Context, r audit.SignedReceipt) error {
 // Stage asks the node to fetch and check a list and to sign a verdict.
 func (c *Client) Stage(ctx context.Context, req cluster.StageRequest) (audit.SignedVerdict, error) {
 	var v audit.SignedVerdict
-	b, err := c.post(ctx, "/v1/stage", stageRequest(req))
+	body, err := encMode.Marshal(stageRequest(req))
+	if err != nil {
+		return v, fmt.Errorf("encode request: %w", err)
+	}
+	b, err := c.read(c.send(ctx, c.slow, http.MethodPost, "/v1/stage", body))
 	if err != nil {
 		return v, err
 	}
@@ -170,11 +177,15 @@ func (c *Client) read(body io.ReadCloser, err error) ([]byte, error) {
 
 // open sends a request and returns the body of a good answer; anything else becomes an error with the node's own words.
 func (c *Client) open(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
+	return c.send(ctx, c.http, method, path, body)
+}
+
+func (c *Client) send(ctx context.Context, h *http.Client, method, path string, body []byte) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.base, err)
 	}
-	res, err := c.http.Do(req)
+	res, err := h.Do(req)
 	if err != nil {
 		var ue *url.Error
 		if errors.As(err, &ue) {

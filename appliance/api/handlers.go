@@ -51,7 +51,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, _ caller) error {
 	}
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	_, err = io.Copy(w, f)
+	_, err = io.Copy(reading(w), f)
 	return err
 }
 
@@ -67,7 +67,7 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := s.writeBundle(r.Context(), w, src); err != nil {
+	if err := s.writeBundle(r.Context(), reading(w), src); err != nil {
 		s.log.WarnContext(r.Context(), "bundle broke off", slog.Any("error", err))
 		panic(http.ErrAbortHandler) // the reader must not take half a bundle for a whole one
 	}
@@ -142,7 +142,7 @@ func (s *Server) stage(w http.ResponseWriter, r *http.Request, who caller) error
 		return err
 	}
 	if req.From != who.name {
-		return fail(http.StatusForbidden, "the request names another member than its certificate")
+		return fail(http.StatusBadRequest, "the request names another member than its certificate")
 	}
 	http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is read; fetching and checking may take minutes
 	v, err := s.node.Stage(r.Context(), cluster.StageRequest(req), func(ctx context.Context, f trust.File) (io.ReadCloser, error) {
@@ -202,6 +202,26 @@ func (s *Server) changeEdge(_ http.ResponseWriter, r *http.Request, who caller) 
 		return fail(http.StatusConflict, "%v", res.Err)
 	}
 	return nil
+}
+
+// readerPatience is how long a reader of a file or a bundle may stand still: one that does not read must not hold a place for ever.
+const readerPatience = 30 * time.Second
+
+// reading is w with a deadline that moves on with every write.
+func reading(w http.ResponseWriter) io.Writer {
+	return &movingDeadline{w, http.NewResponseController(w)}
+}
+
+type movingDeadline struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (m *movingDeadline) Write(b []byte) (int, error) {
+	if err := m.control.SetWriteDeadline(time.Now().Add(readerPatience)); err != nil {
+		return 0, err
+	}
+	return m.w.Write(b)
 }
 
 func parseSum(text string) (sum [32]byte, err error) {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/transport"
@@ -51,7 +53,7 @@ type Server struct {
 func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, clock: c.Clock, log: c.Log,
-		ln:      tls.NewListener(c.Listener, withHTTP2(c.TLS)),
+		ln:      tls.NewListener(netutil.LimitListener(c.Listener, maxConns), withHTTP2(c.TLS)),
 		bundles: make(chan struct{}, 2),
 	}
 	s.http = &http.Server{
@@ -64,6 +66,9 @@ func NewServer(c Config) *Server {
 	}
 	return s
 }
+
+// maxConns bounds open connections: every edge keeps one or two.
+const maxConns = 8192
 
 func withHTTP2(c *tls.Config) *tls.Config {
 	c = c.Clone()

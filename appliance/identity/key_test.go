@@ -95,9 +95,21 @@ func TestAKeyIsReadFromASystemdCredential(t *testing.T) {
 	}
 }
 
+// dev.json is a profile with more in it.
+func TestAProfileMayHoldMore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dev.json")
+	text := `{"dns":"127.0.0.1:1","cluster":"x","api":["https://127.0.0.1:1"],"ca":"a","cert":"/b","key":"c","pid":1}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := LoadProfile(path)
+	if err != nil || p.Cluster != "x" || p.CA != filepath.Join(filepath.Dir(path), "a") || p.Cert != "/b" {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
 func TestADamagedProfileOrEnrolmentIsRefused(t *testing.T) {
 	for _, text := range []string{"", "{}", "[]", `{"name":"edge-1"}`, `{"cluster":"x","api":[],"ca":"a","cert":"b","key":"c"}`,
-		`{"cluster":"x","api":["https://127.0.0.1:1"],"ca":"a","cert":"b","key":"c","more":1}`,
 		`{"cluster":"x","api":["https://127.0.0.1:1"],"ca":"a","cert":"b","key":"c"} {}`,
 		`{"name":"../x","key":"AAAA","recipient":"age1"}`} {
 		path := filepath.Join(t.TempDir(), "file.json")

@@ -286,3 +286,11 @@ func explain(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// Forget makes the next Metadata read everything again: what was read last did not verify, and one spoiled read must not outlive the
+// transfer that spoiled it.
+func (r *Repository) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = cached{}
+}

@@ -1,0 +1,163 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/clustertest"
+	"github.com/cordon-project/cordon/cluster/transport"
+	"github.com/cordon-project/cordon/listsync"
+)
+
+// served is a control node's API over real TLS.
+type served struct {
+	t   *testing.T
+	c   *clustertest.Cluster
+	url string
+}
+
+func serve(t *testing.T) *served {
+	t.Helper()
+	c := clustertest.New(t, clustertest.Options{Members: 1})
+	m := c.Members[0]
+	m.Node().Publish(t.Context(), c.Publication(m, 1, 10, nil), clustertest.List)
+	m.Wait("a checkpoint", func(n *cluster.Node) bool { return n.Checkpoint() != nil })
+	tlsConfig, err := c.CA.TLS(c.ID, transport.RoleControl, m.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlsConfig.ClientCAs, tlsConfig.ClientAuth = c.CA.Pool(), tls.VerifyClientCertIfGiven
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(api.Config{
+		Node: m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
+		TLS: tlsConfig, Listener: ln, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return &served{t, c, "https://" + ln.Addr().String()}
+}
+
+// as is a client with a certificate of a role and name, or with none.
+func (s *served) as(role transport.Role, name string) *http.Client {
+	s.t.Helper()
+	conf := &tls.Config{RootCAs: s.c.CA.Pool(), InsecureSkipVerify: true}
+	if role != "" {
+		c, err := s.c.CA.TLS(s.c.ID, role, name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		conf.Certificates = c.Certificates
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: conf}, Timeout: 40 * time.Second}
+}
+
+func (s *served) do(c *http.Client, method, path string, body []byte) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	return res.StatusCode, string(b)
+}
+
+// TestEachRouteAsksForItsRole asks every route as everybody. A route that lets a role in answers anything but 403.
+func TestEachRouteAsksForItsRole(t *testing.T) {
+	s := serve(t)
+	const anyone = "anyone"
+	callers := map[string]*http.Client{
+		anyone:     s.as("", ""),
+		"control":  s.as(transport.RoleControl, s.c.Members[0].Name),
+		"edge":     s.as(transport.RoleEdge, s.c.Desc.Edges[0].Name),
+		"operator": s.as(transport.RoleOperator, "ops"),
+	}
+	strangers := map[string]*http.Client{
+		"a control node that is no member": s.as(transport.RoleControl, "c99"),
+		"an edge that is not enrolled":     s.as(transport.RoleEdge, "e99"),
+	}
+	for _, route := range []struct{ method, path, roles string }{
+		{"GET", "/healthz", "anyone control edge operator"},
+		{"GET", "/checkpoint", "anyone control edge operator"},
+		{"GET", "/tile/entries/000.p/1", "anyone control edge operator"},
+		{"GET", "/v1/files/" + strings.Repeat("00", 32), "anyone control edge operator"},
+		{"GET", "/v1/bundle", "anyone control edge operator"},
+		{"GET", "/v1/status", "control operator"},
+		{"GET", "/v1/manifest?since=0", "edge"},
+		{"POST", "/v1/keys", "edge"},
+		{"POST", "/v1/receipts", "edge"},
+		{"POST", "/v1/stage", "control"},
+		{"POST", "/v1/cosign", "control"},
+		{"POST", "/v1/forward", "control"},
+		{"POST", "/v1/edges", "operator"},
+	} {
+		for who, client := range callers {
+			code, body := s.do(client, route.method, route.path, []byte{0xa0})
+			if got, want := code != http.StatusForbidden, strings.Contains(route.roles, who); got != want {
+				t.Errorf("%s %s as %s: %d %s", route.method, route.path, who, code, body)
+			}
+		}
+		for who, client := range strangers {
+			if code, body := s.do(client, route.method, route.path, nil); code != http.StatusForbidden {
+				t.Errorf("%s %s as %s: %d %s", route.method, route.path, who, code, body)
+			}
+		}
+	}
+}
+
+func TestBadRequestsGetASentence(t *testing.T) {
+	s := serve(t)
+	edge := s.as(transport.RoleEdge, s.c.Desc.Edges[0].Name)
+	control := s.as(transport.RoleControl, s.c.Members[0].Name)
+	operator := s.as(transport.RoleOperator, "ops")
+	for _, bad := range []struct {
+		name         string
+		client       *http.Client
+		method, path string
+		body         []byte
+		code         int
+		says         string
+	}{
+		{"a file name with a way out", edge, "GET", "/v1/files/..%2f..%2fetc%2fpasswd", nil, 400, "not a SHA-256"},
+		{"a tile with a way out", edge, "GET", "/tile/..%2f..%2fcheckpoint", nil, 404, ""},
+		{"no number", edge, "GET", "/v1/manifest?since=x", nil, 400, "since"},
+		{"a body that is no CBOR", edge, "POST", "/v1/keys", []byte("{"), 400, "read request"},
+		{"an unknown field", edge, "POST", "/v1/keys", []byte("\xa1\x63abc\x01"), 400, "read request"},
+		{"keys of a list that is not there", edge, "POST", "/v1/keys", []byte("\xa2\x64list\x63x/y\x65epoch\x01"), 503, "no key"},
+		{"a huge body", edge, "POST", "/v1/receipts", make([]byte, 1<<20), 413, "large"},
+		{"a root that is none", control, "POST", "/v1/cosign", []byte("\xa2\x64root\x41\x00\x64size\x01"), 400, "not 32"},
+		{"an unknown command", control, "POST", "/v1/forward", []byte{0xa0}, 0, ""},
+		{"nobody to dismiss", operator, "POST", "/v1/edges", nil, 400, "read request"},
+		{"a wrong method", operator, "PUT", "/v1/edges", nil, 405, ""},
+		{"a path that is not there", operator, "GET", "/v2/anything", nil, 404, ""},
+	} {
+		code, body := s.do(bad.client, bad.method, bad.path, bad.body)
+		if bad.code != 0 && code != bad.code || code < 400 || !strings.Contains(body, bad.says) {
+			t.Errorf("%s: %d %s, want %d %q", bad.name, code, body, bad.code, bad.says)
+		}
+	}
+}
