@@ -14,7 +14,6 @@ import (
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
-	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -49,6 +48,9 @@ const (
 // path from file to verdict works, and the brakes. It returns audit.ResultOK
 // or one of the Brake words; an error when nothing can be said (a disk error).
 func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget) (string, error) {
+	if t.CheckCanon() != nil {
+		return BrakeCanon, nil // verification only reports the rules: here is where a new list of other ones ends
+	}
 	edgeBytes, closeEdge, err := n.mapFile(t.Edge)
 	if err != nil {
 		return word(err)
@@ -69,9 +71,6 @@ func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget)
 	a, err := list.OpenAudit(auditBytes)
 	if err != nil {
 		return word(err)
-	}
-	if t.CanonID != canon.ID() {
-		return BrakeCanon, nil
 	}
 	want := list.Version{List: t.List, Seq: t.Seq, Epoch: t.Epoch, CanonID: t.CanonID}
 	if e.Version() != want || a.Version() != want {

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
-
-	"github.com/cordon-project/cordon/resolver/canon"
 )
 
 // Role is who may sign for a role and how many of them must.
@@ -135,7 +133,7 @@ func NewList(s ListSpec) ([]byte, error) {
 	}
 	doc, err := readTargets(b)
 	if err == nil {
-		_, err = doc.lists(s.Hotline, canon.ID())
+		_, err = doc.lists(s.Hotline)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("build list: %w", err)

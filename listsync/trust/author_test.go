@@ -176,7 +176,6 @@ func TestAuthorRefusesWhatNoVerifierTakes(t *testing.T) {
 		{"list of another hotline", list(func(s *trust.ListSpec) { s.Lists[0].List = "south/main" }), trust.ErrCharter},
 		{"edge list under another name", list(func(s *trust.ListSpec) { s.Lists[0].Edge.Path = "csam/north/x.1.edge" }), trust.ErrFormat},
 		{"edge list elsewhere", list(func(s *trust.ListSpec) { s.Lists[0].Edge.Path = "x.1.edge" }), trust.ErrPath},
-		{"other canonicalisation rules", list(func(s *trust.ListSpec) { s.Lists[0].CanonID[0]++ }), trust.ErrCanon},
 		{"more lists than there may be", list(func(s *trust.ListSpec) {
 			for i := range trust.MaxLists {
 				l := trusttest.Files(match.ListID("north/l"+letters(i)), 1).Target

@@ -42,7 +42,7 @@ func ParseCharter(b []byte) (Charter, error) {
 	}
 	f := object("charter", v)
 	if scope := f.str("scope"); f.err == nil && scope != scopeCSAM {
-		return Charter{}, fmt.Errorf("parse charter: %w: it is %q", ErrScope, clip(scope))
+		return Charter{}, fmt.Errorf("parse charter: %w: it is another word (%d bytes)", ErrScope, len(scope))
 	}
 	f.int("charter", 1, 1)
 	c := Charter{
@@ -54,17 +54,17 @@ func ParseCharter(b []byte) (Charter, error) {
 		f.fail("hotline: %v", err)
 	}
 	c.Hotline = hotline
-	for _, s := range f.strings("bases", 1, 3) {
+	for i, s := range f.strings("bases", 1, 3) {
 		b, err := match.ParseBasis(s)
 		if err != nil {
-			f.fail("has the unknown basis %q", clip(s))
+			f.fail("basis %d (%d bytes) is unknown", i+1, len(s))
 		}
 		c.Bases = append(c.Bases, b)
 	}
-	for _, s := range f.strings("kinds", 1, 4) {
+	for i, s := range f.strings("kinds", 1, 4) {
 		k, err := canon.ParseKind(s)
 		if err != nil || k == canon.KindSteer {
-			f.fail("has the unknown kind %q", clip(s))
+			f.fail("kind %d (%d bytes) is unknown", i+1, len(s))
 		}
 		c.Kinds = append(c.Kinds, k)
 	}
@@ -88,9 +88,9 @@ func (c *Charter) check(f *fields) {
 	case !c.ValidFrom.Before(c.ValidTo):
 		f.fail("valid_to is not after valid_from")
 	}
-	for _, j := range c.Jurisdictions {
+	for i, j := range c.Jurisdictions {
 		if len(j) != 2 || j[0] < 'A' || j[0] > 'Z' || j[1] < 'A' || j[1] > 'Z' {
-			f.fail("jurisdiction %q is not two capital letters of ISO 3166-1", clip(j))
+			f.fail("jurisdiction %d (%d bytes) is not two capital letters of ISO 3166-1", i+1, len(j))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -64,7 +65,7 @@ func WrapKeys(k EpochKeys, recipient string) ([]byte, error) {
 		return nil, fmt.Errorf("wrap keys: %w", err)
 	}
 	if _, err := match.ParseListID(string(k.List)); err != nil {
-		return nil, fmt.Errorf("wrap keys: %w: list %q", ErrFormat, clip(string(k.List)))
+		return nil, fmt.Errorf("wrap keys: %w: list id (%d bytes)", ErrFormat, len(k.List))
 	}
 	plain, err := k.marshal()
 	if err != nil {
@@ -94,7 +95,10 @@ func UnwrapKeys(b []byte, identity age.Identity) (EpochKeys, error) {
 	}
 	r, err := age.Decrypt(bytes.NewReader(b), identity)
 	if err != nil {
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: %v", ErrFormat, err)
+		if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
+			return EpochKeys{}, fmt.Errorf("unwrap keys: %w: sealed for somebody else", ErrFormat)
+		}
+		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: not an age file (%d bytes)", ErrFormat, len(b))
 	}
 	plain := make([]byte, maxPlainKeys+1)
 	defer clear(plain)
@@ -103,7 +107,7 @@ func UnwrapKeys(b []byte, identity age.Identity) (EpochKeys, error) {
 	case err == nil:
 		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: over %d bytes sealed", ErrTooLarge, maxPlainKeys)
 	case err != io.ErrUnexpectedEOF:
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: %v", ErrFormat, err)
+		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: the sealed part was cut or altered", ErrFormat)
 	}
 	var w wireKeys
 	if err := decode(plain[:n], &w); err != nil {

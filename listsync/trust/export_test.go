@@ -1,8 +1,5 @@
 package trust
 
-// VerifyFor is Verify for given canonicalisation rules: golden files were made under the rules of their day.
-var VerifyFor = verify
-
 // ParseCanonical and ParseStrict say whether the two readers take b.
 func ParseCanonical(b []byte) error { _, err := parseCanonical(b); return err }
 func ParseStrict(b []byte) error    { _, err := parseStrict(b); return err }

@@ -11,7 +11,7 @@ import (
 // fields walks an object with exactly known keys and keeps the first thing that is wrong, so that readers of formats are a list of
 // fields and one check at the end.
 type fields struct {
-	of   string // what the object is, for messages
+	of   string // what the object is, for messages: our words, never the input's
 	v    *value
 	used map[string]bool
 	err  error
@@ -60,7 +60,7 @@ func (f *fields) bool(key string) bool  { return f.get(key, kindBool).bool }
 func (f *fields) int(key string, low, high int64) int64 {
 	n := f.get(key, kindInt).num
 	if f.err == nil && (n < low || n > high) {
-		f.fail("%s is %d, want %d to %d", key, n, low, high)
+		f.fail("%s is not from %d to %d", key, low, high)
 	}
 	return n
 }
@@ -68,7 +68,7 @@ func (f *fields) int(key string, low, high int64) int64 {
 // is demands that the string field key has exactly the value want.
 func (f *fields) is(key, want string) {
 	if got := f.str(key); f.err == nil && got != want {
-		f.fail("%s is %q, want %q", key, clip(got), want)
+		f.fail("%s (%d bytes) is not %q", key, len(got), want)
 	}
 }
 
@@ -131,7 +131,7 @@ func (f *fields) end(extra ...string) error {
 	for _, k := range f.v.keys {
 		allowed := f.used[k] || slices.ContainsFunc(extra, func(p string) bool { return strings.HasPrefix(k, p) })
 		if !allowed {
-			f.fail("has the unknown field %q", clip(k))
+			f.fail("has an unknown field (%d bytes)", len(k))
 		}
 	}
 	return f.err

@@ -143,7 +143,7 @@ func TestGoldenMetadataIsStillTrusted(t *testing.T) {
 	if hash := m.Hash(); hex.EncodeToString(hash[:]) != g.Hash || sha256.Sum256(encoded) != hash {
 		t.Errorf("hash: got %x, want %s", hash, g.Hash)
 	}
-	v, err := trust.VerifyFor([]byte(g.Pinned), trust.HighWater{}, m, g.Now, [32]byte(unhex(t, g.CanonID)))
+	v, err := trust.Verify([]byte(g.Pinned), trust.HighWater{}, m, g.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

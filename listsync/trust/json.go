@@ -12,6 +12,9 @@ import (
 // Strict JSON. encoding/json, which go-tuf uses, folds the case of keys, takes the last of duplicate keys and ignores what it does
 // not know: two readers of the same signed bytes could see two documents. So everything is read by this parser first, and only
 // what it has accepted reaches go-tuf.
+//
+// Errors here and in what reads the values say where and of what kind a fault is, and quote nothing: all of it runs before a
+// signature has been verified, and the detail of a refusal is logged in public for ever.
 
 const (
 	maxDepth = 12       // TUF needs 7: signed, delegations, roles, role, keyids
@@ -154,9 +157,9 @@ func (p *parser) object(v *value, depth int) error {
 		case err != nil:
 			return err
 		case seen[key]:
-			return syntaxError("duplicate key " + strconv.Quote(clip(key)))
+			return syntaxError("duplicate key")
 		case p.canonical && len(v.keys) > 0 && key < v.keys[len(v.keys)-1]:
-			return syntaxError("key " + strconv.Quote(clip(key)) + " is out of order")
+			return syntaxError("key is out of order")
 		}
 		seen[key] = true
 		p.space()
@@ -266,11 +269,3 @@ func (p *parser) int() (int64, error) {
 
 // maxNumber is the largest whole number every JSON reader holds exactly (2^53-1).
 const maxNumber = 1<<53 - 1
-
-// clip keeps hostile text in error messages short.
-func clip(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "..."
-	}
-	return s
-}

@@ -46,7 +46,7 @@ func judge(err error, counts []int, roles []roleDoc) error {
 			}
 		}
 		if err != nil { // go-tuf found a signature bad that we found good: nobody passes on one opinion
-			return fmt.Errorf("%w: %v", ErrSignature, err)
+			return fmt.Errorf("%w: go-tuf counts other signatures than we do", ErrSignature)
 		}
 		return nil
 	case errors.As(err, &expired):
@@ -56,7 +56,7 @@ func judge(err error, counts []int, roles []roleDoc) error {
 	case errors.As(err, &hash):
 		return fmt.Errorf("%w: %v", ErrHash, err)
 	}
-	return fmt.Errorf("%w: %v", ErrFormat, err)
+	return fmt.Errorf("%w: go-tuf cannot read it (%T)", ErrFormat, err) // its words may quote what nobody signed
 }
 
 // tally counts the different keys of each role that signed the raw signed part; stray says that a signature counts for no role.

@@ -3,6 +3,7 @@ package trust
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,13 +69,30 @@ func must[T any](v T, err error) T {
 // decode reads the one encoding of v: any other bytes for the same value are ErrFormat.
 func decode(b []byte, v any) error {
 	if err := decMode.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%w: %v", ErrFormat, err)
+		return fmt.Errorf("%w: CBOR of %d bytes %s", ErrFormat, len(b), cborFault(err))
 	}
 	again, err := encMode.Marshal(v)
 	if err != nil || !bytes.Equal(again, b) {
 		return fmt.Errorf("%w: CBOR is not in its core deterministic form", ErrFormat)
 	}
 	return nil
+}
+
+// cborFault says what is wrong with CBOR. The library's own words would quote keys and numbers.
+func cborFault(err error) string {
+	if _, ok := errors.AsType[*cbor.UnknownFieldError](err); ok {
+		return "has an unknown field"
+	}
+	if _, ok := errors.AsType[*cbor.DupMapKeyError](err); ok {
+		return "has a key twice"
+	}
+	if _, ok := errors.AsType[*cbor.UnmarshalTypeError](err); ok {
+		return "has a value of another type than its field"
+	}
+	if _, ok := errors.AsType[*cbor.ExtraneousDataError](err); ok {
+		return "has data after its end"
+	}
+	return "cannot be read"
 }
 
 // Encode gives the canonical CBOR of m. It fails with ErrTooLarge over MaxMetadata and ErrFormat if a part is missing.

@@ -15,7 +15,7 @@ type HotlineID string
 // ParseHotlineID reads a hotline id; anything else is ErrFormat.
 func ParseHotlineID(s string) (HotlineID, error) {
 	if !isName(s, 31) {
-		return "", fmt.Errorf("%w: hotline id %q", ErrFormat, clip(s))
+		return "", fmt.Errorf("%w: hotline id (%d bytes) is not [a-z0-9][a-z0-9-]{0,30}", ErrFormat, len(s))
 	}
 	return HotlineID(s), nil
 }
@@ -104,7 +104,7 @@ type targetName struct {
 
 // parseTargetName takes a target path of the hotline's role apart. Only the three flat forms exist; any other is ErrPath.
 func parseTargetName(h HotlineID, path string) (targetName, error) {
-	bad := fmt.Errorf("%w: target %q", ErrPath, clip(path))
+	bad := fmt.Errorf("%w: target name (%d bytes)", ErrPath, len(path))
 	rest, ok := strings.CutPrefix(path, delegatedPrefix(h))
 	if !ok {
 		return targetName{}, bad

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
-
-	"github.com/cordon-project/cordon/resolver/canon"
 )
 
 // Reading without believing. Whoever fetches a repository has to know which file comes next before it can verify any of them, and
@@ -82,7 +80,7 @@ func ReadList(b []byte, h HotlineID) (ListSpec, error) {
 	if err != nil {
 		return ListSpec{}, err
 	}
-	lists, err := d.lists(h, canon.ID())
+	lists, err := d.lists(h)
 	if err != nil {
 		return ListSpec{}, fmt.Errorf("read list role: %w", err)
 	}

@@ -64,6 +64,7 @@ type rootDoc struct {
 
 type targetDoc struct {
 	File
+	of     string // "target 3", for messages
 	custom *value // nil if there is none
 }
 
@@ -136,7 +137,7 @@ func readHeader(b []byte, role string) (header, *fields, error) {
 	f := object(role, env.signed)
 	f.is("_type", role)
 	if v := f.str("spec_version"); f.err == nil && !strings.HasPrefix(v, "1.0.") {
-		f.fail("spec_version is %q, want 1.0.x", clip(v))
+		f.fail("spec_version (%d bytes) is not 1.0.x", len(v))
 	}
 	h := header{envelope: env, version: f.int("version", 1, maxNumber), expires: f.time("expires")}
 	return h, f, f.err
@@ -154,7 +155,7 @@ func readRoot(b []byte) (rootDoc, error) {
 	d.keys = readKeys(f)
 	f.each("roles", len(rootRoles), func(name string, v *value) error {
 		if !slices.Contains(rootRoles, name) {
-			return fmt.Errorf("%w: root has the unknown role %q", ErrFormat, clip(name))
+			return fmt.Errorf("%w: root has an unknown role (%d bytes)", ErrFormat, len(name))
 		}
 		r := object("role "+name, v)
 		d.roles[name] = readRole(r, d.keys)
@@ -180,7 +181,7 @@ func readKeys(f *fields) map[string]ed25519.PublicKey {
 			return err
 		}
 		if keytype != metadata.KeyTypeEd25519 || scheme != metadata.KeySchemeEd25519 {
-			return fmt.Errorf("%w: key of type %q with scheme %q, want ed25519", ErrKeyRoles, clip(keytype), clip(scheme))
+			return fmt.Errorf("%w: %s holds a key of another type or scheme than ed25519", ErrKeyRoles, f.of)
 		}
 		k = object("keyval", val)
 		pub := ed25519.PublicKey(k.hex("public", ed25519.PublicKeySize))
@@ -188,7 +189,7 @@ func readKeys(f *fields) map[string]ed25519.PublicKey {
 			return err
 		}
 		if KeyID(pub) != id {
-			return fmt.Errorf("%w: key id %q is not that of its key", ErrKeyRoles, clip(id))
+			return fmt.Errorf("%w: %s holds a key under an id (%d bytes) that is not its own", ErrKeyRoles, f.of, len(id))
 		}
 		keys[id] = pub
 		return nil
@@ -199,10 +200,10 @@ func readKeys(f *fields) map[string]ed25519.PublicKey {
 // readRole reads keyids and threshold; every id must be in keys and none twice.
 func readRole(f *fields, keys map[string]ed25519.PublicKey) roleDoc {
 	r := roleDoc{threshold: int(f.int("threshold", 1, maxRoleKeys)), keys: map[string]ed25519.PublicKey{}}
-	for _, id := range f.strings("keyids", 1, maxRoleKeys) {
+	for i, id := range f.strings("keyids", 1, maxRoleKeys) {
 		pub, ok := keys[id]
 		if _, twice := r.keys[id]; f.err == nil && (!ok || twice) {
-			f.err = fmt.Errorf("%w: %s names key %q twice, or without its public key", ErrKeyRoles, f.of, clip(id))
+			f.err = fmt.Errorf("%w: %s names key %d twice, or without its public key", ErrKeyRoles, f.of, i+1)
 		}
 		r.keys[id] = pub
 	}
@@ -249,7 +250,7 @@ func readTargets(b []byte) (targetsDoc, error) {
 	}
 	d := targetsDoc{header: h}
 	f.each("targets", maxTargets, func(path string, v *value) error {
-		t, err := readTarget(path, v)
+		t, err := readTarget(fmt.Sprintf("target %d", len(d.targets)+1), path, v)
 		d.targets = append(d.targets, t)
 		return err
 	})
@@ -263,12 +264,12 @@ func readTargets(b []byte) (targetsDoc, error) {
 	return d, f.end(extraPrefix)
 }
 
-func readTarget(path string, v *value) (targetDoc, error) {
+func readTarget(of, path string, v *value) (targetDoc, error) {
 	if !plainText(path, 256) {
-		return targetDoc{}, fmt.Errorf("%w: target path %q", ErrFormat, clip(path))
+		return targetDoc{}, fmt.Errorf("%w: %s has a path of %d bytes, want 1 to 256", ErrFormat, of, len(path))
 	}
-	f := object("target "+clip(path), v)
-	t := targetDoc{File: File{Path: path, Length: f.int("length", 0, maxNumber), SHA256: readHashes(f)}}
+	f := object(of, v)
+	t := targetDoc{of: of, File: File{Path: path, Length: f.int("length", 0, maxNumber), SHA256: readHashes(f)}}
 	if f.has("custom") {
 		t.custom = f.get("custom", kindObject)
 	}
@@ -323,7 +324,7 @@ func (d targetsDoc) check(hotline HotlineID) error {
 	}
 	role := d.delegations[0]
 	if role.name != RoleName(hotline) || !role.terminating || !slices.Equal(role.paths, []string{delegatedPattern(hotline)}) {
-		return fmt.Errorf("%w: delegation %q of %q, want %s of %s, terminating", ErrPath, clip(role.name), role.paths, RoleName(hotline), delegatedPattern(hotline))
+		return fmt.Errorf("%w: the delegation is not %s of %s, terminating", ErrPath, RoleName(hotline), delegatedPattern(hotline))
 	}
 	if err := role.roleDoc.check("role "+role.name, minListThreshold); err != nil {
 		return err

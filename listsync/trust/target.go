@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -35,9 +36,9 @@ type KeyFile struct {
 // ListTarget is one version of a list as the hotline's officers signed it: what it is and the files that make it up.
 type ListTarget struct {
 	List        match.ListID
-	Seq, Prev   uint64 // Prev is the version this one was compared with, 0 for the first
-	Epoch       uint32 // of the keys the digests were made with
-	CanonID     [32]byte
+	Seq, Prev   uint64   // Prev is the version this one was compared with, 0 for the first
+	Epoch       uint32   // of the keys the digests were made with
+	CanonID     [32]byte // rules its expressions are canonical by; see CheckCanon
 	EntriesRoot [32]byte // RFC 6962 root over the auditor list's commitments
 	Counts      []Count  // ascending by kind
 	Added       int
@@ -60,34 +61,35 @@ const (
 
 var countKinds = []string{"canary", "decoy", "domain", "host", "prefix", "steer", "url"}
 
-// readList reads and checks the hotline's delegated role.
-func (d targetsDoc) lists(h HotlineID, canonID [32]byte) ([]ListTarget, error) {
+// lists reads and checks the hotline's delegated role. Errors say which target by its place in the file: this also reads files
+// that nobody has verified (ReadList).
+func (d targetsDoc) lists(h HotlineID) ([]ListTarget, error) {
 	if d.delegated {
-		return nil, fmt.Errorf("%w: role %s delegates further", ErrPath, RoleName(h))
+		return nil, fmt.Errorf("%w: the list role delegates further", ErrPath)
 	}
 	lists := map[string]*ListTarget{}
 	for _, t := range d.targets { // list versions first: they say which other files belong to them
 		n, err := parseTargetName(h, t.Path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", t.of, err)
 		}
 		if n.suffix != "edge" {
 			continue
 		}
 		if lists[n.list] != nil {
-			return nil, fmt.Errorf("%w: two versions of list %s", ErrFormat, n.list)
+			return nil, fmt.Errorf("%w: %s is a second version of its list", ErrFormat, t.of)
 		}
 		if len(lists) == maxLists {
 			return nil, fmt.Errorf("%w: more than %d lists", ErrTooLarge, maxLists)
 		}
-		if lists[n.list], err = readCustom(h, n, t, canonID); err != nil {
+		if lists[n.list], err = readCustom(h, t); err != nil {
 			return nil, err
 		}
 	}
 	for _, t := range d.targets {
 		n, err := parseTargetName(h, t.Path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", t.of, err)
 		}
 		if n.suffix == "edge" {
 			continue
@@ -99,7 +101,7 @@ func (d targetsDoc) lists(h HotlineID, canonID [32]byte) ([]ListTarget, error) {
 	out := make([]ListTarget, 0, len(lists))
 	for _, l := range lists {
 		if l.Audit.Path == "" {
-			return nil, fmt.Errorf("%w: list %s has no auditor list", ErrFormat, l.List)
+			return nil, fmt.Errorf("%w: a list has no auditor list", ErrFormat)
 		}
 		slices.SortFunc(l.Keys, func(a, b KeyFile) int { return cmp.Compare(a.Cluster, b.Cluster) })
 		out = append(out, *l)
@@ -112,17 +114,17 @@ func (d targetsDoc) lists(h HotlineID, canonID [32]byte) ([]ListTarget, error) {
 func attach(l *ListTarget, n targetName, t targetDoc) error {
 	switch {
 	case t.custom != nil:
-		return fmt.Errorf("%w: target %s may not carry custom data", ErrFormat, t.Path)
+		return fmt.Errorf("%w: %s may not carry custom data", ErrFormat, t.of)
 	case l == nil:
-		return fmt.Errorf("%w: target %s belongs to no list", ErrFormat, t.Path)
+		return fmt.Errorf("%w: %s belongs to no list", ErrFormat, t.of)
 	case n.suffix == "audit":
 		if n.number != l.Seq || t.Length > maxListFile {
-			return fmt.Errorf("%w: target %s does not belong to seq %d, or is too large", ErrFormat, t.Path, l.Seq)
+			return fmt.Errorf("%w: %s is not of its list's seq, or too large", ErrFormat, t.of)
 		}
 		l.Audit = t.File
 	default:
 		if n.number != uint64(l.Epoch) || t.Length > maxWrapped {
-			return fmt.Errorf("%w: target %s does not belong to epoch %d, or is too large", ErrFormat, t.Path, l.Epoch)
+			return fmt.Errorf("%w: %s is not of its list's epoch, or too large", ErrFormat, t.of)
 		}
 		l.Keys = append(l.Keys, KeyFile{Cluster: n.cluster, File: t.File})
 	}
@@ -130,13 +132,13 @@ func attach(l *ListTarget, n targetName, t targetDoc) error {
 }
 
 // readCustom reads what the officers signed about a list version. Scope is looked at before anything else.
-func readCustom(h HotlineID, n targetName, t targetDoc, canonID [32]byte) (*ListTarget, error) {
+func readCustom(h HotlineID, t targetDoc) (*ListTarget, error) {
 	if t.custom == nil {
-		return nil, fmt.Errorf("%w: target %s has no custom data, so no scope", ErrScope, t.Path)
+		return nil, fmt.Errorf("%w: %s has no custom data, so no scope", ErrScope, t.of)
 	}
-	f := object("list "+n.list, t.custom)
+	f := object(t.of+" custom", t.custom)
 	if !f.has("scope") || f.str("scope") != scopeCSAM {
-		return nil, fmt.Errorf("%w: target %s", ErrScope, t.Path)
+		return nil, fmt.Errorf("%w: %s", ErrScope, t.of)
 	}
 	l := &ListTarget{
 		List: match.ListID(f.str("list")), Edge: t.File,
@@ -148,7 +150,7 @@ func readCustom(h HotlineID, n targetName, t targetDoc, canonID [32]byte) (*List
 	copy(l.EntriesRoot[:], f.hex("entries_root", len(l.EntriesRoot)))
 	f.each("counts", len(countKinds), func(kind string, v *value) error {
 		if !slices.Contains(countKinds, kind) || v.kind != kindInt || v.num > maxEntries {
-			return fmt.Errorf("%w: list %s counts %q", ErrFormat, n.list, clip(kind))
+			return fmt.Errorf("%w: %s counts an unknown kind (%d bytes), or too many", ErrFormat, t.of, len(kind))
 		}
 		l.Counts = append(l.Counts, Count{Kind: kind, N: int(v.num)})
 		return nil
@@ -156,31 +158,62 @@ func readCustom(h HotlineID, n targetName, t targetDoc, canonID [32]byte) (*List
 	if err := f.end(); err != nil {
 		return nil, err
 	}
-	return l, l.check(h, n, canonID)
+	if err := l.check(h); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.of, err)
+	}
+	return l, nil
 }
 
-func (l *ListTarget) check(h HotlineID, n targetName, canonID [32]byte) error {
+func (l *ListTarget) check(h HotlineID) error {
 	if _, err := match.ParseListID(string(l.List)); err != nil {
-		return fmt.Errorf("%w: list id %q", ErrFormat, clip(string(l.List)))
+		return fmt.Errorf("%w: list id (%d bytes)", ErrFormat, len(l.List))
 	}
 	switch {
 	case l.List.Hotline() != string(h):
-		return fmt.Errorf("%w: list %s is not of hotline %s", ErrCharter, l.List, h)
+		return fmt.Errorf("%w: list is not of the hotline", ErrCharter)
 	case l.Edge.Path != EdgePath(l.List, l.Seq):
-		return fmt.Errorf("%w: target %s holds list %s seq %d", ErrFormat, l.Edge.Path, l.List, l.Seq)
+		return fmt.Errorf("%w: path is not that of its list and seq", ErrFormat)
 	case l.Prev >= l.Seq:
-		return fmt.Errorf("%w: list %s seq %d follows seq %d", ErrRollback, l.List, l.Seq, l.Prev)
+		return fmt.Errorf("%w: prev is not below seq", ErrRollback)
 	case l.Edge.Length > maxListFile:
-		return fmt.Errorf("%w: list %s of %d bytes, at most %d", ErrTooLarge, l.List, l.Edge.Length, maxListFile)
+		return fmt.Errorf("%w: list of more than %d bytes", ErrTooLarge, maxListFile)
 	case len(l.NeverBlock) > maxTextField:
-		return fmt.Errorf("%w: list %s never-block version", ErrFormat, l.List)
-	case l.CanonID != canonID:
-		return fmt.Errorf("%w: list %s was made with %x, want %x", ErrCanon, l.List, l.CanonID[:8], canonID[:8])
+		return fmt.Errorf("%w: never-block version of %d bytes, at most %d", ErrFormat, len(l.NeverBlock), maxTextField)
 	}
 	for i, c := range l.Canaries {
-		if name, err := canon.Host(c); err != nil || name != c || i > 0 && l.Canaries[i-1] >= c {
-			return fmt.Errorf("%w: list %s canary %d is not a canonical host name in ascending order", ErrFormat, l.List, i)
+		if !hostName(c) || i > 0 && l.Canaries[i-1] >= c {
+			return fmt.Errorf("%w: canary %d is not a host name in ascending order", ErrFormat, i+1)
 		}
+	}
+	return nil
+}
+
+// hostName reports a name that could be a canonical host: lower-case letters, digits, hyphens and underscores between dots. Whether
+// it is one depends on tables that change (Unicode), and that must not change what Verify says: the members' self-test asks the
+// index for each canary before a list comes into force.
+func hostName(s string) bool {
+	if len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if len(label) < 1 || len(label) > 63 {
+			return false
+		}
+		for i := range len(label) {
+			c := label[i]
+			if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// CheckCanon returns ErrCanon if the list was made for other canonicalisation rules than this program's. A list in force stays
+// there whatever this says: an update of the program must not take it away.
+func (l ListTarget) CheckCanon() error {
+	if ours := canon.ID(); l.CanonID != ours {
+		return fmt.Errorf("%w: list %s seq %d was made for %x, this program has %x", ErrCanon, l.List, l.Seq, l.CanonID[:8], ours[:8])
 	}
 	return nil
 }
@@ -190,7 +223,7 @@ func encodeCustom(l ListTarget) ([]byte, error) {
 	counts := map[string]int{}
 	for _, c := range l.Counts {
 		if _, twice := counts[c.Kind]; twice {
-			return nil, fmt.Errorf("%w: two counts of %q", ErrFormat, clip(c.Kind))
+			return nil, fmt.Errorf("%w: two counts of one kind", ErrFormat)
 		}
 		counts[c.Kind] = c.N
 	}

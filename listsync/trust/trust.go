@@ -22,8 +22,6 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
-
-	"github.com/cordon-project/cordon/resolver/canon"
 )
 
 const (
@@ -70,18 +68,29 @@ func (v *Verified) Production() error {
 	return nil
 }
 
+// CheckCanon returns ErrCanon, naming the list, if a list was made for other canonicalisation rules than this program's: names
+// would not be found in it as they were meant. Ask it of lists that are not in force yet, see ListTarget.CheckCanon.
+func (v *Verified) CheckCanon() error {
+	for _, l := range v.Lists {
+		if err := l.CheckCanon(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Verify checks everything a hotline published against the pinned root, at the time now, and against what was trusted before.
 // pinnedRoot is trusted as it is; m.Roots lead from it to the root in force (roots up to its version are passed over). high is the
 // zero value at the first call for a hotline, later Verified.High. Every refusal wraps exactly one sentinel of this package, see
 // Reason; the order of checks is fixed, so every machine gives the same one.
 //
 // Content under a version that high already has is not compared with what was there before: callers compare Metadata.Hash.
+//
+// Nothing here depends on the build: which canonicalisation rules a list was made for is reported (ListTarget.CanonID) and not
+// compared with our own, else a node could not read its own past after an update. CheckCanon does that for new lists.
+//
+// An error quotes no text of the input, since refusals end in a public log: what a stranger wrote would stay there for ever.
 func Verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time) (*Verified, error) {
-	return verify(pinnedRoot, high, m, now, canon.ID())
-}
-
-// verify is Verify for given canonicalisation rules, so that golden files outlive them.
-func verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time, canonID [32]byte) (*Verified, error) {
 	now = now.UTC()
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("verify metadata: %w", err)
@@ -116,7 +125,7 @@ func verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time, canonI
 	if err != nil {
 		return nil, fmt.Errorf("verify list role: %w", err)
 	}
-	lists, err := list.lists(charter.Hotline, canonID)
+	lists, err := list.lists(charter.Hotline)
 	if err != nil {
 		return nil, fmt.Errorf("verify list: %w", err)
 	}

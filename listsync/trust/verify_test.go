@@ -264,7 +264,7 @@ func TestBrokenPublicationsAreRefused(t *testing.T) {
 			s["targets"].(map[string]any)["csam/north/main.1.edge"].(map[string]any)["hashes"] = map[string]any{"sha512": strings.Repeat("0", 128)}
 		}), "format"},
 
-		{"other canonicalisation rules", custom("canon_id", strings.Repeat("0", 64)), "canon"},
+		{"canonicalisation rules without a name", custom("canon_id", strings.Repeat("0", 62)), "format"},
 		{"seq zero", custom("seq", 0), "format"},
 		{"prev at seq", custom("prev", 1), "rollback"},
 		{"unknown count", custom("counts", map[string]any{"address": 1}), "format"},

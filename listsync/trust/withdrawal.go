@@ -129,10 +129,10 @@ func VerifyWithdrawal(o Officers, raw []byte, now time.Time) (Withdrawal, []stri
 		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: there is none", ErrSignature)
 	}
 	var signers []string
-	for _, sig := range s.Signatures {
+	for n, sig := range s.Signatures {
 		i := slices.IndexFunc(o.Keys, func(k OfficerKey) bool { return k.ID == sig.KeyID })
 		if i < 0 || len(o.Keys[i].Public) != ed25519.PublicKeySize || !ed25519.Verify(o.Keys[i].Public, withdrawalMessage(s.Body), sig.Sig) {
-			return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: of key %q", ErrSignature, clip(sig.KeyID))
+			return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: signature %d of %d is not a valid one of an officer", ErrSignature, n+1, len(s.Signatures))
 		}
 		signers = append(signers, sig.KeyID)
 	}
@@ -170,15 +170,13 @@ func openWithdrawal(raw []byte) (SignedWithdrawal, Withdrawal, error) {
 }
 
 func (w Withdrawal) check() error {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("%w: withdrawal "+format, append([]any{ErrFormat}, args...)...)
-	}
+	bad := func(what string) error { return fmt.Errorf("%w: withdrawal %s", ErrFormat, what) }
 	if _, err := match.ParseListID(string(w.List)); err != nil {
-		return bad("of list %q", clip(string(w.List)))
+		return fmt.Errorf("%w: withdrawal names its list with %d bytes that are no list id", ErrFormat, len(w.List))
 	}
 	switch {
 	case w.V != 1:
-		return bad("version %d, want 1", w.V)
+		return bad("is not of version 1")
 	case len(w.Entries) == 0:
 		return bad("of no entry")
 	case len(w.Entries) > maxWithdrawn:
@@ -186,11 +184,11 @@ func (w Withdrawal) check() error {
 	case !slices.IsSortedFunc(w.Entries, compareEntries) || len(slices.Compact(slices.Clone(w.Entries))) != len(w.Entries):
 		return bad("entries are not ascending, or one is there twice")
 	case w.SeqFrom > w.SeqTo:
-		return bad("from seq %d to %d", w.SeqFrom, w.SeqTo)
+		return bad("ends at a seq before it begins")
 	case w.Number == 0:
 		return bad("number is 0")
 	case w.Issued <= 0 || w.Expires <= w.Issued || w.Expires-w.Issued > int64(MaxWithdrawalLife/time.Second):
-		return bad("issued %d expires %d, want at most %v", w.Issued, w.Expires, MaxWithdrawalLife)
+		return bad(fmt.Sprintf("does not expire within %v of when it was issued", MaxWithdrawalLife))
 	}
 	return checkReason(w.Reason)
 }
