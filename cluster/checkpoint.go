@@ -153,6 +153,7 @@ func (n *Node) assemble(ctx context.Context, view *state.View) error {
 		return err
 	}
 	lines, gatherErr := n.gather(ctx, view.Size, view.Root)
+	n.watchClock()
 	note, err := n.quorum.Assemble(signed, lines...)
 	if err != nil {
 		return err
@@ -201,6 +202,9 @@ func (n *Node) gather(ctx context.Context, size uint64, root [32]byte) ([][]byte
 			defer cancel()
 			line, err := n.c.Peers.Cosign(run, m.Name, size, root)
 			n.contact(m.Name, err)
+			if err == nil {
+				n.read(m, audit.Checkpoint{Origin: n.c.Cluster.Origin, Size: size, Root: root}, line)
+			}
 			answers <- cosigned{line, err}
 		})
 	}

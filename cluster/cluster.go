@@ -44,8 +44,10 @@ var (
 	ErrNotYet = errors.New("no quorum-cosigned checkpoint yet")
 	// ErrKeys: no epoch key for this list can be had here.
 	ErrKeys = errors.New("no key for this list and epoch")
-	// ErrSkew: the cluster's time is too far ahead of this node's clock.
-	ErrSkew = errors.New("cluster time is ahead of this node's clock")
+	// ErrSkew: the cluster's time is too far ahead of this node's clock, or
+	// no quorum of members confirms this node's clock. It passes when the
+	// clock is put right, or when another member leads.
+	ErrSkew = errors.New("this node's clock and the others' differ")
 	// ErrConfig: Open was given a configuration that cannot work.
 	ErrConfig = errors.New("invalid configuration")
 )

@@ -47,6 +47,10 @@ type Node struct {
 
 	staging chan struct{} // one list at a time
 
+	asking chan struct{} // held by who asks the members for their time
+	asked  time.Time     // when that last ended; guarded by asking
+	giving atomic.Bool   // leadership is being given away
+
 	pub     atomic.Pointer[published]
 	pubMu   sync.Mutex // guards renewed, waiting; held while pub is stored
 	renewed chan struct{}
@@ -62,8 +66,9 @@ type Node struct {
 
 	mu         sync.Mutex // guards all below
 	contacts   map[string]contacted
-	alarms     map[string]Alarm
-	leaderless time.Time // since when, while there is no leader
+	readings   map[string]reading
+	alarms     map[string]Alarm // by cause
+	leaderless time.Time        // since when, while there is no leader
 	fencedAt   time.Time
 	newLeader  chan struct{} // closed at the next change of leader
 }
@@ -79,10 +84,10 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{
 		c: c, id: c.Cluster.ID(), log: c.Log, quorum: c.Cluster.Quorum(),
-		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1),
+		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
 		keys: map[epoch]*match.Keys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
-		contacts: map[string]contacted{}, alarms: map[string]Alarm{},
+		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{},
 		leaderless: c.Clock(), newLeader: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -260,24 +265,34 @@ func (n *Node) LeaderChanged() <-chan struct{} {
 
 // lead does the leader's regular work: it puts the newest quorum-cosigned
 // checkpoint into the log, so that a replica that computed something else
-// finds out, or else the time. A leader that has halted gives way.
+// finds out, or else the time. A leader that has halted, or whose clock is
+// wrong, gives way.
 func (n *Node) lead(ctx context.Context) {
 	tick := time.NewTicker(n.c.Timeouts.Tick)
 	defer tick.Stop()
 	var asserted uint64
+	compared := false
 	for {
-		grown := n.fsm.grown()
-		if n.Leading() && n.fsm.view().Halted != nil {
-			if err := n.raft.LeadershipTransfer().Error(); err != nil {
-				n.log.WarnContext(ctx, "halted leader cannot give way", slog.Any("error", err))
+		grown, changed := n.fsm.grown(), n.LeaderChanged()
+		if leads := n.Leading(); leads && !compared {
+			// At once: the first command is not kept waiting, a wrong clock not believed.
+			if _, err := n.stamp(ctx); err != nil {
+				n.log.WarnContext(ctx, "new leader's clock", slog.Any("error", err))
 			}
+			compared = true
+		} else if !leads {
+			compared = false
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-changed:
+			continue
 		case <-grown:
+			n.yieldHalted(ctx)
 			continue
 		case <-tick.C:
+			n.yieldHalted(ctx)
 		}
 		if !n.Leading() {
 			continue
@@ -293,5 +308,29 @@ func (n *Node) lead(ctx context.Context) {
 		} else if p != nil {
 			asserted = p.size
 		}
+	}
+}
+
+// yieldHalted lets another lead when this replica has stopped applying. Not
+// at every change of leader: when all have stopped they would take turns.
+func (n *Node) yieldHalted(ctx context.Context) {
+	if !n.Leading() || n.fsm.view().Halted == nil {
+		return
+	}
+	if err := n.transferred(ctx, n.raft.LeadershipTransfer()); err != nil {
+		n.log.WarnContext(ctx, "halted leader cannot give way", slog.Any("error", err))
+	}
+}
+
+// transferred waits for a transfer of leadership, or for the node's end: Raft
+// forgets a transfer that its own shutdown overtakes.
+func (n *Node) transferred(ctx context.Context, f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -14,10 +14,11 @@ import (
 )
 
 // Propose has a command agreed and applied, through the leader wherever it
-// is. The command's time is set by the leader. An error means that nothing is
-// known to be decided: ErrNoLeader (the command may still be applied later;
-// every command may be repeated) or ErrHalted. What was decided, a refusal
-// too, is in the Result.
+// is. The command's time is the leader's, and no other's. An error means that
+// nothing is known to be decided: ErrNoLeader (the command may still be
+// applied later; every command may be repeated), ErrSkew (this node leads with
+// a clock that no quorum confirms, and nobody took over in time) or ErrHalted.
+// What was decided, a refusal too, is in the Result.
 func (n *Node) Propose(ctx context.Context, c command.Command) (state.Result, error) {
 	if err := n.fsm.view().Halted; err != nil {
 		return state.Result{}, fmt.Errorf("propose: %w: %w", ErrHalted, err)
@@ -31,7 +32,7 @@ func (n *Node) Propose(ctx context.Context, c command.Command) (state.Result, er
 		switch {
 		case err == nil:
 			return res, nil
-		case !errors.Is(err, ErrNoLeader):
+		case !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrSkew):
 			return state.Result{}, err
 		case last == nil || ctx.Err() == nil:
 			last = err
@@ -59,7 +60,7 @@ func (n *Node) try(ctx context.Context, c command.Command) (state.Result, error)
 	if leader == "" {
 		return state.Result{}, ErrNoLeader
 	}
-	c.Time = max(n.c.Clock().Unix(), 0)
+	c.Time = 0 // the leader's business
 	b, err := command.Encode(c)
 	if err != nil {
 		return state.Result{}, err
@@ -73,7 +74,10 @@ func (n *Node) try(ctx context.Context, c command.Command) (state.Result, error)
 
 // apply is the leader's part.
 func (n *Node) apply(ctx context.Context, c command.Command) (state.Result, error) {
-	c.Time = max(n.c.Clock().Unix(), 0)
+	var err error
+	if c.Time, err = n.stamp(ctx); err != nil {
+		return state.Result{}, err
+	}
 	b, err := command.Encode(c)
 	if err != nil {
 		return state.Result{}, err

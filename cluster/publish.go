@@ -20,8 +20,8 @@ import (
 // its metadata. The list's files must already be in Config.Files. It returns
 // nil when the cluster has it in force (also when it had it before), an error
 // wrapping ErrRefused and *state.Refusal when it was refused and the refusal
-// is in the log, ErrNoQuorum or ErrNoLeader when nothing was decided. It may
-// be called on any member and repeated.
+// is in the log, ErrNoQuorum, ErrNoLeader or ErrSkew when nothing was decided.
+// It may be called on any member and repeated.
 func (n *Node) Publish(ctx context.Context, m trust.Metadata, id match.ListID) error {
 	if err := n.publish(ctx, m, id); err != nil {
 		return fmt.Errorf("publish list %s: %w", id, err)
@@ -48,6 +48,9 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 	m = complete(m, h)
 	v, err := n.verify(h, m)
 	if err != nil {
+		if _, skew := n.compare(n.c.Clock()); errors.Is(skew, ErrSkew) {
+			return skew // a wrong clock takes the valid for expired
+		}
 		return refuse(trust.Reason(err), err.Error())
 	}
 	i := slices.IndexFunc(v.Lists, func(t trust.ListTarget) bool { return t.List == id })

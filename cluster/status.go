@@ -23,7 +23,7 @@ const (
 	AlarmSnapshot   = "snapshot"         // a snapshot from another member was refused
 	AlarmFenced     = "fenced"           // the log's disk stalls
 	AlarmDisk       = "disk"             // something cannot be written
-	AlarmClock      = "clock"            // cluster time and this node's clock differ
+	AlarmClock      = "clock"            // this node's clock and the cluster's time or the members' clocks differ
 	AlarmLeaderless = "leaderless"       // nothing can be agreed
 	AlarmCheckpoint = "stale_checkpoint" // no quorum cosigns
 	AlarmExpiry     = "expiry"           // a hotline's metadata has expired: no new list from it
@@ -130,21 +130,24 @@ func reasonOf(err error) string {
 }
 
 // alarm raises an alarm, or renews the text of one that is up.
-func (n *Node) alarm(what, text string) {
+func (n *Node) alarm(what, text string) { n.raise(what, what, text) }
+
+// raise is alarm for one of several causes of the same alarm.
+func (n *Node) raise(cause, what, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a, up := n.alarms[what]
+	a, up := n.alarms[cause]
 	if !up {
 		a = Alarm{What: what, Since: n.c.Clock()}
 	}
 	a.Text = text
-	n.alarms[what] = a
+	n.alarms[cause] = a
 }
 
-func (n *Node) clear(what string) {
+func (n *Node) clear(cause string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.alarms, what)
+	delete(n.alarms, cause)
 }
 
 // Leading reports whether this node leads now.

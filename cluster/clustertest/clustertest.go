@@ -67,6 +67,7 @@ type Member struct {
 	Files *fetch.Store
 
 	c      *Cluster
+	ahead  atomic.Int64  // nanoseconds that its clock is ahead of the cluster's
 	node   *cluster.Node // nil while stopped; guarded by c.mu
 	cancel context.CancelFunc
 	ended  chan error
@@ -150,6 +151,12 @@ func Public(name string) ed25519.PublicKey { return Key(name).Public().(ed25519.
 // Now is the time on all clocks of the cluster.
 func (c *Cluster) Now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }
 
+// Now is the time on this member's clock.
+func (m *Member) Now() time.Time { return m.c.Now().Add(time.Duration(m.ahead.Load())) }
+
+// Ahead sets this member's clock so much ahead of the others.
+func (m *Member) Ahead(d time.Duration) { m.ahead.Store(int64(d)) }
+
 // Advance sets all clocks ahead.
 func (c *Cluster) Advance(d time.Duration) { c.skew.Add(int64(d)) }
 
@@ -202,7 +209,7 @@ func (m *Member) config(l net.Listener) (cluster.Config, error) {
 	c := cluster.Config{
 		Cluster: m.c.Desc, Name: m.Name, Dir: m.Dir, Key: Key(m.Name), RaftListener: l, PeerAddrs: addrs, TLS: conf,
 		Files: m.Files, Identity: m.c.identity, NeverBlock: []string{"never-block.example"}, Peers: peers{m.c, m.Name},
-		Clock: m.c.Now, Log: m.c.o.Log, Timeouts: m.c.o.Timeouts,
+		Clock: m.Now, Log: m.c.o.Log, Timeouts: m.c.o.Timeouts,
 	}
 	if m.c.o.Configure != nil {
 		m.c.o.Configure(&c)
