@@ -21,10 +21,11 @@ import (
 
 // Exit codes, the same for all commands of Cordon where they apply.
 const (
-	codeOK         = 0
-	codeUsage      = 2
-	codeUnreadable = 3
-	codeFail       = 5
+	codeOK     = 0
+	codeFailed = 1
+	codeUsage  = 2
+	codeInput  = 3
+	codeFail   = 5
 )
 
 func main() {
@@ -36,14 +37,26 @@ func main() {
 // errFail: a check failed, the report has been printed.
 var errFail = errors.New("verification failed")
 
-// unreadable is an input that could not be read at all: nothing can be said about it.
-type unreadable struct {
-	err error
-	do  string
+// fault is why nothing can be said: an input that cannot be read, or a result that cannot be written.
+type fault struct {
+	code int
+	err  error
+	do   string
 }
 
-func (u *unreadable) Error() string { return u.err.Error() }
-func (u *unreadable) Unwrap() error { return u.err }
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+// unreadable is an input that cannot be read or is not what it has to be.
+func unreadable(err error, do string) error { return &fault{codeInput, err, do} }
+
+// unwritten is a result that did not reach the disk or whoever reads our output; nil for nil.
+func unwritten(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fault{codeFailed, fmt.Errorf("write %s: %w", what, err), "check the disk, or what reads the output"}
+}
 
 // run is the whole command; it gives the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -59,11 +72,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return codeFail
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", c.CommandPath(), audit.Escape(err.Error()))
-	if u, ok := errors.AsType[*unreadable](err); ok {
-		if u.do != "" {
-			fmt.Fprintf(stderr, "  what to do: %s\n", u.do)
+	if f, ok := errors.AsType[*fault](err); ok {
+		if f.do != "" {
+			fmt.Fprintf(stderr, "  what to do: %s\n", f.do)
 		}
-		return codeUnreadable
+		return f.code
 	}
 	fmt.Fprintf(stderr, "  what to do: see %s --help\n", c.CommandPath())
 	return codeUsage
@@ -77,7 +90,8 @@ func rootCommand() *cobra.Command {
 needs the trust file (from the operator once, compared through another channel) and a bundle: a file made by "cordon bundle",
 or a control node's address, from which it reads the same thing. It never sees a list's names and needs no key.
 
-Exit codes: 0 every check passed, 2 wrong usage, 3 input that cannot be read, 5 a check failed.`,
+Exit codes: 0 every check passed, 1 the result could not be written, 2 wrong usage, 3 bad input (a file or node that cannot be
+read, a trust file that is none), 5 verification failed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -104,7 +118,7 @@ func versionCommand() *cobra.Command {
 				}
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nbundle version 1, leaf version 1\ncanonicalisation %s\n", version, revision, canon.RuleSet())
-			return err
+			return unwritten("output", err)
 		},
 	}
 }

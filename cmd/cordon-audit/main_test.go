@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"math/big"
@@ -20,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,18 +65,24 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 		{"a changed bundle", []string{"verify", "--trust", trust, changed}, 5, "FAIL  lists ", ""},
 		{"a stale bundle", []string{"verify", "--max-age", "1s", "--trust", trust, bundle}, 5, "stale", ""},
 		{"a trust file of another cluster", []string{"verify", "--trust", write(t, "trust.json", audittest.New("other").TrustFile()), bundle}, 5, "FAIL  trust", ""},
-		{"a trust file that is none", []string{"verify", "--trust", write(t, "trust.json", []byte("{}")), bundle}, 5, "FAIL  trust", ""},
-		{"a trust file that is none, live", []string{"verify", "--trust", write(t, "trust.json", []byte("{}")), "https://127.0.0.1:1"}, 5, "FAIL  trust", ""},
+		{"a trust file that is none", []string{"verify", "--trust", write(t, "trust.json", []byte("{}")), bundle}, 3, "", "--trust names the trust file"},
+		{"a trust file that is none, live", []string{"verify", "--trust", write(t, "trust.json", []byte("{}")), "https://127.0.0.1:1"}, 3, "", "--trust names the trust file"},
+		{"a trust file that is a bundle", []string{"verify", "--trust", bundle, bundle}, 3, "", "parse trust file"},
+		{"a bundle that is a trust file", []string{"verify", "--trust", trust, trust}, 5, "FAIL  bundle", ""},
+		{"a trust file that is empty", []string{"verify", "--trust", write(t, "trust.json", nil), bundle}, 3, "", "the file is empty"},
+		{"a trust file that is a directory", []string{"verify", "--trust", t.TempDir(), bundle}, 3, "", "is a directory"},
 		{"no trust file", []string{"verify", bundle}, 2, "", `required flag(s) "trust" not set`},
 		{"no bundle", []string{"verify", "--trust", trust}, 2, "", "what to do: see cordon-audit verify --help"},
 		{"two bundles", []string{"verify", "--trust", trust, bundle, bundle}, 2, "", "accepts 1 arg"},
 		{"an unknown flag", []string{"verify", "--force"}, 2, "", "unknown flag"},
 		{"an unknown command", []string{"trustme"}, 2, "", "unknown command"},
 		{"no command", nil, 2, "", "a command is missing"},
-		{"plain http", []string{"verify", "--trust", trust, "http://127.0.0.1:1"}, 2, "", "want https://NAME:PORT"},
+		{"plain http", []string{"verify", "--trust", trust, "http://127.0.0.1:1"}, 3, "", "write https://NAME:PORT"},
 		{"a trust file that is not there", []string{"verify", "--trust", "/nonexistent/trust.json", bundle}, 3, "", "--trust names the trust file"},
 		{"a bundle that is not there", []string{"verify", "--trust", trust, "/nonexistent/bundle.tar"}, 3, "", "name a file made by cordon bundle"},
-		{"a bundle that is a folder", []string{"verify", "--trust", trust, t.TempDir()}, 3, "", "not a file"},
+		{"a bundle that is a directory", []string{"verify", "--trust", trust, t.TempDir()}, 3, "", "it is a directory, not a file"},
+		{"a bundle that is empty", []string{"verify", "--trust", trust, write(t, "bundle.tar", nil)}, 3, "", "the file is empty"},
+		{"a state file that cannot be written", []string{"verify", "--state", "/nonexistent/state.json", "--trust", trust, bundle}, 1, "", "write state file"},
 		{"a trust file without a CA, live", []string{"verify", "--trust", trust, "https://127.0.0.1:1"}, 3, "", "the trust file names no CA"},
 		{"a state file that is none", []string{"verify", "--state", write(t, "state", []byte("x")), "--trust", trust, bundle}, 3, "", "state file"},
 		{"show", []string{"show", "--trust", trust, bundle}, 0, "list hotline-one/main sequence 2 follows 1: ", ""},
@@ -90,6 +98,47 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 				t.Errorf("stderr %q, want the report alone", stderr)
 			}
 		})
+	}
+}
+
+// A code in the help is one of README's, with the same meaning.
+func TestTheHelpNamesTheExitCodes(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, help, _ := tool(t, "--help")
+	for _, c := range []struct {
+		code         int
+		readme, help string
+	}{
+		{codeOK, "0 done", "0 every check passed"},
+		{codeFailed, "1 failed", "1 the result could not be written"},
+		{codeUsage, "2 wrong usage", "2 wrong usage"},
+		{codeInput, "3 bad input", "3 bad input"},
+		{codeFail, "5 verification failed", "5 verification failed"},
+	} {
+		if !strings.HasPrefix(c.readme, strconv.Itoa(c.code)) || !strings.Contains(string(readme), c.readme) || !strings.Contains(help, c.help) {
+			t.Errorf("code %d: README says %q: %t, the help says %q: %t", c.code, c.readme, strings.Contains(string(readme), c.readme), c.help, strings.Contains(help, c.help))
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestAResultThatCannotBeWrittenIsNoPass(t *testing.T) {
+	l := audittest.Honest("tool")
+	trust, bundle := write(t, "trust.json", l.TrustFile()), write(t, "bundle.tar", l.Bundle())
+	for _, args := range [][]string{
+		{"verify", "--trust", trust, bundle}, {"verify", "--json", "--trust", trust, bundle},
+		{"show", "--trust", trust, bundle}, {"show", "--json", "--trust", trust, bundle}, {"version"},
+	} {
+		var stderr bytes.Buffer
+		if code := run(context.Background(), args, fullDisk{}, &stderr); code != codeFailed || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%v: got code %d, %s; want %d", args, code, stderr.String(), codeFailed)
+		}
 	}
 }
 

@@ -15,33 +15,39 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 )
 
+const namesBundle = "name a file made by cordon bundle, or a control node as https://NAME:PORT"
+
 // open opens a bundle file, or asks a control node for its bundle.
-func (f *flags) open(ctx context.Context, target string, trust []byte) (io.ReadCloser, error) {
+func (f *flags) open(ctx context.Context, target string, trust audit.TrustFile) (io.ReadCloser, error) {
 	if strings.Contains(target, "://") {
 		return f.fetch(ctx, target, trust)
 	}
 	file, err := os.Open(target)
 	if err != nil {
-		return nil, &unreadable{fmt.Errorf("bundle: %w", err), "name a file made by cordon bundle, or a control node as https://NAME:PORT"}
+		return nil, unreadable(fmt.Errorf("bundle: %w", err), namesBundle)
 	}
-	if info, err := file.Stat(); err != nil || info.IsDir() {
-		file.Close()
-		return nil, &unreadable{fmt.Errorf("bundle %s: not a file", target), "name a file made by cordon bundle, or a control node as https://NAME:PORT"}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("bundle: %w", err)
+	case info.IsDir():
+		err = fmt.Errorf("bundle %s: it is a directory, not a file", target)
+	case info.Mode().IsRegular() && info.Size() == 0:
+		err = fmt.Errorf("bundle %s: the file is empty", target)
+	default:
+		return file, nil
 	}
-	return file, nil
+	file.Close()
+	return nil, unreadable(err, namesBundle)
 }
 
 // fetch asks a live node. The node is believed no more than a file: TLS only says that it is of the cluster.
-func (f *flags) fetch(ctx context.Context, target string, trust []byte) (io.ReadCloser, error) {
+func (f *flags) fetch(ctx context.Context, target string, trust audit.TrustFile) (io.ReadCloser, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("address %q: want https://NAME:PORT", target)
+		return nil, unreadable(fmt.Errorf("address %q is not one of a control node", target), "write https://NAME:PORT, as the trust file's CA certifies it, without anything after it")
 	}
-	tf, err := audit.ParseTrustFile(trust)
-	if err != nil {
-		return io.NopCloser(strings.NewReader("")), nil // the report says what is wrong with it
-	}
-	conf, err := f.tls(tf)
+	conf, err := f.tls(trust)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +66,11 @@ func (f *flags) fetch(ctx context.Context, target string, trust []byte) (io.Read
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, &unreadable{err, "check the address, and that the trust file is of this cluster"}
+		return nil, unreadable(err, "check the address, and that the trust file is of this cluster")
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return nil, &unreadable{fmt.Errorf("node %s answers %s", u.Host, resp.Status), "ask again in a minute, or another node"}
+		return nil, unreadable(fmt.Errorf("node %s answers %s", u.Host, resp.Status), "ask again in a minute, or another node")
 	}
 	return resp.Body, nil
 }
@@ -73,10 +79,10 @@ func (f *flags) fetch(ctx context.Context, target string, trust []byte) (io.Read
 func (f *flags) tls(tf audit.TrustFile) (*tls.Config, error) {
 	roots, err := tf.Roots()
 	if err != nil {
-		return nil, &unreadable{err, ""}
+		return nil, unreadable(err, "")
 	}
 	if roots == nil {
-		return nil, &unreadable{errors.New("the trust file names no CA"), "get a bundle file instead, or a trust file with the cluster's CA"}
+		return nil, unreadable(errors.New("the trust file names no CA"), "get a bundle file instead, or a trust file with the cluster's CA")
 	}
 	want := "cordon://" + tf.Cluster.ID() + "/control/"
 	conf := &tls.Config{
@@ -96,7 +102,7 @@ func (f *flags) tls(tf audit.TrustFile) (*tls.Config, error) {
 	if f.cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 		if err != nil {
-			return nil, &unreadable{fmt.Errorf("client certificate: %w", err), ""}
+			return nil, unreadable(fmt.Errorf("client certificate: %w", err), "")
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}

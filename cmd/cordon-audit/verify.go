@@ -66,9 +66,9 @@ that became shorter or has another past fails.`,
 				err = r.WriteText(c.OutOrStdout())
 			}
 			if err == nil && !r.Pass {
-				err = errFail
+				return errFail
 			}
-			return err
+			return unwritten("output", err)
 		},
 	}
 	f.add(c)
@@ -90,7 +90,7 @@ func showCommand() *cobra.Command {
 			}
 			if r.Leaves() == nil { // not the cluster's log: nothing in it is worth printing
 				if err := r.WriteText(c.ErrOrStderr()); err != nil {
-					return err
+					return unwritten("output", err)
 				}
 				return errFail
 			}
@@ -98,7 +98,7 @@ func showCommand() *cobra.Command {
 				enc := json.NewEncoder(c.OutOrStdout())
 				for _, l := range r.Leaves() {
 					if err := enc.Encode(l); err != nil {
-						return err
+						return unwritten("output", err)
 					}
 				}
 				return nil
@@ -106,7 +106,7 @@ func showCommand() *cobra.Command {
 			for _, l := range r.Leaves() {
 				at := time.Unix(l.T, 0).UTC().Format("2006-01-02 15:04:05Z")
 				if _, err := fmt.Fprintf(c.OutOrStdout(), "%d  %s  %-9s %s\n", l.N, at, l.K, l.Describe()); err != nil {
-					return err
+					return unwritten("output", err)
 				}
 			}
 			if !r.Pass {
@@ -123,20 +123,36 @@ func showCommand() *cobra.Command {
 func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*audit.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	trust, err := readBounded("trust file", f.trust, audit.MaxClusterFile)
+	trust, tf, err := readTrust(f.trust)
 	if err != nil {
-		return nil, &unreadable{err, "--trust names the trust file that the operator publishes for auditors (trust.json)"}
+		return nil, unreadable(err, "--trust names the trust file that the operator publishes for auditors (trust.json)")
 	}
-	bundle, err := f.open(ctx, target, trust)
+	bundle, err := f.open(ctx, target, tf)
 	if err != nil {
 		return nil, err
 	}
 	defer bundle.Close()
 	r, err := audit.Verify(ctx, bundle, trust, o)
 	if err != nil {
-		return nil, &unreadable{fmt.Errorf("read %s: %w", target, err), "ask again, or another node"}
+		return nil, unreadable(fmt.Errorf("read %s: %w", target, err), "ask again, or another node")
 	}
 	return r, nil
+}
+
+// readTrust reads the trust file: its bytes, and what they say.
+func readTrust(path string) ([]byte, audit.TrustFile, error) {
+	b, err := readBounded("trust file", path, audit.MaxClusterFile)
+	if err != nil {
+		return nil, audit.TrustFile{}, err
+	}
+	if len(b) == 0 {
+		return nil, audit.TrustFile{}, fmt.Errorf("trust file %s: the file is empty", path)
+	}
+	tf, err := audit.ParseTrustFile(b)
+	if err != nil {
+		return nil, audit.TrustFile{}, fmt.Errorf("trust file %s: %w", path, err)
+	}
+	return b, tf, nil
 }
 
 // readState reads what the last visit left; a missing file is a first visit.
@@ -149,11 +165,11 @@ func readState(path string) (*audit.Visit, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &unreadable{err, ""}
+		return nil, unreadable(err, "")
 	}
 	v, err := audit.ParseVisit(b)
 	if err != nil {
-		return nil, &unreadable{fmt.Errorf("state file %s: %w", path, err), "if it is not the file of an earlier visit, name another one"}
+		return nil, unreadable(fmt.Errorf("state file %s: %w", path, err), "if it is not the file of an earlier visit, name another one")
 	}
 	return v, nil
 }
@@ -163,7 +179,7 @@ func writeState(path string, v *audit.Visit) error {
 	if path == "" || v == nil {
 		return nil
 	}
-	fail := func(err error) error { return &unreadable{fmt.Errorf("write state file: %w", err), ""} }
+	fail := func(err error) error { return unwritten("state file", err) }
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".cordon-audit-*")
 	if err != nil {
 		return fail(err)
