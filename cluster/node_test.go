@@ -129,6 +129,9 @@ func TestWhatMustNotComeIntoForceIsARefusalOnEveryMember(t *testing.T) {
 		{name: "a canary that does not hit", reason: cluster.BrakeCanary, n: 900, change: func(l *trusttest.List) {
 			l.Target.Canaries = []string{"other.hotline-one.test"}
 		}},
+		{name: "made for other canonicalisation rules", reason: cluster.BrakeCanon, n: 900, change: func(l *trusttest.List) {
+			l.Target.CanonID = [32]byte{1}
+		}},
 		{name: "no key for this cluster", reason: cluster.BrakeKeys, n: 900, change: func(l *trusttest.List) { l.Keys = nil }},
 		{name: "files of another epoch", reason: cluster.BrakeVersion, n: 900, change: func(l *trusttest.List) {
 			l.Target.Epoch = 2

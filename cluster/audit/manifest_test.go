@@ -45,6 +45,24 @@ func TestAnHonestManifestOpens(t *testing.T) {
 	}
 }
 
+// An edge that was updated (other Unicode tables, so another canon.ID) still believes what lies on its disk.
+func TestAManifestOfOtherCanonicalisationRulesOpens(t *testing.T) {
+	l := audittest.New("manifest")
+	l.Canon = [32]byte{1}
+	l.Publish(30)
+	m, err := audit.DecodeManifest(l.Manifest(0).Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := l.Desc.Quorum().OpenManifest(m, l.Desc.Anchors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Lists) != 1 || o.Lists[0].Target.CanonID != l.Canon {
+		t.Errorf("got %+v, want one list made for %x", o.Lists, l.Canon[:4])
+	}
+}
+
 func TestAnEdgeRefusesAManifestThatLies(t *testing.T) {
 	for _, c := range []struct {
 		name string

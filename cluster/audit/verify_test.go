@@ -91,6 +91,14 @@ func TestHonestHistoriesPass(t *testing.T) {
 			l.Append(audit.Reject{Hotline: audittest.Hotline, List: listtest.List, Seq: 3, Stage: "apply", Reason: "scope", Node: "c1"})
 			l.Append(audit.Alarm{Node: "c2", What: "disk slow", Since: l.Now.Unix()})
 		}},
+		{"lists of canonicalisation rules that this build does not have, then of ours", func(l *audittest.Log) {
+			l.Canon = [32]byte{1}
+			l.Publish(45)
+			l.Receipts(audittest.E1)
+			l.Renew()
+			l.Canon = [32]byte{}
+			l.Publish(46)
+		}},
 		{"one member down", func(l *audittest.Log) {
 			l.PublishWith(45, func(p audit.Publish) audit.Publish { p.Verdicts = p.Verdicts[1:]; return p })
 			l.Signers = []string{audittest.C2, audittest.C3}

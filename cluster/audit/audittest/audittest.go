@@ -39,6 +39,7 @@ type Log struct {
 	Indexes  map[[32]byte][32]byte // index hash by edge list hash
 	Counters map[string]uint64
 	Signers  []string // who cosigns checkpoints; all members unless changed
+	Canon    [32]byte // canonicalisation rules the hotline's lists say they were made for; zero means ours
 
 	seq, number uint64
 	verified    *trust.Verified
@@ -150,7 +151,11 @@ func (l *Log) PublishWith(n int, change func(audit.Publish) audit.Publish) audit
 func (l *Log) Offer(n int) audit.Publish {
 	l.seq++
 	now := l.Tick()
-	edge, aud, _, err := list.Build(listtest.Version(l.seq), listtest.Entries(n, 1), []string{"decoy.example-1.test"}, listtest.Keys(1), listtest.OpenKey(1))
+	version := listtest.Version(l.seq)
+	if l.Canon != [32]byte{} {
+		version.CanonID = l.Canon
+	}
+	edge, aud, _, err := list.Build(version, listtest.Entries(n, 1), []string{"decoy.example-1.test"}, listtest.Keys(1), listtest.OpenKey(1))
 	check(err)
 	for _, b := range [][]byte{edge, aud} {
 		l.Files[sha256.Sum256(b)] = b
@@ -171,7 +176,7 @@ func (l *Log) Offer(n int) audit.Publish {
 	charter, err := trust.EncodeCharter(l.Hotline.Charter)
 	check(err)
 	t := built.Target
-	t.CanonID = listtest.Version(l.seq).CanonID
+	t.CanonID = version.CanonID
 	t.Edge = trust.File{Length: int64(len(edge)), SHA256: sha256.Sum256(edge)}
 	t.Audit = trust.File{Length: int64(len(aud)), SHA256: sha256.Sum256(aud)}
 	return audit.NewPublish(&trust.Verified{Hotline: Hotline, Charter: l.Hotline.Charter, CharterHash: sha256.Sum256(charter)}, t, hash, nil)
