@@ -60,8 +60,9 @@ type Node struct {
 	keys    map[epoch]*match.Keys
 	targets map[[32]byte]map[match.ListID]trust.ListTarget // by metadata hash
 
-	receiptMu     sync.Mutex // guards queue, receiptStatus
-	queue         []queued
+	receiptMu     sync.Mutex // guards queue, logged, receiptStatus
+	queue         []queued   // one for an edge at most
+	logged        map[string]logged
 	receiptStatus ReceiptStatus
 
 	mu         sync.Mutex // guards all below
@@ -120,6 +121,10 @@ func (n *Node) open(ctx context.Context) error {
 	}
 	if err := n.fsm.replay(snaps); err != nil {
 		return err
+	}
+	n.logged = map[string]logged{}
+	for _, e := range n.fsm.view().Edges {
+		n.logged[e.Name] = logged{receipt: e.Receipt}
 	}
 	n.loadManifest()
 	if err := ctx.Err(); err != nil {

@@ -88,7 +88,8 @@ type Alarm struct {
 	Since time.Time
 }
 
-// ReceiptStatus counts the edges' receipts on this node.
+// ReceiptStatus counts the edges' receipts on this node. Dropped are those
+// that were refused or came too soon after another.
 type ReceiptStatus struct {
 	Queued            int
 	Accepted, Dropped uint64
