@@ -1,9 +1,16 @@
 package cluster
 
-import "time"
+import (
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/state"
+)
 
 // Inject puts bytes into the Raft log as a leader of another version could.
 func (n *Node) Inject(b []byte) error { return n.raft.Apply(b, 5*time.Second).Error() }
 
 // Stall is what the log's watchdog does when its disk stalls, or answers again.
 func (n *Node) Stall(on bool) { n.fence(on) }
+
+// StatusOf is Status as if the replica had this state.
+func (n *Node) StatusOf(v *state.View) Status { return n.status(v) }

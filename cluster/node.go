@@ -298,6 +298,7 @@ func (n *Node) lead(ctx context.Context) {
 			continue
 		case <-tick.C:
 			n.yieldHalted(ctx)
+			n.watchRoom(n.fsm.view())
 		}
 		if !n.Leading() {
 			continue

@@ -27,6 +27,7 @@ const (
 	AlarmLeaderless = "leaderless"       // nothing can be agreed
 	AlarmCheckpoint = "stale_checkpoint" // no quorum cosigns
 	AlarmExpiry     = "expiry"           // a hotline's metadata has expired: no new list from it
+	AlarmLogFull    = "log_full"         // the log has used half of its room
 	AlarmOwed       = "owed"             // a withdrawal's second signature is still missing
 )
 
@@ -42,6 +43,7 @@ type Status struct {
 	Fenced        bool // the log's disk stalls; this node is cut off from the others
 
 	LogSize        uint64    // leaves in this replica's own tree
+	LogFilled      int       // percent of the log's room that are used
 	LastTime       time.Time // cluster time: that of the last command
 	CheckpointSize uint64
 	CheckpointAt   time.Time // a quorum says that the log was like this then or later; zero before the first
@@ -151,16 +153,32 @@ func (n *Node) clear(cause string) {
 	delete(n.alarms, cause)
 }
 
+// watchRoom raises the alarm about a log that fills up while there is time to act.
+func (n *Node) watchRoom(view *state.View) {
+	if view.Filled < logAlarmAt {
+		n.clear(AlarmLogFull)
+		return
+	}
+	n.alarm(AlarmLogFull, fmt.Sprintf("the log has used %d percent of its room: from %d percent on it takes no receipts, at the end no new list; make a new cluster before that",
+		view.Filled, state.ReceiptsUntil))
+}
+
+// logAlarmAt leaves as long as it took to come here.
+const logAlarmAt = 50
+
 // Leading reports whether this node leads now.
 func (n *Node) Leading() bool { return n.raft.State() == raft.Leader }
 
 // Status is a snapshot for people.
-func (n *Node) Status() Status {
-	view, now := n.fsm.view(), n.c.Clock()
+func (n *Node) Status() Status { return n.status(n.fsm.view()) }
+
+func (n *Node) status(view *state.View) Status {
+	n.watchRoom(view)
+	now := n.c.Clock()
 	_, leader := n.raft.LeaderWithID()
 	s := Status{
 		Name: n.c.Name, Role: role(n.raft.State()), Term: n.raft.CurrentTerm(), Leader: string(leader),
-		Fenced: n.stream.Fenced(), LogSize: view.Size, LastTime: time.Unix(view.Time, 0).UTC(),
+		Fenced: n.stream.Fenced(), LogSize: view.Size, LogFilled: view.Filled, LastTime: time.Unix(view.Time, 0).UTC(),
 		Refused: view.Refused, Refusals: slices.Clone(view.Refusals), ConnsRefused: n.stream.Refused(),
 	}
 	if p := n.published(); p != nil {

@@ -15,7 +15,8 @@ import (
 // costs its new timestamp only. It grows and never changes what it has, so
 // readers may use it while the owner adds.
 type archive struct {
-	mu    sync.RWMutex // guards both
+	mu    sync.RWMutex // guards all
+	bytes int          // at least what dump takes in a snapshot
 	parts map[[32]byte][]byte
 	metas map[[32]byte]parts
 }
@@ -45,12 +46,23 @@ func (a *archive) add(m trust.Metadata) {
 		p.Rest = append(p.Rest, a.part(f))
 	}
 	a.metas[hash] = p
+	a.bytes += p.weight()
+}
+
+// weight is more than CBOR writes for the hash that p is filed under and p.
+func (p parts) weight() int { return 64 + (len(p.Roots)+len(p.Rest))*(32+head) }
+
+func (a *archive) weight() int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.bytes
 }
 
 func (a *archive) part(b []byte) [32]byte {
 	sum := sha256.Sum256(b)
 	if _, ok := a.parts[sum]; !ok {
 		a.parts[sum] = bytes.Clone(b)
+		a.bytes += len(b) + head
 	}
 	return sum
 }
@@ -110,6 +122,7 @@ func load(files [][]byte, metas []metaParts) (*archive, error) {
 			return nil, fmt.Errorf("metadata is not sorted: %w", ErrSnapshot)
 		}
 		a.metas[m.Hash] = m.Parts
+		a.bytes += m.Parts.weight()
 		for _, h := range slices.Concat(m.Parts.Roots, m.Parts.Rest) {
 			if _, ok := a.parts[h]; !ok {
 				return nil, fmt.Errorf("metadata %x lacks a file: %w", m.Hash[:8], ErrSnapshot)

@@ -12,7 +12,12 @@ import (
 
 // receipts records what edges signed. Each one is verified here; bad ones are
 // dropped into a refusal, and the good ones of the same command stay good.
+// They are the first to go when the log fills up, without a leaf that says so.
 func (s *State) receipts(t int64, c command.Receipts) Result {
+	if s.filled() >= ReceiptsUntil {
+		s.refused++
+		return Result{Err: &Refusal{Reason: ReasonLogFull, Detail: errFull.Error()}}
+	}
 	var good []audit.SignedReceipt
 	counters := map[string]uint64{} // looked up, never ranged over
 	var bad *audit.Reject
@@ -59,6 +64,7 @@ var (
 	errFuture   = errors.New("size is beyond the log")
 	errOther    = errors.New("receipt is of another cluster")
 	errRoot     = errors.New("root is not the log's at that size")
+	errFull     = errors.New("the log has no room for receipts any more")
 )
 
 // Repeated reports whether CheckReceipt's error says that nothing is wrong:
@@ -77,8 +83,12 @@ func receiptDetail(err error) string {
 
 // CheckReceipt says whether a receipt would be accepted now: of this cluster,
 // signed by an enrolled edge's key, with a counter above its last one, about a
-// log that this one continues. It is for the State's owner.
+// log that this one continues and that has room for it. It is for the State's
+// owner.
 func (s *State) CheckReceipt(item audit.SignedReceipt) (audit.Receipt, error) {
+	if s.filled() >= ReceiptsUntil {
+		return audit.Receipt{}, errFull
+	}
 	return checkReceipt(s.id, s.edges, s.tree, s.tree.Size(), item)
 }
 

@@ -37,7 +37,8 @@ const (
 	// maxAlone is how many entries one officer may withdraw a day without a
 	// second signature (trust bounds one statement by the same number).
 	maxAlone = 20
-	// reserve is the end of the log that only publications and withdrawals may use.
+	// reserve is the end of the log that only publications and withdrawals may
+	// use; a quarter of it is for withdrawals. See room.
 	reserve = 4096
 
 	day          = 24 * 60 * 60
@@ -53,6 +54,8 @@ type State struct {
 
 	tree      *audit.Tree
 	archive   *archive
+	leafBytes int // of all leaves, in a snapshot
+	room      room
 	time      int64
 	inForce   audit.InForce
 	force     [32]byte   // inForce.Hash()
@@ -160,7 +163,7 @@ func New(c audit.Cluster) (*State, error) {
 	}
 	s := &State{
 		cluster: c, id: c.ID(), quorum: c.Quorum(),
-		tree: new(audit.Tree), archive: newArchive(), inForce: audit.Genesis(),
+		tree: new(audit.Tree), archive: newArchive(), room: room{MaxSnapshot, audit.MaxLeaves}, inForce: audit.Genesis(),
 		retired: map[string]Edge{}, rejected: map[rejection]struct{}{},
 	}
 	s.force = s.inForce.Hash()
@@ -237,13 +240,6 @@ func (s *State) append(t int64, body audit.Body) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
 	}
-	room := uint64(audit.MaxLeaves)
-	if !leaf.K.Changes() {
-		room -= reserve
-	}
-	if n >= room {
-		return Result{}, &Refusal{Reason: ReasonLogFull}
-	}
 	next, err := s.inForce.Apply(leaf)
 	if err != nil {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
@@ -255,6 +251,9 @@ func (s *State) append(t int64, body audit.Body) (Result, error) {
 	b, err := audit.EncodeLeaf(leaf)
 	if err != nil {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
+	}
+	if !s.fits(body, len(b)) {
+		return Result{}, &Refusal{Reason: ReasonLogFull}
 	}
 	if err := s.enter(leaf, body, b); err != nil {
 		return Result{}, err
@@ -272,6 +271,7 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 	s.inForce, s.force = next, leaf.F
 	s.time = max(s.time, leaf.T)
 	s.tree.Append(encoded)
+	s.leafBytes += len(encoded) + head
 	switch b := body.(type) {
 	case audit.Publish:
 		s.hotline(b.Hotline).last = accepted{metadata: b.Metadata, at: leaf.T}

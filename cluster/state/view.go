@@ -22,6 +22,7 @@ type View struct {
 	Edges    []Edge    // enrolled, by name
 	Refused  uint64    // refusals met, logged or not
 	Refusals []Refused // last 16 in the log, newest first
+	Filled   int       // percent of the log's room that are used; see ReceiptsUntil
 	Halted   error     // command.ErrUnknown or ErrDiverged, wrapped, once the replica has stopped; else nil
 
 	id      string
@@ -77,7 +78,7 @@ func (s *State) publishView() {
 	size, root := s.tree.Head()
 	v := &View{
 		Cluster: &s.cluster, Size: size, Root: root, Time: s.time, InForce: s.inForce,
-		Edges: s.edges, Refused: s.refused, Refusals: s.refusals, Halted: s.halted,
+		Edges: s.edges, Refused: s.refused, Refusals: s.refusals, Filled: s.filled(), Halted: s.halted,
 		id: s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
@@ -155,6 +156,9 @@ func (v *View) Publish(list match.ListID) (audit.Publish, time.Time, bool) {
 // State.CheckReceipt. A receipt that is the edge's last one again is an error
 // that Repeated knows.
 func (v *View) CheckReceipt(item audit.SignedReceipt) (audit.Receipt, error) {
+	if v.Filled >= ReceiptsUntil {
+		return audit.Receipt{}, errFull
+	}
 	return checkReceipt(v.id, v.Edges, v.tree, v.Size, item)
 }
 
