@@ -38,9 +38,9 @@ func OpenOperator(profile string) (*Operator, error) {
 
 // NodeStatus is one control node's answer, or why there is none.
 type NodeStatus struct {
-	URL    string
-	Error  string `json:",omitempty"`
-	Status *api.Status
+	URL    string      `json:"url"`
+	Error  string      `json:"error,omitempty"`
+	Status *api.Status `json:"status"` // nil when there is no answer
 }
 
 // Status asks every control node at once, each for at most five seconds.

@@ -31,70 +31,75 @@ const (
 	AlarmOwed       = "owed"             // a withdrawal's second signature is still missing
 )
 
-// Status is one moment of a node for people: a snapshot, owned by the caller.
+// Status is one moment of a node for people and, as JSON, for programs: the
+// names in it are stable, times are RFC 3339 and left out when unknown,
+// durations are seconds. A snapshot, owned by the caller.
 type Status struct {
-	Name, Role    string // Role: leader, follower, candidate, stopped
-	Term          uint64
-	Leader        string    // empty when there is none
-	LeaderlessAt  time.Time // since when; zero while there is a leader
-	LeaderlessFor time.Duration
-	Halted        string // why this replica stopped applying; empty when it has not
-	HaltedAt      time.Time
-	Fenced        bool // the log's disk stalls; this node is cut off from the others
+	Name          string    `json:"name"`
+	Role          string    `json:"role"` // leader, follower, candidate, stopped
+	Term          uint64    `json:"term"`
+	Leader        string    `json:"leader"`                 // empty when there is none
+	LeaderlessAt  time.Time `json:"leaderless_at,omitzero"` // since when; zero while there is a leader
+	LeaderlessFor Seconds   `json:"leaderless_seconds,omitzero"`
+	Halted        string    `json:"halted"` // why this replica stopped applying; empty when it has not
+	HaltedAt      time.Time `json:"halted_at,omitzero"`
+	Fenced        bool      `json:"fenced"` // the log's disk stalls; this node is cut off from the others
 
-	LogSize        uint64    // leaves in this replica's own tree
-	LogFilled      int       // percent of the log's room that are used
-	LastTime       time.Time // cluster time: that of the last command
-	CheckpointSize uint64
-	CheckpointAt   time.Time // a quorum says that the log was like this then or later; zero before the first
-	CheckpointAge  time.Duration
-	CosignedBy     []string
+	LogSize        uint64    `json:"log_size"`           // leaves in this replica's own tree
+	LogFilled      int       `json:"log_filled_percent"` // of the log's room
+	LastTime       time.Time `json:"last_time,omitzero"` // cluster time: that of the last command
+	CheckpointSize uint64    `json:"checkpoint_size"`
+	CheckpointAt   time.Time `json:"checkpoint_at,omitzero"` // a quorum says that the log was like this then or later; zero before the first
+	CheckpointAge  Seconds   `json:"checkpoint_age_seconds,omitzero"`
+	CosignedBy     []string  `json:"cosigned_by"`
 
-	Members []MemberStatus // in the order of the cluster file, this one too
-	Lists   []ListStatus   // in force, by id
-	Alarms  []Alarm        // what a person must look at, oldest first
+	Members []MemberStatus `json:"members"` // in the order of the cluster file, this one too
+	Lists   []ListStatus   `json:"lists"`   // in force, by id
+	Alarms  []Alarm        `json:"alarms"`  // what a person must look at, oldest first
 
-	Refused  uint64          // refusals met, logged or not
-	Refusals []state.Refused // the last ones in the log, newest first, at most 16
+	Refused  uint64    `json:"refused"`  // refusals met, logged or not
+	Refusals []Refusal `json:"refusals"` // the last ones in the log, newest first, at most 16
 
-	Receipts     ReceiptStatus
-	ConnsRefused uint64 // connections on the Raft port that were no member's
+	Receipts     ReceiptStatus `json:"receipts"`
+	ConnsRefused uint64        `json:"connections_refused"` // connections on the Raft port that were no member's
 }
 
 // MemberStatus is what this node knows of one member.
 type MemberStatus struct {
-	Name         string
-	Self, Leader bool
-	LastContact  time.Time // last time it answered this node; zero when not since the start
-	FailingSince time.Time // zero while it answers
-	Problem      string    // one plain sentence with its since, empty when all is well
+	Name         string    `json:"name"`
+	Self         bool      `json:"self"`
+	Leader       bool      `json:"leader"`
+	LastContact  time.Time `json:"last_contact,omitzero"`  // last time it answered this node; zero when not since the start
+	FailingSince time.Time `json:"failing_since,omitzero"` // zero while it answers
+	Problem      string    `json:"problem"`                // one plain sentence with its since, empty when all is well
 }
 
 // ListStatus is one list in force.
 type ListStatus struct {
-	List    match.ListID
-	Hotline trust.HotlineID
-	Seq     uint64
-	Epoch   uint32
-	Entries uint64
-	Leaf    uint64
-	Since   time.Time // time of its publish leaf
-	Expires time.Time // of the hotline's newest accepted metadata: no new list after it
-	Missing int       // files of it that this node does not hold
+	List    match.ListID    `json:"list"`
+	Hotline trust.HotlineID `json:"hotline"`
+	Seq     uint64          `json:"seq"`
+	Epoch   uint32          `json:"epoch"`
+	Entries uint64          `json:"entries"`
+	Leaf    uint64          `json:"leaf"`
+	Since   time.Time       `json:"since,omitzero"`   // time of its publish leaf
+	Expires time.Time       `json:"expires,omitzero"` // of the hotline's newest accepted metadata: no new list after it
+	Missing int             `json:"missing_files"`    // files of it that this node does not hold
 }
 
 // Alarm is a condition that lasts.
 type Alarm struct {
-	What  string // one of the Alarm words
-	Text  string // one plain sentence
-	Since time.Time
+	What  string    `json:"what"` // one of the Alarm words
+	Text  string    `json:"text"` // one plain sentence
+	Since time.Time `json:"since,omitzero"`
 }
 
 // ReceiptStatus counts the edges' receipts on this node. Dropped are those
 // that were refused or came too soon after another.
 type ReceiptStatus struct {
-	Queued            int
-	Accepted, Dropped uint64
+	Queued   int    `json:"queued"`
+	Accepted uint64 `json:"accepted"`
+	Dropped  uint64 `json:"dropped"`
 }
 
 // contacted is what is known of one member.
@@ -179,23 +184,26 @@ func (n *Node) status(view *state.View) Status {
 	s := Status{
 		Name: n.c.Name, Role: role(n.raft.State()), Term: n.raft.CurrentTerm(), Leader: string(leader),
 		Fenced: n.stream.Fenced(), LogSize: view.Size, LogFilled: view.Filled, LastTime: time.Unix(view.Time, 0).UTC(),
-		Refused: view.Refused, Refusals: slices.Clone(view.Refusals), ConnsRefused: n.stream.Refused(),
+		Refused: view.Refused, ConnsRefused: n.stream.Refused(),
+		CosignedBy: []string{}, Lists: n.lists(view), Alarms: []Alarm{}, Refusals: []Refusal{},
+	}
+	for _, r := range view.Refusals {
+		s.Refusals = append(s.Refusals, Refusal{r})
 	}
 	if p := n.published(); p != nil {
 		s.CheckpointSize, s.CheckpointAt, s.CosignedBy = p.size, p.fresh, slices.Clone(p.signedBy)
-		s.CheckpointAge = max(now.Sub(p.fresh), 0)
+		s.CheckpointAge = Seconds(max(now.Sub(p.fresh), 0))
 	}
 	n.receiptMu.Lock()
 	s.Receipts = n.receiptStatus
 	s.Receipts.Queued = len(n.queue)
 	n.receiptMu.Unlock()
-	s.Lists = n.lists(view)
 
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if leader == "" {
 		s.LeaderlessAt = n.leaderless
-		s.LeaderlessFor = max(now.Sub(n.leaderless), 0)
+		s.LeaderlessFor = Seconds(max(now.Sub(n.leaderless), 0))
 	}
 	for _, a := range n.alarms {
 		s.Alarms = append(s.Alarms, a)
@@ -223,7 +231,7 @@ func (n *Node) conditions(s *Status, view *state.View, now time.Time) []Alarm {
 	if s.Fenced {
 		out = append(out, Alarm{AlarmFenced, "the disk of this node's log does not answer in time: it is cut off from the others", n.fencedAt})
 	}
-	if limit := 3 * n.c.Timeouts.Checkpoint; !s.CheckpointAt.IsZero() && s.CheckpointAge > limit {
+	if limit := 3 * n.c.Timeouts.Checkpoint; !s.CheckpointAt.IsZero() && time.Duration(s.CheckpointAge) > limit {
 		out = append(out, Alarm{AlarmCheckpoint, "no quorum of members has cosigned the log since then", s.CheckpointAt})
 	}
 	for _, h := range view.Hotlines {
@@ -257,7 +265,7 @@ func (n *Node) member(name, leader string, now time.Time) MemberStatus {
 }
 
 func (n *Node) lists(view *state.View) []ListStatus {
-	var out []ListStatus
+	out := []ListStatus{}
 	for _, l := range n.inForce().Lists {
 		s := ListStatus{List: l.List, Hotline: l.Hotline, Seq: l.Seq, Epoch: l.Epoch, Leaf: l.Leaf}
 		if p, at, ok := view.Publish(l.List); ok && p.Seq == l.Seq {

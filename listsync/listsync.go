@@ -122,10 +122,10 @@ func (s *Syncer) Health() Health {
 
 // Health is whether a hotline can be reached and followed.
 type Health struct {
-	Hotline      trust.HotlineID
-	LastContact  time.Time // last poll that read a repository
-	FailingSince time.Time // zero while polls succeed
-	Problem      string    // one sentence; empty while all is well
+	Hotline      trust.HotlineID `json:"hotline"`
+	LastContact  time.Time       `json:"last_contact,omitzero"`  // last poll that read a repository
+	FailingSince time.Time       `json:"failing_since,omitzero"` // zero while polls succeed
+	Problem      string          `json:"problem"`                // one sentence; empty while all is well
 }
 
 // tracker polls and remembers since when that fails.

@@ -10,20 +10,20 @@ import (
 
 // Status is what GET /v1/status answers: the node's own view, and each edge's last receipt.
 type Status struct {
-	Node     cluster.Status
-	Edges    []EdgeStatus      // enrolled edges, by name
-	Hotlines []listsync.Health // as this node reaches them
+	Node     cluster.Status    `json:"node"`
+	Edges    []EdgeStatus      `json:"edges"`    // enrolled edges, by name
+	Hotlines []listsync.Health `json:"hotlines"` // as this node reaches them
 }
 
 // EdgeStatus is what the log knows of one edge.
 type EdgeStatus struct {
-	Name    string
-	Since   time.Time // enrolled
-	Counter uint64    // of its last receipt, 0 before the first
-	State   string    // state id of the last receipt, hex
-	At      time.Time // time of the last receipt, by the edge's clock
-	Current bool      // the last receipt is of what is in force now
-	Behind  time.Time // since when something is in force that the edge has not confirmed; zero when it has
+	Name    string    `json:"name"`
+	Since   time.Time `json:"since,omitzero"`        // enrolled
+	Counter uint64    `json:"counter"`               // of its last receipt, 0 before the first
+	State   string    `json:"state"`                 // state id of the last receipt, hex
+	At      time.Time `json:"at,omitzero"`           // time of the last receipt, by the edge's clock
+	Current bool      `json:"current"`               // the last receipt is of what is in force now
+	Behind  time.Time `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }
 
 // EdgeChange enrols or removes an edge.

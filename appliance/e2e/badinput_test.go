@@ -106,10 +106,12 @@ func (w *world) refusals() refused {
 	var nodes []struct {
 		Status struct {
 			Node struct {
-				Refused  uint64
-				Refusals []struct{ Reason string }
-			}
-		}
+				Refused  uint64 `json:"refused"`
+				Refusals []struct {
+					Reason string `json:"reason"`
+				} `json:"refusals"`
+			} `json:"node"`
+		} `json:"status"`
 	}
 	if err := json.Unmarshal(out, &nodes); err != nil {
 		w.t.Fatalf("status: %v\n%s", err, out)

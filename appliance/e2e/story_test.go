@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -161,11 +162,21 @@ func (w *world) nsidIsInAReceipt() error {
 	out := w.printed("cordon", "status", "--profile", w.profile, "--json")
 	var nodes []struct {
 		Status struct {
-			Edges []struct{ Name, State string }
-		}
+			Edges []struct {
+				Name  string `json:"name"`
+				State string `json:"state"`
+			} `json:"edges"`
+		} `json:"status"`
 	}
 	if err := json.Unmarshal(out, &nodes); err != nil {
 		return fmt.Errorf("status --json: %w", err)
+	}
+	var all any
+	if err := json.Unmarshal(out, &all); err != nil {
+		return fmt.Errorf("status --json: %w", err)
+	}
+	if bad := goNames(all); len(bad) > 0 {
+		w.t.Errorf("status --json has the names %q, want snake_case", bad)
 	}
 	for _, e := range nodes[0].Status.Edges {
 		if e.Name == "e2" && e.State == a.nsid && a.nsid != "" {
@@ -173,6 +184,27 @@ func (w *world) nsidIsInAReceipt() error {
 		}
 	}
 	return fmt.Errorf("NSID %q of e2 is not in its last receipt: %+v", a.nsid, nodes[0].Status.Edges)
+}
+
+var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+// goNames are the names in a JSON value that are not what programs rely on.
+func goNames(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			out = append(out, goNames(x)...)
+		}
+	case map[string]any:
+		for name, x := range v {
+			if !snakeCase.MatchString(name) {
+				out = append(out, name)
+			}
+			out = append(out, goNames(x)...)
+		}
+	}
+	return out
 }
 
 // checkNothingLeaked searches everything the operator's nodes wrote. The search must first find what is planted.
