@@ -24,7 +24,7 @@ var layers = []struct {
 	{"listsync", []string{"listsync", "resolver/canon", "resolver/match"}},
 	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cluster", []string{"cluster", "listsync/list", "listsync/trust", "listsync/fetch", "resolver/canon", "resolver/match"}},
-	{"appliance/stoppage", nil},
+	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
 	{"cmd/cordon-hotline", []string{"listsync", "resolver/canon", "resolver/match"}},

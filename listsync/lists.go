@@ -65,7 +65,7 @@ func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Acc
 	}
 	v, err := trust.Verify(accepted.Root, accepted.High, m, l.Clock())
 	if err == nil {
-		err = v.CheckCanon()
+		err = checkCanon(v, accepted)
 	}
 	if err != nil {
 		repo.Forget() // one spoiled read must not stick
@@ -85,6 +85,20 @@ func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Acc
 	}
 	for _, t := range v.Lists {
 		if err := l.publish(ctx, repo, m, t, mirror); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCanon refuses new lists that were made for other canonicalisation rules than this build's. One that is in force stays so through
+// any update of this build.
+func checkCanon(v *trust.Verified, a Accepted) error {
+	for _, t := range v.Lists {
+		if a.inForce(t.List, t.Seq) {
+			continue
+		}
+		if err := t.CheckCanon(); err != nil {
 			return err
 		}
 	}

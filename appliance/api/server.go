@@ -13,13 +13,12 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync"
 	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/resolver/limit"
 )
 
 // Config is what a Server is made of.
@@ -53,7 +52,7 @@ type Server struct {
 func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, clock: c.Clock, log: c.Log,
-		ln:      tls.NewListener(netutil.LimitListener(c.Listener, maxConns), withHTTP2(c.TLS)),
+		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
 		bundles: make(chan struct{}, 2),
 	}
 	s.http = &http.Server{
@@ -67,8 +66,11 @@ func NewServer(c Config) *Server {
 	return s
 }
 
-// maxConns bounds open connections: every edge keeps one or two.
-const maxConns = 8192
+// Open connections in all, and from one address: every edge keeps one or two, and edges may share an address.
+const (
+	maxConns        = 8192
+	maxPerHousehold = 512
+)
 
 func withHTTP2(c *tls.Config) *tls.Config {
 	c = c.Clone()

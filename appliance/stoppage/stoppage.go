@@ -20,6 +20,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/cordon-project/cordon/resolver/limit"
 )
 
 // Bounds on what a visitor may hold: a request is one small header, the answer fits into one round trip.
@@ -66,7 +68,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		}
 	}
 	s := &Server{}
-	guests := newGuests()
+	guests := limit.New(maxGuests, maxPerHousehold)
 	for _, one := range []struct {
 		basis Basis
 		at    []netip.AddrPort
@@ -82,11 +84,18 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 			if err != nil {
 				return nil, errors.Join(err, s.Close())
 			}
-			st.listeners = append(st.listeners, &limited{Listener: l, guests: guests})
+			st.listeners = append(st.listeners, guests.Listener(l))
 		}
 	}
 	return s, nil
 }
+
+// How many connections may be open at once: all together (about 20 KiB each while a header is awaited, so 80 MiB), and from one household.
+// A browser opens six.
+const (
+	maxGuests       = 4096
+	maxPerHousehold = 64
+)
 
 func listen(ctx context.Context, a netip.AddrPort) (net.Listener, error) {
 	if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {

@@ -288,28 +288,6 @@ func isTimeout(err error) bool {
 	return ok && ne.Timeout()
 }
 
-func TestGuestsAreForgottenWhenTheyLeave(t *testing.T) {
-	g := newGuests()
-	house := household(&net.TCPAddr{IP: net.ParseIP("2001:db8:1:2ff::1"), Zone: "x"})
-	if want := netip.MustParsePrefix("2001:db8:1:200::/56"); house != want {
-		t.Errorf("household %v, want %v", house, want)
-	}
-	for i := range maxGuests {
-		if !g.enter(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)) {
-			t.Fatalf("guest %d turned away", i)
-		}
-	}
-	if g.enter(house) {
-		t.Errorf("guest %d let in", maxGuests+1)
-	}
-	for i := range maxGuests {
-		g.leave(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32))
-	}
-	if g.all != 0 || len(g.from) != 0 {
-		t.Errorf("%d guests and %d households remembered", g.all, len(g.from))
-	}
-}
-
 func TestLanguagesAreTheSixOfTheUnitedNations(t *testing.T) {
 	if got := slices.Sorted(slices.Values(Languages())); !slices.Equal(got, []string{"ar", "en", "es", "fr", "ru", "zh"}) {
 		t.Errorf("got %v", got)

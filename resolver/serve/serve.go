@@ -9,12 +9,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cordon-project/cordon/resolver/limit"
 )
 
 // Handler answers whole messages; *resolver.Resolver is one. All methods may be called concurrently.
@@ -39,6 +42,7 @@ type Config struct {
 	Workers      int           // sockets and goroutines for each UDP address; default one a core
 	Slots        int           // questions waiting for an upstream at once; beyond it they get Busy; default 8192
 	Conns        int           // TCP connections at once; beyond it new ones are closed; default 1024
+	PerHousehold int           // of them from one IPv4 address or IPv6 /56; default 128
 	PerConn      int           // unanswered questions of one connection; beyond it it is not read; default 64
 	Idle         time.Duration // to send one whole question, or take one answer, on a connection; default 10 s
 	DrainTimeout time.Duration // how long Run waits for upstreams after its context ended; default 5 s
@@ -49,7 +53,7 @@ type Config struct {
 type Server struct {
 	config Config
 	udp    []*udpSocket
-	tcp    []*net.TCPListener
+	tcp    []net.Listener
 
 	slots    chan struct{} // full: Busy
 	conns    chan struct{} // full: close
@@ -83,6 +87,7 @@ func Open(c Config) (*Server, error) {
 	c.Workers = orDefault(c.Workers, runtime.GOMAXPROCS(0))
 	c.Slots = orDefault(c.Slots, 8192)
 	c.Conns = orDefault(c.Conns, 1024)
+	c.PerHousehold = orDefault(c.PerHousehold, 128)
 	c.PerConn = orDefault(c.PerConn, 64)
 	c.Idle = orDefault(c.Idle, 10*time.Second)
 	c.DrainTimeout = orDefault(c.DrainTimeout, 5*time.Second)
@@ -116,6 +121,7 @@ var errChosenPort = errors.New("chosen port is in use")
 
 func (s *Server) bind() error {
 	s.udp, s.tcp = nil, nil
+	guests := limit.New(math.MaxInt, s.config.PerHousehold) // Conns is counted where a refusal is, too
 	for _, a := range s.config.UDPAddrs {
 		for range s.config.Workers {
 			u, err := listenUDP(a, s.config.Workers > 1)
@@ -141,7 +147,7 @@ func (s *Server) bind() error {
 			}
 			return err
 		}
-		s.tcp = append(s.tcp, l)
+		s.tcp = append(s.tcp, guests.Listener(l))
 	}
 	return nil
 }

@@ -3,10 +3,12 @@ package serve
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -330,5 +332,37 @@ func TestAnAddressInUseIsExplained(t *testing.T) {
 	}
 	if _, err := Open(Config{}); err == nil {
 		t.Error("an empty configuration is accepted")
+	}
+}
+
+// One household's idle connections must not shut out the others (found by a hostile tester).
+func TestOneHouseholdCannotTakeAllTCPConnections(t *testing.T) {
+	s, _ := start(t, Config{Handler: &fakeHandler{}, Conns: 100, PerHousehold: 10, Idle: 5 * time.Second})
+	at := s.TCPAddrs()[0].String()
+	from := func(local string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}, Timeout: 5 * time.Second}
+		c, err := d.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for range 20 {
+		from("127.0.0.9")
+	}
+	over := from("127.0.0.9")
+	over.SetDeadline(time.Now().Add(2 * time.Second))
+	if _, err := over.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("connection beyond the limit: %v", err)
+	}
+	c := from("127.0.0.10")
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	query := []byte{0, 12, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	if _, err := c.Write(query); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 2)); err != nil {
+		t.Errorf("a neighbour: %v", err)
 	}
 }
