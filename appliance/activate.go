@@ -18,7 +18,6 @@ import (
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/fetch"
-	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -187,7 +186,10 @@ func isOf(ix *match.Index, in audit.InForceList) bool {
 	return h.List == in.List && h.Seq == in.Seq && h.Epoch == in.Epoch && ix.FilterHash() == in.FilterHash
 }
 
-// compile is the pure function from the signed edge list and the charter's filter to the index; its result is kept by hash.
+// errVersion: the edge list is of another version than its metadata says.
+var errVersion = errors.New("edge list is of another version than its metadata says")
+
+// compile makes the index of a list version, and keeps it by its hash.
 func (s *shelf) compile(ctx context.Context, in audit.InForceList, src source) (n compiledNote, err error) {
 	if err := s.fetch(ctx, in, src); err != nil {
 		return n, err
@@ -197,18 +199,7 @@ func (s *shelf) compile(ctx context.Context, in audit.InForceList, src source) (
 		return n, err
 	}
 	defer closer.Close()
-	edge, err := list.OpenEdge(b)
-	if err != nil {
-		return n, err
-	}
-	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch {
-		return n, errors.New("edge list is of another version than its metadata says")
-	}
-	filter, err := in.Filter.Match()
-	if err != nil {
-		return n, err
-	}
-	compiled, err := list.Compile(edge, filter)
+	compiled, err := compileIndex(b, in)
 	if err != nil {
 		return n, err
 	}

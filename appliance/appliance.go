@@ -39,18 +39,31 @@ func (o Options) clock() func() time.Time {
 // ErrDevelopment refuses keys that cordon dev made: anyone may have a copy.
 var ErrDevelopment = errors.New("made by cordon dev for trying things out; a real node needs its own from cordon init")
 
+// InputError is about a file, key or directory that the caller named: something to mend there, not here.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
+func badInput(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &InputError{err}
+}
+
 // readCluster reads a cluster file and holds it to the kind of process that reads it.
 func readCluster(path string, o Options) (audit.Cluster, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return audit.Cluster{}, fmt.Errorf("read cluster file: %w; cordon init makes it, and every node holds the same one", err)
+		return audit.Cluster{}, badInput(fmt.Errorf("read cluster file: %w; cordon init makes it, and every node holds the same one", err))
 	}
 	c, err := audit.ParseCluster(b)
 	if err != nil {
-		return audit.Cluster{}, fmt.Errorf("read cluster file %s: %w", path, err)
+		return audit.Cluster{}, badInput(fmt.Errorf("read cluster file %s: %w; copy it again from another node", path, err))
 	}
 	if c.Development && !o.Development {
-		return audit.Cluster{}, fmt.Errorf("cluster file %s: %w", path, ErrDevelopment)
+		return audit.Cluster{}, badInput(fmt.Errorf("cluster file %s: %w", path, ErrDevelopment))
 	}
 	return c, nil
 }
@@ -67,7 +80,7 @@ const ownerFile = "owner"
 func claim(path, cluster, role, name string) (*dataDir, error) {
 	owner := fmt.Sprintf("cordon %s %s of cluster %s\n", role, name, cluster)
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+		return nil, badInput(fmt.Errorf("make data directory: %w", err))
 	}
 	lock, err := os.OpenFile(filepath.Join(path, ownerFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -76,7 +89,7 @@ func claim(path, cluster, role, name string) (*dataDir, error) {
 	d := &dataDir{path, lock}
 	if err := d.take(owner); err != nil {
 		lock.Close()
-		return nil, err
+		return nil, badInput(err)
 	}
 	return d, nil
 }

@@ -21,16 +21,38 @@ type backfill struct {
 	log   *slog.Logger
 
 	// owned by run
-	walked uint64             // leaves looked at
-	wanted map[[32]byte]int64 // files that the log names and the store lacks, with their sizes
+	walked  uint64             // leaves looked at
+	checked time.Time          // when the files were last read and compared with their hashes
+	wanted  map[[32]byte]int64 // files that the log names and the store lacks, with their sizes
 }
 
-const backfillEvery = 5 * time.Second
+const (
+	backfillEvery = 5 * time.Second
+	checkEvery    = 6 * time.Hour // and at the start: a disk that forgets is found before an auditor finds it
+)
+
+// check reads every file and removes what is no longer what was put there, so that it is had anew.
+func (b *backfill) check(ctx context.Context) {
+	damaged, err := b.files.CheckAll(ctx)
+	if err != nil && ctx.Err() == nil {
+		b.log.ErrorContext(ctx, "stored files not checked", slog.Any("error", err))
+	}
+	for _, sum := range damaged {
+		b.log.ErrorContext(ctx, "stored file is damaged: fetching it anew; look at this disk", slog.String("file", fmt.Sprintf("%x", sum)))
+		if err := b.files.Remove(sum); err != nil {
+			b.log.ErrorContext(ctx, "damaged file not removed", slog.Any("error", err))
+		}
+	}
+}
 
 func (b *backfill) run(ctx context.Context) error {
 	tick := time.NewTicker(backfillEvery)
 	defer tick.Stop()
 	for {
+		if time.Since(b.checked) > checkEvery {
+			b.check(ctx)
+			b.walked, b.checked = 0, time.Now()
+		}
 		b.look()
 		for sum, size := range b.wanted {
 			if b.files.Has(sum) || b.get(ctx, sum, size) {

@@ -28,6 +28,7 @@ type Control struct {
 	syncs  []*listsync.Syncer
 
 	backfill backfill
+	expected *expected
 }
 
 // OpenControl takes the node's directory, ports and keys and joins its cluster. Run must follow.
@@ -39,22 +40,22 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	id := description.ID()
 	key, err := identity.LoadSigningKey(c.Key)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	clusterKey, err := identity.LoadAge(c.ClusterKey)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	if (key.Development || clusterKey.Development) && !o.Development {
-		return nil, fmt.Errorf("keys of control node %s: %w", c.Name, ErrDevelopment)
+		return nil, badInput(fmt.Errorf("keys of control node %s: %w", c.Name, ErrDevelopment))
 	}
 	serverTLS, err := identity.ServerTLS(c.CA, c.Certificate, c.CertificateKey, id)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, id)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 
 	var undo closers
@@ -103,6 +104,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 
 	control := &Control{dir: dir, node: node}
 	control.backfill = backfill{node: node, files: files, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
+	control.expected = newExpected(node, files, o.Log)
 	for _, h := range c.Hotlines {
 		s, err := newSyncer(c, h, id, node, files, o)
 		if err != nil {
@@ -111,7 +113,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		control.syncs = append(control.syncs, s)
 	}
 	control.server = api.NewServer(api.Config{
-		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines,
+		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Expected: control.expected.stateOf,
 		TLS: serverTLS, Listener: apiListener, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil
@@ -147,6 +149,7 @@ func (c *Control) Run(ctx context.Context) error {
 	g.Go(func() error { return c.node.Run(ctx) })
 	g.Go(func() error { return c.server.Run(ctx) })
 	g.Go(func() error { return c.backfill.run(ctx) })
+	g.Go(func() error { return c.expected.run(ctx) })
 	for _, s := range c.syncs {
 		g.Go(func() error { return s.Run(ctx) })
 	}

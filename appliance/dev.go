@@ -44,7 +44,7 @@ func Dev(ctx context.Context, c DevConfig) error {
 		return fmt.Errorf("development directory: %w", err)
 	}
 	if err := freshDevDir(dir); err != nil {
-		return err
+		return badInput(err)
 	}
 	started := time.Now()
 	d := &dev{dir: dir, log: c.Log, out: c.Out}

@@ -39,18 +39,18 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	}
 	key, err := identity.LoadSigningKey(c.Key)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	nodeKey, err := identity.LoadAge(c.Identity)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	if (key.Development || nodeKey.Development) && !o.Development {
-		return nil, fmt.Errorf("keys of edge %s: %w", c.Name, ErrDevelopment)
+		return nil, badInput(fmt.Errorf("keys of edge %s: %w", c.Name, ErrDevelopment))
 	}
 	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, description.ID())
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 
 	var undo closers

@@ -70,7 +70,7 @@ const (
 func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 	if b, err := os.ReadFile(f.dir.join(counterFile)); err == nil {
 		if f.counter, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64); err != nil {
-			return false, fmt.Errorf("read receipt counter %s: %w", f.dir.join(counterFile), err)
+			f.log.ErrorContext(ctx, "receipt counter on disk is damaged: counting on from the clock", slog.Any("error", err))
 		}
 	}
 	b, err := os.ReadFile(f.dir.join(manifestFile))
@@ -91,7 +91,7 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("verify last manifest: %w", err)
 	}
-	if err := f.readSeen(seen); err != nil {
+	if err := f.readSeen(ctx, seen); err != nil {
 		return false, err
 	}
 	l, err := f.shelf.load(ctx, opened, nil, nil, f.clock())
@@ -107,17 +107,19 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 }
 
 // readSeen brings back the high-water marks, which may be ahead of the last manifest that changed anything, never behind it.
-func (f *follower) readSeen(manifest audit.Seen) error {
+func (f *follower) readSeen(ctx context.Context, manifest audit.Seen) error {
 	f.seen = manifest
-	b, err := os.ReadFile(f.dir.join(seenFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("read high-water marks: %w", err)
-	}
 	var seen audit.Seen
-	if err := json.Unmarshal(b, &seen); err != nil {
-		return fmt.Errorf("read high-water marks %s: %w", f.dir.join(seenFile), err)
+	b, err := os.ReadFile(f.dir.join(seenFile))
+	if err == nil {
+		err = json.Unmarshal(b, &seen)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		// The manifest has marks of its own; a damaged side file must not take it out of force.
+		f.log.ErrorContext(ctx, "high-water marks on disk are damaged: going by the last manifest", slog.Any("error", err))
+	}
+	if err != nil {
+		return nil
 	}
 	for _, high := range seen.Seqs {
 		for _, have := range manifest.Seqs {
@@ -309,9 +311,10 @@ func (f *follower) confirm(ctx context.Context, c *api.Client) {
 	f.confirmAt = now.Add(confirmEvery)
 }
 
-// receipt signs what is served. Its counter is on disk before it is used, so that no two receipts share one.
+// receipt signs what is served. Its counter is on disk before it is used, so that no two receipts share one. It follows the clock in
+// milliseconds, so that an edge whose disk was replaced or brought back is not behind its own last receipt.
 func (f *follower) receipt(ctx context.Context, c *api.Client) error {
-	f.counter++
+	f.counter = max(f.counter+1, uint64(max(f.clock().UnixMilli(), 0)))
 	if err := renameio.WriteFile(f.dir.join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600); err != nil {
 		return fmt.Errorf("keep receipt counter: %w", err)
 	}

@@ -23,11 +23,11 @@ type Operator struct {
 func OpenOperator(profile string) (*Operator, error) {
 	p, err := identity.LoadProfile(profile)
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	tlsConfig, err := p.TLS()
 	if err != nil {
-		return nil, err
+		return nil, badInput(err)
 	}
 	o := &Operator{}
 	for _, url := range p.API {

@@ -55,6 +55,8 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		switch {
 		case e.Counter == 0:
 			fmt.Fprintf(w, "  %s: enrolled %s, no receipt yet\n", e.Name, clock(e.Since))
+		case e.Foreign:
+			fmt.Fprintf(w, "  %s: serves something else than what is in force, receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
 		case e.Current:
 			fmt.Fprintf(w, "  %s: serves what is in force, receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
 		default:
@@ -124,7 +126,9 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 	}
 	if best := newest(nodes); best != nil {
 		for _, e := range best.Status.Edges {
-			if !e.Behind.IsZero() && now.Sub(e.Behind) > confirmWithin {
+			if e.Foreign {
+				say("edge %s signs a state that does not follow from the signed lists (receipt %d): take it out of service and look at it", e.Name, e.Counter)
+			} else if !e.Behind.IsZero() && now.Sub(e.Behind) > confirmWithin {
 				say("edge %s has not confirmed what is in force since %s", e.Name, clock(e.Behind))
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
+	"sync"
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -42,7 +44,7 @@ func (s source) Metadata(hash [32]byte) ([]byte, error) {
 
 func (s source) File(hash [32]byte) (io.ReadCloser, int64, error) {
 	f, err := s.files.Open(hash)
-	if errors.Is(err, fetch.ErrNotFound) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, fs.ErrNotExist
 	} else if err != nil {
 		return nil, 0, err
@@ -53,6 +55,32 @@ func (s source) File(hash [32]byte) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+// readers are who reads a bundle now: a few at once, and each address once, so that one who reads slowly keeps out only himself.
+type readers struct {
+	mu   sync.Mutex // guards from
+	from map[string]bool
+}
+
+const maxReaders = 8
+
+func (r *readers) enter(remote string) (leave func(), ok bool) {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.from[host] || len(r.from) >= maxReaders {
+		return nil, false
+	}
+	r.from[host] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.from, host)
+	}, true
 }
 
 // writeBundle writes everything that an auditor verifies.

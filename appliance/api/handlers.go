@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -14,7 +15,6 @@ import (
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
-	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
@@ -44,7 +44,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, _ caller) error {
 		return fail(http.StatusBadRequest, "file name: %v", err)
 	}
 	f, err := s.files.Open(sum)
-	if errors.Is(err, fetch.ErrNotFound) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return fail(http.StatusNotFound, "this node does not hold that file")
 	} else if err != nil {
 		return fmt.Errorf("open file: %w", err)
@@ -56,12 +56,11 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, _ caller) error {
 }
 
 func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error {
-	select {
-	case s.bundles <- struct{}{}:
-		defer func() { <-s.bundles }()
-	default:
+	leave, ok := s.readers.enter(r.RemoteAddr)
+	if !ok {
 		return fail(http.StatusServiceUnavailable, "other bundles are being written; ask again in a minute")
 	}
+	defer leave()
 	src, err := newSource(s)
 	if err != nil {
 		return err
@@ -78,7 +77,7 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 func (s *Server) manifest(w http.ResponseWriter, r *http.Request, _ caller) error {
 	since, err := strconv.ParseUint(r.FormValue("since"), 10, 63)
 	if err != nil {
-		return fail(http.StatusBadRequest, "since: %v", err)
+		return fail(http.StatusBadRequest, "since is not a number of leaves")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longPoll)
 	defer cancel()
@@ -176,7 +175,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, _ caller) error
 		return fmt.Errorf("read command: %w", err)
 	}
 	result, err := s.node.Forwarded(r.Context(), b)
-	if err != nil {
+	if errors.Is(err, command.ErrFormat) || errors.Is(err, command.ErrUnknown) || errors.Is(err, command.ErrTooLarge) {
+		return fail(http.StatusBadRequest, "%w", err)
+	} else if err != nil {
 		return err
 	}
 	_, err = w.Write(result)

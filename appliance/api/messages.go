@@ -23,6 +23,7 @@ type EdgeStatus struct {
 	State   string    `json:"state"`                 // state id of the last receipt, hex
 	At      time.Time `json:"at,omitzero"`           // time of the last receipt, by the edge's clock
 	Current bool      `json:"current"`               // the last receipt is of what is in force now
+	Foreign bool      `json:"foreign"`               // the last receipt names a state that nobody computes from the signed lists
 	Behind  time.Time `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/cordon-project/cordon/listsync"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/resolver/limit"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Config is what a Server is made of.
@@ -28,7 +29,8 @@ type Config struct {
 	Files    *fetch.Store
 	Peers    Peers // to fetch staged files from the member that asks
 	Hotlines func() []listsync.Health
-	TLS      *tls.Config // own certificate; client certificates verified when given
+	Expected func(inForce [32]byte) (match.StateID, bool) // what an edge must sign for what is in force; false while not known
+	TLS      *tls.Config                                  // own certificate; client certificates verified when given
 	Listener net.Listener
 	Clock    func() time.Time
 	Log      *slog.Logger
@@ -41,19 +43,20 @@ type Server struct {
 	files   *fetch.Store
 	peers   Peers
 	follows func() []listsync.Health
+	expects func(inForce [32]byte) (match.StateID, bool)
 	clock   func() time.Time
 	log     *slog.Logger
 	ln      net.Listener
 	http    *http.Server
-	bundles chan struct{} // one token for each bundle that may be written at once
+	readers readers
 }
 
 // NewServer returns a server for c. Run serves it.
 func NewServer(c Config) *Server {
 	s := &Server{
-		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, clock: c.Clock, log: c.Log,
+		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
-		bundles: make(chan struct{}, 2),
+		readers: readers{from: map[string]bool{}},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),

@@ -17,6 +17,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/clustertest"
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // served is a control node's API over real TLS.
@@ -43,7 +44,8 @@ func serve(t *testing.T) *served {
 	}
 	s := api.NewServer(api.Config{
 		Node: m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
-		TLS: tlsConfig, Listener: ln, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
+		Expected: func([32]byte) (match.StateID, bool) { return match.StateID{}, false },
+		TLS:      tlsConfig, Listener: ln, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -15,18 +15,22 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
 	changed := lastChange(view)
 	for _, e := range view.Edges {
-		st.Edges = append(st.Edges, edgeStatus(view, e, changed))
+		st.Edges = append(st.Edges, s.edgeStatus(view, e, changed))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(st)
 }
 
-func edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
+func (s *Server) edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
 	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter}
 	if e.Receipt != nil {
 		if r, err := e.Receipt.Receipt(); err == nil {
 			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()
-			es.Current = inForceAt(view, r.Size) == view.InForce.Hash()
+			now := view.InForce.Hash()
+			es.Current = inForceAt(view, r.Size) == now
+			if want, known := s.expects(now); es.Current && known && r.State != want {
+				es.Current, es.Foreign = false, true
+			}
 		}
 	}
 	if !es.Current && len(view.InForce.Lists) > 0 {

@@ -110,11 +110,11 @@ func TestDevIsTheWholePicture(t *testing.T) {
 	w.run("cordon-audit", "verify", "--trust", p.Trust, w.join("bundle.tar"))
 
 	// A second picture in the same directory is refused; real nodes refuse the throw-away keys.
-	if out, code := w.try("cordon", "dev", "--dir", "picture"); code != 1 || !strings.Contains(out, "in use by a running cordon dev") {
+	if out, code := w.try("cordon", "dev", "--dir", "picture"); code != 3 || !strings.Contains(out, "in use by a running cordon dev") {
 		t.Errorf("second dev: exit %d\n%s", code, out)
 	}
 	for _, node := range []string{"control --config picture/operator/c1/control.yaml", "edge --config picture/operator/e1/edge.yaml"} {
-		if out, code := w.try("cordon", strings.Fields(node)...); code != 1 || !strings.Contains(out, "made by cordon dev") {
+		if out, code := w.try("cordon", strings.Fields(node)...); code != 3 || !strings.Contains(out, "made by cordon dev") {
 			t.Errorf("cordon %s: exit %d\n%s", node, code, out)
 		}
 	}

@@ -180,12 +180,10 @@ func (w *world) lyingReceipt() {
 		w.t.Fatal(err)
 	}
 	lie := audit.Receipt{
-		Cluster: description.ID(), Edge: "e1", Counter: 1000, State: [32]byte{1, 2, 3},
+		Cluster: description.ID(), Edge: "e1", Counter: 1 << 62, State: [32]byte{1, 2, 3},
 		Size: opened.Checkpoint.Size, Root: opened.Checkpoint.Root, Time: time.Now().Unix(),
 	}
-	if err := client.Receipt(w.t.Context(), audit.SignReceipt(lie, key.Private)); err != nil {
-		w.t.Fatal(err)
-	}
+	w.await("the lie is taken", func() error { return client.Receipt(w.t.Context(), audit.SignReceipt(lie, key.Private)) })
 	path := w.join("lying-edge.tar")
 	w.await("the auditor finds the edge that runs another index", func() error {
 		w.run("cordon", "bundle", "--profile", w.profile, "--out", path)
@@ -195,4 +193,11 @@ func (w *world) lyingReceipt() {
 		return nil
 	})
 	w.expectFail("an index not compiled from the signed list", path, "receipts", "e1")
+	w.await("and so does the operator", func() error {
+		out, code := w.try("cordon", "status", "--profile", w.profile)
+		if code != 1 || !strings.Contains(out, "edge e1 signs a state that does not follow from the signed lists") {
+			return errors.New(out)
+		}
+		return nil
+	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
 )
 
@@ -32,6 +33,13 @@ func main() {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.Args = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage(c, fmt.Errorf("unknown command %q", args[0]))
+		}
+		return usage(c, errors.New("a command is needed"))
+	}
+	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), enrolCommand(), dismissCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
@@ -70,7 +78,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.As(err, &problems):
+	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)):
 		return exitConfig
 	}
 	return exitFailed

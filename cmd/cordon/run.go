@@ -57,7 +57,7 @@ func controlCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.LoadControl(path)
 			if err != nil {
-				return err
+				return &appliance.InputError{Err: err}
 			}
 			if err := appliance.Harden(); err != nil {
 				return err
@@ -84,7 +84,7 @@ func edgeCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.LoadEdge(path)
 			if err != nil {
-				return err
+				return &appliance.InputError{Err: err}
 			}
 			if err := appliance.Harden(); err != nil {
 				return err

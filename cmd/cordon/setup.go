@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -44,11 +45,13 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			plan, err := s.plan()
-			if err != nil {
+			if errors.As(err, new(*appliance.InputError)) {
+				return err
+			} else if err != nil {
 				return usage(c, err)
 			}
 			if err := identity.Init(s.dir, plan); err != nil {
-				return err
+				return &appliance.InputError{Err: err}
 			}
 			fmt.Printf("Made %s. Give cluster.pub to each hotline and trust.json to auditors; copy each node's directory to its machine; keep ca/ offline.\n", s.dir)
 			return nil
@@ -110,7 +113,7 @@ func (s *setup) plan() (identity.Plan, error) {
 		}
 		root, err := os.ReadFile(part[1])
 		if err != nil {
-			return p, fmt.Errorf("--hotline %s: its root: %w", part[0], err)
+			return p, &appliance.InputError{Err: fmt.Errorf("--hotline %s: its root: %w", part[0], err)}
 		}
 		p.Hotlines = append(p.Hotlines, identity.Hotline{ID: part[0], RootJSON: root, URL: part[2]})
 	}
@@ -201,7 +204,7 @@ func edgeAddCommand() *cobra.Command {
 				return usage(c, err)
 			}
 			if _, err := identity.AddEdge(s.dir, e); err != nil {
-				return err
+				return &appliance.InputError{Err: err}
 			}
 			home := filepath.Join(s.dir, e.Name)
 			fmt.Printf("Made %s. Next: cordon enrol --profile %s %s\n", home, filepath.Join(s.dir, "operator", "profile.json"), filepath.Join(home, "edge.pub"))
@@ -222,7 +225,7 @@ func enrolCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			e, err := identity.LoadEnrolment(args[0])
 			if err != nil {
-				return err
+				return &appliance.InputError{Err: err}
 			}
 			o, err := appliance.OpenOperator(profile)
 			if err != nil {

@@ -250,3 +250,26 @@ func (s *Store) RemoveExcept(keep map[[32]byte]bool) error {
 	}
 	return errors.Join(failures...)
 }
+
+// CheckAll reads every stored file and returns those that are not what was put there. It stops when ctx ends.
+func (s *Store) CheckAll(ctx context.Context) (damaged [][32]byte, err error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("check stored files: %w", err)
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return damaged, err
+		}
+		var sum [32]byte
+		if n, err := hex.Decode(sum[:], []byte(e.Name())); err != nil || n != len(sum) {
+			continue
+		}
+		if err := s.Check(sum); errors.Is(err, ErrHash) {
+			damaged = append(damaged, sum)
+		} else if err != nil {
+			return damaged, err
+		}
+	}
+	return damaged, nil
+}

@@ -244,3 +244,31 @@ func TestStoredFilesAreForTheOwnerOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestDamagedFilesAreFound(t *testing.T) {
+	s, err := fetch.OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums [][32]byte
+	for _, text := range []string{"one", "two", "three"} {
+		sum, err := s.Add(t.Context(), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, sum)
+	}
+	if damaged, err := s.CheckAll(t.Context()); err != nil || len(damaged) > 0 {
+		t.Fatalf("sound store: %x, %v", damaged, err)
+	}
+	path := s.Path(sums[1])
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("twO"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if damaged, err := s.CheckAll(t.Context()); err != nil || len(damaged) != 1 || damaged[0] != sums[1] {
+		t.Errorf("damaged %x, %v, want %x", damaged, err, sums[1])
+	}
+}

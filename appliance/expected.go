@@ -1,0 +1,115 @@
+package appliance
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// expected is the state id that an edge must sign for what is in force, computed by this control node from the signed lists as an auditor would.
+// With it an operator sees at once an edge that serves another index, not only at the next audit.
+type expected struct {
+	node  *cluster.Node
+	files *fetch.Store
+	log   *slog.Logger
+
+	mu      sync.Mutex // guards inForce, state
+	inForce [32]byte
+	state   match.StateID
+
+	indexes map[[64]byte][32]byte // index hash by edge list and filter; owned by run
+}
+
+const expectEvery = time.Second
+
+func newExpected(node *cluster.Node, files *fetch.Store, log *slog.Logger) *expected {
+	return &expected{node: node, files: files, log: log, indexes: map[[64]byte][32]byte{}}
+}
+
+// stateOf is the state id for what is in force under this digest; ok is false while it is not known.
+func (e *expected) stateOf(inForce [32]byte) (state match.StateID, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state, e.inForce == inForce
+}
+
+func (e *expected) run(ctx context.Context) error {
+	tick := time.NewTicker(expectEvery)
+	defer tick.Stop()
+	for {
+		if f := e.node.View().InForce; len(f.Lists) > 0 {
+			if _, known := e.stateOf(f.Hash()); !known {
+				e.compute(ctx, f)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (e *expected) compute(ctx context.Context, f audit.InForce) {
+	used := map[[64]byte][32]byte{}
+	state, err := f.StateID(func(in audit.InForceList) ([32]byte, error) {
+		key := [64]byte(append(append([]byte(nil), in.Edge[:]...), in.FilterHash[:]...))
+		hash, known := e.indexes[key]
+		if !known {
+			var err error
+			if hash, err = e.compile(in); err != nil {
+				return hash, err
+			}
+		}
+		used[key] = hash
+		return hash, nil
+	})
+	if err != nil {
+		e.log.DebugContext(ctx, "state of edges not computed yet", slog.Any("error", err)) // the file is still on its way
+		return
+	}
+	e.indexes = used
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.inForce, e.state = f.Hash(), state
+}
+
+func (e *expected) compile(in audit.InForceList) (hash [32]byte, err error) {
+	b, closer, err := e.files.Map(in.Edge)
+	if err != nil {
+		return hash, err
+	}
+	defer closer.Close()
+	ix, err := compileIndex(b, in)
+	if err != nil {
+		return hash, err
+	}
+	opened, err := match.OpenHead(ix)
+	if err != nil {
+		return hash, err
+	}
+	return opened.Hash(), nil
+}
+
+// compileIndex is the pure function from a signed edge list and the charter's filter to the index.
+func compileIndex(edgeList []byte, in audit.InForceList) ([]byte, error) {
+	edge, err := list.OpenEdge(edgeList)
+	if err != nil {
+		return nil, err
+	}
+	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch {
+		return nil, errVersion
+	}
+	filter, err := in.Filter.Match()
+	if err != nil {
+		return nil, err
+	}
+	return list.Compile(edge, filter)
+}
