@@ -201,7 +201,8 @@ func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d 
 		err = writeFile(s.path("staging", "audit"), audit, 0o600)
 	}
 	if err == nil && exists(s.path("entries.jsonl")) {
-		err = linkFile(s.path("entries.jsonl"), s.path("staging", "entries.jsonl"))
+		// A copy and never a second name: an editor that writes into entries.jsonl must not write into the record of a version.
+		err = placeFile(s.path("entries.jsonl"), s.path("staging", "entries.jsonl"), 0o600)
 	} else if err == nil {
 		err = writeFile(s.path("staging", "entries.jsonl"), nil, 0o600)
 	}
@@ -219,9 +220,10 @@ func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d 
 
 // recheck makes the candidate again from the working set and compares: an officer signs what is on his screen, not what someone has
 // put into staging.
-func (s *session) recheck(c *candidate, e *envelope, set []list.Entry) error {
+func (s *session) recheck(c *candidate, e *envelope, set []list.Entry, d *Diff) error {
 	again := *c
-	meta, edge, audit, err := s.compose(&again, set)
+	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
+	meta, _, _, err := s.compose(&again, set)
 	if err != nil {
 		return err
 	}
@@ -230,12 +232,13 @@ func (s *session) recheck(c *candidate, e *envelope, set []list.Entry) error {
 		return err
 	}
 	same := bytes.Equal(fresh.Signed, e.Signed)
-	for name, b := range map[string][]byte{"edge": edge, "audit": audit} {
+	want := map[string]string{"edge": again.Edge.SHA256, "audit": again.Audit.SHA256, "entries.jsonl": c.Entries} // compose has hashed edge and audit
+	for name, w := range want {
 		sum, err := entriesSum(s.path("staging", name))
 		if err != nil {
 			return fault(CodeFailure, err, "check the disk", "cannot read %s", s.path("staging", name))
 		}
-		same = same && sum == sha256.Sum256(b)
+		same = same && hex.EncodeToString(sum[:]) == w
 	}
 	if !same {
 		return s.dropCandidate(sentence(CodeVerify, trust.ErrHash, "find out who changed it; the next sign makes it anew from the entries, without any signature",

@@ -96,11 +96,11 @@ func (h *Hotline) Check(neverBlock ...string) (*CheckReport, error) {
 	if _, err := s.accredited(); err != nil {
 		return nil, err
 	}
-	set, _, err := readEntries(s.path("entries.jsonl"))
+	set, _, err := s.workingSet()
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.compare(set)
+	d, err := s.compare(set, nil)
 	if err != nil {
 		return nil, err
 	}

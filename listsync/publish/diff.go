@@ -45,20 +45,24 @@ func (h *Hotline) Diff() (*Diff, error) {
 		return nil, err
 	}
 	defer s.release()
-	set, _, err := readEntries(s.path("entries.jsonl"))
+	set, _, err := s.workingSet()
 	if err != nil {
 		return nil, err
 	}
-	return s.compare(set)
+	return s.compare(set, nil)
 }
 
-// compare walks the published entries and the working set side by side; both are sorted.
-func (s *session) compare(set []list.Entry) (*Diff, error) {
+// compare walks the published entries and the working set side by side; both are sorted. It refuses a record of the published entries
+// that was changed. also, when not nil, gets every published entry.
+func (s *session) compare(set []list.Entry, also func(list.Entry)) (*Diff, error) {
 	d := &Diff{From: s.st.Seq, After: len(set), ByKind: map[string]int{}, Added: []Change{}, Removed: []Change{}, Changed: []Change{}}
 	i := 0
 	if s.st.Seq > 0 {
-		_, err := scanEntries(s.versionPath(s.st.Seq, "entries.jsonl"), func(old list.Entry) error {
+		err := s.scanRecord(func(old list.Entry) error {
 			d.Before++
+			if also != nil {
+				also(old)
+			}
 			for i < len(set) && byExpression(set[i], old) < 0 {
 				d.add(&set[i])
 				i++

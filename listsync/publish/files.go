@@ -127,7 +127,8 @@ func writeFile(path string, b []byte, mode fs.FileMode) error {
 	return renameio.WriteFile(path, b, mode, renameio.IgnoreUmask())
 }
 
-// placeFile puts the bytes of from at to by rename; the two may lie on different file systems.
+// placeFile puts a copy of from at to by rename; the two may lie on different file systems. Where the file system shares blocks
+// between copies, io.Copy has the kernel do that.
 func placeFile(from, to string, mode fs.FileMode) error {
 	src, err := os.Open(from)
 	if err != nil {
@@ -143,15 +144,6 @@ func placeFile(from, to string, mode fs.FileMode) error {
 		return fmt.Errorf("copy %s to %s: %w", from, to, err)
 	}
 	return dst.CloseAtomicallyReplace()
-}
-
-// linkFile makes to a second name of from, replacing what was there. Files of this package are replaced, never written in place,
-// so the second name keeps today's content.
-func linkFile(from, to string) error {
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Link(from, to)
 }
 
 // syncDir makes renames in dir durable.

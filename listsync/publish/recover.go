@@ -127,7 +127,7 @@ func (s *session) prune() {
 				gone = os.Remove(s.repository(filepath.FromSlash(trust.TargetName(f)))) != nil && gone
 			}
 		}
-		os.Remove(s.versionPath(seq, "entries.jsonl"))
+		os.Remove(s.recordPath(seq))
 		if gone { // and so, by the run before, are all below
 			return
 		}

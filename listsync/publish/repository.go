@@ -2,6 +2,8 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -126,6 +128,9 @@ func (s *session) checkStaged(c *candidate) error {
 	}
 	if err != nil {
 		return bad("audit", err)
+	}
+	if sum, err := entriesSum(s.path("staging", "entries.jsonl")); err != nil || hex.EncodeToString(sum[:]) != c.Entries {
+		return bad("entries.jsonl", cmp.Or(err, fmt.Errorf("%w: it was changed after it was signed", trust.ErrHash)))
 	}
 	if v := edge.Version(); v.List != s.set.List || v.Seq != c.Seq || v.Epoch != c.Epoch {
 		return bad("edge", errors.New("it is another version"))
@@ -282,7 +287,7 @@ func (s *session) finish(c *candidate, e *envelope, high trust.HighWater) error 
 		candidate: *c, List: string(s.set.List), Published: s.now.Unix(), Expires: e.head.Expires.Unix(),
 		SignedBy: s.officerNames(e.signers(s.acc.officers, s.acc.keys)),
 	}
-	err := linkFile(s.path("staging", "entries.jsonl"), s.versionPath(c.Seq, "entries.jsonl"))
+	err := placeFile(s.path("staging", "entries.jsonl"), s.recordPath(c.Seq), 0o600)
 	if err == nil {
 		err = writeJSON(s.versionPath(c.Seq, "json"), m, 0o600)
 	}

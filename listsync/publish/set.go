@@ -45,7 +45,7 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	set, _, err := readEntries(s.path("entries.jsonl"))
+	set, _, err := s.workingSet()
 	if err != nil {
 		return Imported{}, err
 	}
@@ -130,7 +130,7 @@ func (h *Hotline) Remove(reason string, which ...string) ([]Removed, error) {
 		return nil, err
 	}
 	defer s.release()
-	set, _, err := readEntries(s.path("entries.jsonl"))
+	set, _, err := s.workingSet()
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (h *Hotline) RemoveExpired() ([]Removed, error) {
 		return nil, err
 	}
 	defer s.release()
-	set, _, err := readEntries(s.path("entries.jsonl"))
+	set, _, err := s.workingSet()
 	if err != nil {
 		return nil, err
 	}

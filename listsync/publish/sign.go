@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
@@ -90,14 +91,21 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 	if err := s.acc.charter.ValidAt(s.now); err != nil {
 		return nil, fault(CodeVerify, err, "ask the authority for a new accreditation", "cannot sign")
 	}
-	set, entries, err := readEntries(s.path("entries.jsonl"))
+	set, entries, err := s.workingSet()
 	if err != nil {
 		return nil, err
 	}
 	g := &Signed{Officer: key.Name, Notes: []string{}}
-	if g.Diff, err = s.compare(set); err != nil {
+	var record []list.Entry
+	if g.Diff, err = s.compare(set, func(e list.Entry) { record = append(record, e) }); err != nil {
 		return nil, err
 	}
+	if s.st.Seq > 0 { // what this officer is shown is a difference to what is published, not to what someone says was
+		if err := s.proveRecord(record); err != nil {
+			return nil, err
+		}
+	}
+	record = nil
 	if g.Check, err = s.check(set, g.Diff, o.NeverBlock); err != nil {
 		return nil, err
 	}
@@ -125,7 +133,7 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 		}
 	}
 	if c != nil {
-		if err := s.recheck(c, e, set); err != nil {
+		if err := s.recheck(c, e, set, g.Diff); err != nil {
 			return nil, err
 		}
 	} else {

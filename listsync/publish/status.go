@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -31,7 +32,8 @@ type Status struct {
 	Staged      *StagedStatus   `json:"staged"`  // null when nothing is
 	Expiry      []Expiry        `json:"expiry"`
 	Operators   []Operator      `json:"operators"`
-	Owed        []*Withdrawn    `json:"owed"` // withdrawals whose second signature is owed
+	Owed        []*Withdrawn    `json:"owed"`     // withdrawals whose second signature is owed
+	Problems    []string        `json:"problems"` // what keeps the next version from being made, each with what to do
 }
 
 // StagedStatus is the candidate's.
@@ -59,7 +61,7 @@ func (h *Hotline) Status() (*Status, error) {
 	defer s.release()
 	st := &Status{
 		Hotline: s.set.Hotline, Name: s.set.Name, List: string(s.set.List), Accredited: s.acc != nil, Seq: s.st.Seq, Repository: s.repository(),
-		Epoch: s.st.Epoch, ByKind: map[string]int{}, Expiry: []Expiry{}, Owed: []*Withdrawn{},
+		Epoch: s.st.Epoch, ByKind: map[string]int{}, Expiry: []Expiry{}, Owed: []*Withdrawn{}, Problems: []string{},
 	}
 	if _, st.EpochSince, err = s.epoch(s.st.Epoch); err != nil {
 		return nil, err
@@ -74,6 +76,12 @@ func (h *Hotline) Status() (*Status, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := s.baseProblem(st.Entries); err != nil {
+		if !errors.Is(err, errRecord) {
+			return nil, err
+		}
+		st.Problems = append(st.Problems, err.Error())
 	}
 	if st.Operators, err = s.operators(); err != nil {
 		return nil, err
@@ -192,6 +200,9 @@ func (st *Status) Write(w io.Writer) error {
 	}
 	for _, e := range st.Expiry {
 		p("%-11s ends %s (%s)", e.What, day(e.At), e.Left)
+	}
+	for _, problem := range st.Problems {
+		p("PROBLEM     %s", problem)
 	}
 	p("operators   %d", len(st.Operators))
 	for _, o := range st.Operators {

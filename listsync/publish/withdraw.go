@@ -58,7 +58,7 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	if s.st.Seq == 0 {
 		return nil, sentence(CodeInput, nil, "take the entry out with remove", "nothing is published yet, so nothing can be withdrawn")
 	}
-	public, _, err := readEntries(s.versionPath(s.st.Seq, "entries.jsonl"))
+	public, err := s.record()
 	if err != nil {
 		return nil, err
 	}

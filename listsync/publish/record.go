@@ -1,0 +1,314 @@
+package publish
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// The record of a version is versions/N.entries.jsonl: the entries it was made of. Everything that an officer is shown about the next
+// version is a difference to it, so a record that was changed would hide entries from two pairs of eyes. Each use as a base compares
+// its SHA-256 with the one in the manifest; each signature first proves it against the edge list that officers have signed.
+
+// errRecord: the record of the last version, or what proves it, is damaged or missing.
+var errRecord = errors.New("record of a published version is damaged")
+
+func (s *session) recordPath(seq uint64) string { return s.versionPath(seq, "entries.jsonl") }
+
+func (s *session) badRecord(format string, a ...any) error {
+	return sentence(CodeInput, errRecord, "find out who changed it, and put the file back from your backup; until then nothing can be compared or signed",
+		"the record of version %d, %s, cannot be used: %s", s.st.Seq, s.recordPath(s.st.Seq), fmt.Sprintf(format, a...))
+}
+
+// scanRecord calls each for every entry of the last published version, in order. It fails when the record is not the one that was
+// published.
+func (s *session) scanRecord(each func(list.Entry) error) error {
+	m, err := s.manifest(s.st.Seq)
+	if err != nil {
+		return err
+	}
+	if err := s.recordSum(m); err != nil { // before anyone works with it: a decoder's complaint would hide that it was changed
+		return err
+	}
+	sum, err := scanEntries(s.recordPath(s.st.Seq), each)
+	if err == nil && hex.EncodeToString(sum[:]) != m.Entries {
+		err = s.badRecord("it was changed just now")
+	}
+	return err
+}
+
+// recordSum compares the record's SHA-256 with the one in the manifest.
+func (s *session) recordSum(m *manifest) error {
+	path := s.recordPath(m.Seq)
+	if !exists(path) {
+		return s.badRecord("it is not there")
+	}
+	sum, err := entriesSum(path)
+	if err != nil {
+		return fault(CodeFailure, err, "check the disk", "cannot read %s", path)
+	}
+	if got := hex.EncodeToString(sum[:]); got != m.Entries {
+		return s.badRecord("it was changed after it was published (its SHA-256 is %s, and %s says %s)", got, s.versionPath(m.Seq, "json"), m.Entries)
+	}
+	return nil
+}
+
+// record gives the entries of the last published version.
+func (s *session) record() ([]list.Entry, error) {
+	var all []list.Entry
+	err := s.scanRecord(func(e list.Entry) error {
+		if len(all) >= maxEntries {
+			return fmt.Errorf("more than %d entries", maxEntries)
+		}
+		all = append(all, e)
+		return nil
+	})
+	return all, err
+}
+
+// proveRecord compares the record with the edge list that officers have signed and that operators have: the same entries with the same
+// ids, kinds, times and addresses, none more and none less. Whoever changes the record and the manifest alike is found here.
+func (s *session) proveRecord(record []list.Entry) error {
+	edge, err := s.signedEdge()
+	if err != nil {
+		return err
+	}
+	keys, _, err := s.epoch(edge.Version().Epoch)
+	if err != nil {
+		return err
+	}
+	want := digests(s.set.List, record, keys)
+	at := 0
+	for i := range edge.Len() {
+		have := edge.Record(i)
+		if have.Flags&(match.FlagCanary|match.FlagDecoy) != 0 {
+			continue // the tool's own: no entry of the working set
+		}
+		if at == len(want) || have != want[at] {
+			return s.badRecord("it does not give the list that officers have signed, from entry %s on", have.EntryID)
+		}
+		at++
+	}
+	if at < len(want) {
+		return s.badRecord("it has entries that are not in the list that officers have signed, such as %s", want[at].EntryID)
+	}
+	return nil
+}
+
+// digests gives the records that the entries stand for in an edge list, in its order.
+func digests(id match.ListID, entries []list.Entry, keys *match.Keys) []match.Record {
+	records := make([]match.Record, 0, len(entries)+len(entries)/4)
+	text := make([]int, 0, cap(records)) // the entry of each record
+	for i := range entries {
+		e := &entries[i]
+		m := match.Meta{Kind: e.Kind, Category: e.Category, Basis: e.Basis, Since: uint32(e.Since.Unix()), ReviewBy: uint32(e.ReviewBy.Unix())}
+		copy(m.Jurisdiction[:], e.Jurisdiction)
+		records, text = append(records, match.Record{EntryID: e.ID, Meta: m}), append(text, i)
+		if e.Kind.Class() == canon.ClassPage {
+			m.Kind = canon.KindSteer
+			records, text = append(records, match.Record{EntryID: e.ID, Meta: m}), append(text, i)
+		}
+	}
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := len(records) * w / workers; i < len(records)*(w+1)/workers; i++ {
+				r := &records[i]
+				expr := entries[text[i]].Expression
+				if r.Kind == canon.KindSteer {
+					expr = canon.HostOf(expr)
+				}
+				r.Digest = keys.Digest(id, r.Kind.Class(), []byte(expr))
+				r.Gate = keys.Gate64(r.Kind.Class(), []byte(expr))
+			}
+		})
+	}
+	wg.Wait()
+	slices.SortFunc(records, func(a, b match.Record) int { return a.Compare(&b) })
+	return records
+}
+
+// signedEdge reads the edge list of the last published version: the one whose hash the threshold of officers has signed.
+func (s *session) signedEdge() (*list.Edge, error) {
+	bad := func(err error) (*list.Edge, error) {
+		return nil, &Fault{Code: CodeInput, Err: errors.Join(errRecord, err), Do: "put the repository back from a mirror",
+			What: fmt.Sprintf("the published version %d in %s cannot be used, so nobody can compare with it: %s", s.st.Seq, s.repository(), err)}
+	}
+	e, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.ListName(s.set.Hotline, int64(s.st.Seq)))), "targets")
+	if err != nil {
+		return bad(err)
+	}
+	m, err := s.manifest(s.st.Seq)
+	if err != nil {
+		return nil, err
+	}
+	officers, keys, err := s.officersAt(m.Targets)
+	if err != nil {
+		return bad(err)
+	}
+	if have, need := len(e.signers(officers, keys)), max(officers.Threshold, minThreshold); have < need {
+		return bad(fmt.Errorf("%w: it has %d of %d signatures of officers", trust.ErrThreshold, have, need))
+	}
+	path := trust.EdgePath(s.set.List, s.st.Seq)
+	target := e.head.Targets[path]
+	f, err := trustFile{Path: path, Length: target.Length, SHA256: target.Hashes["sha256"]}.file()
+	if err != nil {
+		return bad(err)
+	}
+	b, err := readBounded(s.repository(filepath.FromSlash(trust.TargetName(f))), min(target.Length, list.MaxFile))
+	if err == nil && !target.matches(b) {
+		err = fmt.Errorf("%w: the edge list is not the one that officers have signed", trust.ErrHash)
+	}
+	if err != nil {
+		return bad(err)
+	}
+	edge, err := list.OpenEdge(b)
+	if err == nil && (edge.Version().List != s.set.List || edge.Version().Seq != s.st.Seq) {
+		err = errors.New("the edge list is of another version")
+	}
+	if err != nil {
+		return bad(err)
+	}
+	return edge, nil
+}
+
+// officersAt gives the officers of an accreditation of this hotline: the present one, or an earlier one as the repository has it.
+func (s *session) officersAt(version int64) (tufRole, map[string]tufKey, error) {
+	if version == s.acc.targetsEnv.head.Version {
+		return s.acc.officers, s.acc.keys, nil
+	}
+	e, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.TargetsName(version))), "targets")
+	if err != nil {
+		return tufRole{}, nil, err
+	}
+	if e.head.Version != version || len(e.head.Delegations.Roles) != 1 {
+		return tufRole{}, nil, errors.New("accreditation " + strconv.FormatInt(version, 10) + " is damaged")
+	}
+	for _, b := range s.acc.roots { // one of them was in force then
+		root, err := openEnvelope(b)
+		if err != nil {
+			return tufRole{}, nil, err
+		}
+		role := root.head.Roles["targets"]
+		if len(e.signers(role, root.head.Keys)) >= max(role.Threshold, accreditationThreshold) {
+			return e.head.Delegations.Roles[0], e.head.Delegations.Keys, nil
+		}
+	}
+	return tufRole{}, nil, fmt.Errorf("%w: accreditation %d is not signed by the authority", trust.ErrThreshold, version)
+}
+
+// readBounded reads a whole file of at most size bytes.
+func readBounded(path string, size int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Size() <= size {
+		b.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	if n, err := b.ReadFrom(io.LimitReader(f, size+1)); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	} else if n > size {
+		return nil, fmt.Errorf("read %s: larger than %d bytes", path, size)
+	}
+	return b.Bytes(), nil
+}
+
+// workingSet reads entries.jsonl and its SHA-256. A file that is empty or gone is an empty set only when nothing was published, or when
+// every entry of the last version was taken out by a command of this tool: that leaves a line in removals.jsonl.
+func (s *session) workingSet() ([]list.Entry, [32]byte, error) {
+	set, sum, err := readEntries(s.path("entries.jsonl"))
+	if err != nil || len(set) > 0 || s.st.Seq == 0 {
+		return set, sum, err
+	}
+	return set, sum, s.emptied()
+}
+
+// baseProblem says why the next version cannot be compared with the last one, or nil; entries is the size of the working set. It proves
+// nothing against the edge list: that is for those who sign.
+func (s *session) baseProblem(entries int) error {
+	switch {
+	case s.st.Seq == 0:
+		return nil
+	case entries == 0:
+		return s.emptied()
+	}
+	m, err := s.manifest(s.st.Seq)
+	if err != nil {
+		return err
+	}
+	return s.recordSum(m)
+}
+
+// emptied says why an empty working set is a mistake, or nil.
+func (s *session) emptied() error {
+	record, err := s.record()
+	if err != nil || len(record) == 0 {
+		return err
+	}
+	out, err := s.removedIDs()
+	if err != nil {
+		return err
+	}
+	missing := 0
+	for i := range record {
+		if !out[record[i].ID] {
+			missing++
+		}
+	}
+	if missing == 0 {
+		return nil
+	}
+	what := "is empty"
+	if !exists(s.path("entries.jsonl")) {
+		what = "is not there"
+	}
+	return sentence(CodeInput, errRecord, "put entries.jsonl back from your backup (the entries as last published are in "+s.recordPath(s.st.Seq)+"); to take entries out, use remove",
+		"%s %s, but version %d has %d %s and no command has taken %d of them out", s.path("entries.jsonl"), what, s.st.Seq, len(record), plural(len(record), "entry", "entries"), missing)
+}
+
+// removedIDs are the ids in removals.jsonl.
+func (s *session) removedIDs() (map[match.EntryID]bool, error) {
+	path := s.path("removals.jsonl")
+	out := map[match.EntryID]bool{}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, fault(CodeFailure, err, "check the disk", "cannot read %s", path)
+	}
+	defer f.Close()
+	in := newLineReader(f, maxEntryLine)
+	for {
+		raw, err := in.next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		var l removalLine
+		if err == nil {
+			err = decodeJSON(raw, &l)
+		}
+		if err != nil {
+			return nil, fault(CodeInput, err, "put the file back from your backup", "cannot read %s, line %d", path, max(in.line, 1))
+		}
+		out[l.ID] = true
+	}
+}
