@@ -223,9 +223,9 @@ func (s *Server) answerError(w http.ResponseWriter, r *http.Request, err error) 
 	case errors.As(err, &tooLarge):
 		code = http.StatusRequestEntityTooLarge
 	case errors.Is(err, cluster.ErrNoLeader), errors.Is(err, cluster.ErrNoQuorum), errors.Is(err, cluster.ErrBusy),
-		errors.Is(err, cluster.ErrNotYet), errors.Is(err, cluster.ErrKeys), errors.Is(err, cluster.ErrHalted):
+		errors.Is(err, cluster.ErrNotYet), errors.Is(err, cluster.ErrKeys), errors.Is(err, cluster.ErrHalted), errors.Is(err, cluster.ErrSkew):
 		code = http.StatusServiceUnavailable
-	case errors.Is(err, cluster.ErrRefused), errors.Is(err, cluster.ErrFork), errors.Is(err, cluster.ErrSkew):
+	case errors.Is(err, cluster.ErrRefused), errors.Is(err, cluster.ErrFork):
 		code = http.StatusConflict
 	}
 	b, _ := json.Marshal(problem{Error: err.Error()})

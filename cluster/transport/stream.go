@@ -27,12 +27,11 @@ var (
 const (
 	protocol = "cordon-raft/1" // ALPN: nothing else is ever spoken on this port
 
-	handshakeTime = 5 * time.Second
-	// handshakes bounds the work and memory strangers can cause before they
-	// have shown a certificate; more are closed at once and members retry.
-	handshakes = 64
-	// conns bounds all connections: five members hold a handful each.
+	// conns bounds all connections with members: five of them hold a handful each.
 	conns = 256
+	// A stranger can be refused as often as it likes: so many lines in a minute
+	// say so, and the next minute's first line counts the rest.
+	refusalLines = 20
 )
 
 // Config is what a Stream is made of.
@@ -52,16 +51,18 @@ type Stream struct {
 	c      Config
 	server *tls.Config
 	ready  chan net.Conn
-	slots  chan struct{}
+	gate   *gate
 	done   chan struct{}
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex // guards all below
-	open    map[*conn]struct{}
-	shaking map[net.Conn]struct{}
-	fenced  bool
-	closed  bool
-	refused uint64
+	mu       sync.Mutex // guards all below
+	open     map[*conn]struct{}
+	fenced   bool
+	closed   bool
+	refused  uint64
+	minute   time.Time // that lines counts
+	lines    int       // about refusals, logged and not
+	unlogged int       // of the last minute
 }
 
 var _ raft.StreamLayer = (*Stream)(nil)
@@ -78,8 +79,7 @@ func NewStream(c Config) (*Stream, error) {
 		return nil, fmt.Errorf("raft transport of cluster %q: %q is not a member", c.Cluster, c.Name)
 	}
 	s := &Stream{
-		c: c, ready: make(chan net.Conn), slots: make(chan struct{}, handshakes),
-		done: make(chan struct{}), open: map[*conn]struct{}{}, shaking: map[net.Conn]struct{}{},
+		c: c, ready: make(chan net.Conn), gate: newGate(c.Addrs), done: make(chan struct{}), open: map[*conn]struct{}{},
 	}
 	s.server = s.base()
 	s.server.ClientAuth = tls.RequireAndVerifyClientCert
@@ -111,34 +111,47 @@ func (s *Stream) listen() {
 	for {
 		raw, err := s.c.Listener.Accept()
 		if err != nil {
-			if !s.pause() {
+			if !s.pause(100 * time.Millisecond) { // out of descriptors: no spinning
 				return
 			}
 			continue
 		}
-		select {
-		case s.slots <- struct{}{}:
-		default: // all handshakes taken: a member comes again, a flood does not grow
-			_ = raw.Close()
-			continue
-		}
-		if !s.shake(raw) {
-			<-s.slots
+		g := s.enter(raw)
+		if g == nil {
 			_ = raw.Close()
 			continue
 		}
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			defer func() { <-s.slots }()
-			s.handshake(raw)
+			s.handshake(g)
 		}()
 	}
 }
 
-// pause keeps an accept error (out of descriptors) from spinning; false when closed.
-func (s *Stream) pause() bool {
-	t := time.NewTimer(100 * time.Millisecond)
+// enter brings a connection through the gate; nil when this node is closed or
+// fenced. While it waits the others wait in the system's queue, in order.
+func (s *Stream) enter(raw net.Conn) *guest {
+	for {
+		s.mu.Lock()
+		if s.closed || s.fenced {
+			s.mu.Unlock()
+			return nil
+		}
+		g, wait := s.gate.admit(raw, time.Now()) // under mu: a fence closes all that are in
+		s.mu.Unlock()
+		if g != nil {
+			return g
+		}
+		if !s.pause(wait) {
+			return nil
+		}
+	}
+}
+
+// pause waits; false when the stream is closed meanwhile.
+func (s *Stream) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-s.done:
@@ -148,34 +161,30 @@ func (s *Stream) pause() bool {
 	}
 }
 
-func (s *Stream) shake(raw net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.fenced || len(s.open) >= conns {
-		return false
-	}
-	s.shaking[raw] = struct{}{}
-	return true
-}
-
-func (s *Stream) handshake(raw net.Conn) {
-	defer func() {
-		s.mu.Lock()
-		delete(s.shaking, raw)
-		s.mu.Unlock()
-	}()
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+func (s *Stream) handshake(g *guest) {
+	defer s.gate.leave(g)
+	ctx, cancel := context.WithTimeout(context.Background(), g.patience())
 	defer cancel()
-	t := tls.Server(raw, s.server)
+	t := tls.Server(g, s.server)
 	if err := t.HandshakeContext(ctx); err != nil {
-		_ = raw.Close()
+		_ = g.Close()
+		if !g.spoke.Load() {
+			err = errSilent
+		}
 		s.refuse(err)
+		return
+	}
+	if !s.gate.leave(g) {
+		s.refuse(errSlow) // it was closed to make room as it finished
 		return
 	}
 	c, err := s.track(t)
 	if err != nil {
-		_ = t.Close()
+		_ = g.Close()
 		return
+	}
+	if name, err := s.member(t.ConnectionState().PeerCertificates); err == nil {
+		s.gate.met(name, "from ", g)
 	}
 	select {
 	case s.ready <- c:
@@ -184,15 +193,29 @@ func (s *Stream) handshake(raw net.Conn) {
 	}
 }
 
+var (
+	errSilent = errors.New("not a word was said")
+	errSlow   = errors.New("handshake took too long")
+	errFull   = errors.New("too many connections with members")
+)
+
 // refuse counts and logs a peer that got no connection. The address stays out
 // of the log: on a public port it may be anyone's.
 func (s *Stream) refuse(err error) {
 	s.mu.Lock()
 	s.refused++
-	closed := s.closed || s.fenced
+	if now := time.Now(); now.Sub(s.minute) >= time.Minute {
+		s.unlogged, s.lines, s.minute = max(s.lines-refusalLines, 0), 0, now
+	}
+	s.lines++
+	unlogged := s.unlogged
+	silent := s.closed || s.fenced || s.lines > refusalLines
+	if !silent {
+		s.unlogged = 0
+	}
 	s.mu.Unlock()
-	if !closed {
-		s.c.Log.Warn("raft connection refused", slog.String("reason", err.Error()))
+	if !silent {
+		s.c.Log.Warn("raft connection refused", slog.String("reason", err.Error()), slog.Int("unlogged", unlogged))
 	}
 }
 
@@ -242,6 +265,7 @@ func (s *Stream) Dial(name raft.ServerAddress, timeout time.Duration) (net.Conn,
 		_ = t.Close()
 		return nil, fmt.Errorf("dial %s: %w", name, err)
 	}
+	s.gate.met(string(name), "to ", raw)
 	return c, nil
 }
 
@@ -254,6 +278,7 @@ func (s *Stream) Fence(on bool) {
 	var drop []net.Conn
 	if on {
 		drop = s.all()
+		s.gate.closeAll()
 	}
 	s.mu.Unlock()
 	for _, c := range drop {
@@ -268,13 +293,10 @@ func (s *Stream) Fenced() bool {
 	return s.fenced
 }
 
-// all lists what is open; mu is held.
+// all lists the connections with members; mu is held.
 func (s *Stream) all() []net.Conn {
 	var list []net.Conn
 	for c := range s.open {
-		list = append(list, c)
-	}
-	for c := range s.shaking {
 		list = append(list, c)
 	}
 	return list
@@ -290,6 +312,7 @@ func (s *Stream) Close() error {
 	s.closed = true
 	close(s.done)
 	drop := s.all()
+	s.gate.closeAll()
 	s.mu.Unlock()
 	err := s.c.Listener.Close()
 	for _, c := range drop {
@@ -324,6 +347,9 @@ func (s *Stream) track(t *tls.Conn) (*conn, error) {
 	}
 	if s.closed {
 		return nil, ErrClosed
+	}
+	if len(s.open) >= conns {
+		return nil, errFull
 	}
 	c := &conn{Conn: t, s: s}
 	s.open[c] = struct{}{}

@@ -249,6 +249,30 @@ func TestASilentStrangerHoldsNobodyUp(t *testing.T) {
 	<-got
 }
 
+// TestStrangersThatComeBackForEverHoldNobodyUp: 500 connections from the very
+// address of the members, each opened again as soon as it is closed.
+func TestStrangersThatComeBackForEverHoldNobodyUp(t *testing.T) {
+	n := newNet(t)
+	a, b := n.stream(t, "a"), n.stream(t, "b")
+	clustertest.Idle(t, n.addrs["b"], 500)
+	var slowest time.Duration
+	for i := range 10 {
+		got := accept(b)
+		start := time.Now()
+		out, err := a.Dial("b", 5*time.Second)
+		if err != nil {
+			t.Fatalf("dial %d past 500 strangers: %v", i, err)
+		}
+		in := <-got
+		slowest = max(slowest, time.Since(start))
+		_, _ = in.Close(), out.Close()
+	}
+	t.Logf("the slowest of ten took %s", slowest)
+	if log := strings.Count(n.log.String(), "\n"); log > 100 {
+		t.Errorf("%d lines in the log, want few", log)
+	}
+}
+
 func TestRaftsTransportIsNamedByMember(t *testing.T) {
 	n := newNet(t)
 	conf, err := n.ca.TLS(clusterID, transport.RoleControl, "a")
