@@ -22,7 +22,7 @@ var embeddedNeverBlock string
 
 // Hold is one brake that holds the list, in plain words.
 type Hold struct {
-	Brake   string `json:"brake"` // never_block, public_suffix, charter, expired, size, change
+	Brake   string `json:"brake"` // never_block, public_suffix, charter, assessors, expired, size, change
 	Text    string `json:"text"`
 	Do      string `json:"do"`
 	Approve bool   `json:"approve"` // officers may sign all the same, with a written reason
@@ -153,6 +153,9 @@ func (s *session) checkEntry(r *CheckReport, e *list.Entry, never *neverBlock, f
 	}
 	if !slices.Contains(filter.Kinds, e.Kind) || !slices.Contains(filter.Bases, e.Basis) || !slices.Contains(filter.Jurisdictions, e.Jurisdiction) {
 		r.hold("charter", remove+"; operators would drop it", false, "%s (%s, %s) is outside of the charter", name(), e.Basis, e.Jurisdiction)
+	}
+	if i, why := twoPeople(e.Assessors); why != "" { // import refuses it; this is for what came into the file another way
+		r.hold("assessors", "have two people assess it and import it again, or "+remove, false, "%s has a wrong assessor_%d: %s", name(), i+1, why)
 	}
 	if !e.ReviewBy.After(s.now) {
 		r.hold("expired", "assess it again and import it with a new review_by, or take all such entries out with remove --expired", false,

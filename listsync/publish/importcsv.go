@@ -216,13 +216,8 @@ func (ru *rules) row(line int, f []string, bad *RowErrors) (list.Entry, bool) {
 	}
 	e.Since = ru.now
 	e.Assessors = [2]string{field(colAssessor1), field(colAssessor2)}
-	for i, a := range e.Assessors {
-		if a == "" || len(a) > maxAssessor {
-			bad.add(line, colAssessor1+column(i), "an assessor has 1 to %d characters", maxAssessor)
-		}
-	}
-	if a := e.Assessors; a[0] != "" && strings.EqualFold(a[0], a[1]) {
-		bad.add(line, colAssessor2, "the same person as assessor_1; two people assess an entry")
+	if i, why := twoPeople(e.Assessors); why != "" {
+		bad.add(line, colAssessor1+column(i), "%s", why)
 	}
 	e.Reason = field(colReason)
 	if len(e.Reason) > maxReason {

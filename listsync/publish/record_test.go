@@ -240,3 +240,14 @@ func TestASecondOfficerSeesWhatTheFirstSigned(t *testing.T) {
 		t.Errorf("got %v, want exit code 5", err)
 	}
 }
+
+func TestCheckHoldsWhatOnePersonWroteIntoTheFile(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	w.inPlace(w.entriesFile(), func(b []byte) []byte { return bytes.Replace(b, []byte(`"bob"`), []byte("\"an\u200bn\""), 1) })
+	r, err := w.h.Check()
+	w.must(err)
+	if len(r.Holds) != 1 || r.Holds[0].Brake != "assessors" || r.Holds[0].Approve {
+		t.Errorf("got %+v, want the brake assessors", r.Holds)
+	}
+}
