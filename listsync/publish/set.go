@@ -164,6 +164,21 @@ func (h *Hotline) RemoveExpired() ([]Removed, error) {
 	return s.takeOut(set, out, "other(review date has passed)", 0)
 }
 
+// Why find finds nothing.
+var (
+	errNoEntry = errors.New("no such entry")
+	errCanary  = errors.New("the canary stays")
+)
+
+// isCanary reports whether w names the canary, by address or by id.
+func (s *session) isCanary(w string) bool {
+	if id, err := match.ParseEntryID(w); err == nil {
+		return id == s.set.CanaryID
+	}
+	host, err := canon.Expression(canon.KindHost, w)
+	return err == nil && host == s.set.Canary
+}
+
 // find gives the ids of the named entries. An address is written as in an import: one without a path names host and domain entries,
 // and pages only when there are none.
 func (s *session) find(set []list.Entry, which []string) (map[match.EntryID]bool, error) {
@@ -193,8 +208,13 @@ func (s *session) find(set []list.Entry, which []string) (map[match.EntryID]bool
 				break
 			}
 		}
+		if !known && s.isCanary(w) {
+			return nil, sentence(CodeInput, errCanary, "name other entries",
+				"%q is this hotline's canary and cannot be taken out: the tool puts the harmless name into every version, and operators and auditors ask for it to see that the list is in force",
+				printable(w))
+		}
 		if !known {
-			return nil, sentence(CodeInput, nil, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
+			return nil, sentence(CodeInput, errNoEntry, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
 		}
 	}
 	return out, nil

@@ -64,7 +64,7 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	}
 	gone, err := s.find(public, which)
 	if err != nil {
-		if f, ok := errors.AsType[*Fault](err); ok && f.Code == CodeInput {
+		if f, ok := errors.AsType[*Fault](err); ok && errors.Is(err, errNoEntry) {
 			f.What += " in the published version " + strconv.FormatUint(s.st.Seq, 10)
 			f.Do += "; an entry that is not published yet is taken out with remove"
 		}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,5 +95,27 @@ func TestAWithdrawnEntryComesBackOnlyAsANewOne(t *testing.T) {
 	w.must(err)
 	if len(set) != 1 || set[0].ID == d.Entries[0].ID {
 		t.Errorf("got %+v, want a new id", set)
+	}
+}
+
+func TestTheCanaryCannotBeTakenOut(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "canary.hotline-one.test/page,url")
+	w.publishAll()
+	set, err := w.h.settings()
+	w.must(err)
+	for _, which := range []string{"canary.hotline-one.test", "http://CANARY.hotline-one.test/", set.CanaryID.String()} {
+		for name, act := range map[string]func() error{
+			"withdraw": func() error { _, err := w.h.Withdraw(w.officers[:2], "error", "bad.test", which); return err },
+			"remove":   func() error { _, err := w.h.Remove("error", "bad.test", which); return err },
+		} {
+			err := act()
+			if ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "is this hotline's canary and cannot be taken out: ") || strings.Contains(err.Error(), "no entry is") {
+				t.Errorf("%s %s: got %v, want that the canary stays and why", name, which, err)
+			}
+		}
+	}
+	if d, err := w.h.Withdraw(w.officers[:2], "error", "canary.hotline-one.test/page"); err != nil || len(d.Entries) != 1 {
+		t.Errorf("a page of the canary's host: got %v, %v", d, err)
 	}
 }
