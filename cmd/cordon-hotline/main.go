@@ -53,9 +53,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return errors.New("a command is missing")
-		},
+		RunE:          missing,
 	}
 	root.PersistentFlags().Bool("json", false, "print data as JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -68,11 +66,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 	return root
 }
 
+// missing answers a command that only holds others: its help, to standard error like every mistake, and wrong usage.
+func missing(c *cobra.Command, _ []string) error {
+	c.SetOut(c.ErrOrStderr())
+	if err := c.Help(); err != nil {
+		return err
+	}
+	return errors.New("a command is missing")
+}
+
 // group is a command that only holds others.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		return errors.New("a command is missing")
-	}}
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: missing}
 	c.AddCommand(subs...)
 	return c
 }

@@ -36,6 +36,9 @@ Every bad row is listed with its line and column, and then nothing is imported.`
 					return &publish.Fault{Code: publish.CodeInput, What: "cannot open the import: " + err.Error(), Do: "check the path", Err: err}
 				}
 				defer f.Close()
+				if info, err := f.Stat(); err == nil && info.IsDir() {
+					return &publish.Fault{Code: publish.CodeInput, What: "cannot import " + args[0] + ": it is a directory", Do: "name the CSV file in it"}
+				}
 				in = f
 			}
 			done, err := h.Import(in)

@@ -203,7 +203,11 @@ func (s *session) neverBlock(files []string) (*neverBlock, error) {
 			}
 			return nil, fault(CodeFailure, err, "check the path", "cannot read the never-block list %s", path)
 		}
-		err = n.read(f, path, h)
+		if info, serr := f.Stat(); serr == nil && info.IsDir() {
+			err = sentence(CodeInput, nil, "name a file with one name a line", "the never-block list %s is a directory", path)
+		} else {
+			err = n.read(f, path, h)
+		}
 		f.Close()
 		if err != nil {
 			return nil, err

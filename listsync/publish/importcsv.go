@@ -118,7 +118,7 @@ func readRows(r io.Reader, ru *rules) ([]list.Entry, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fault(CodeFailure, err, "", "cannot read line %d of the import", in.line+1)
+			return nil, fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read line %d of the import", in.line+1)
 		}
 		if len(raw) == 0 {
 			continue // an empty line, often the last one
@@ -167,7 +167,7 @@ func readHeader(in *lineReader) error {
 	case errors.Is(err, io.EOF):
 		return sentence(CodeInput, ErrRows, do, "the import is empty")
 	case err != nil && !errors.Is(err, errLineTooLong):
-		return fault(CodeFailure, err, "", "cannot read the import")
+		return fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read the import")
 	}
 	head := strings.TrimPrefix(string(first), "\uFEFF")
 	switch {
