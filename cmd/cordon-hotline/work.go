@@ -237,6 +237,9 @@ func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
 		if d.Owed > 0 {
 			fmt.Fprintf(w, "a second signature is owed by %s (%s): countersign --officer THEIR_DIR %d\n", d.OwedBy.Format("2006-01-02 15:04 UTC"), strings.Join(d.Missing, " or "), d.Number)
 		}
+		if d.Note != "" {
+			fmt.Fprintln(w, "note: "+d.Note)
+		}
 		return nil
 	}
 }

@@ -29,6 +29,7 @@ type Withdrawn struct {
 	LateFor  string    `json:"late_for,omitempty"` // how long the second signature is overdue
 	Issued   time.Time `json:"issued"`
 	Reason   string    `json:"reason"`
+	Note     string    `json:"note,omitempty"` // what is left to do
 }
 
 // statement is a withdrawal of this hotline's own records: withdrawals/N.cbor.
@@ -92,6 +93,10 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	if err != nil {
 		return nil, fault(CodeFailure, err, "name fewer entries at once", "cannot sign the withdrawal")
 	}
+	if to := s.repository(filepath.FromSlash(trust.WithdrawalName(s.set.List, w.Number))); exists(to) {
+		return nil, sentence(CodeInput, nil, "restore the newest backup of the directory, or copy the missing statements from there to "+s.path("withdrawals"),
+			"the repository has a withdrawal %d that this directory does not know (%s)", w.Number, to)
+	}
 	if err := os.MkdirAll(s.path("withdrawals"), 0o700); err != nil {
 		return nil, fault(CodeFailure, err, "check the disk", "cannot make %s", s.path("withdrawals"))
 	}
@@ -114,7 +119,9 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	return done, nil
 }
 
-// Countersign adds an officer's signature to a withdrawal whose second one is owed. The file in the repository is replaced.
+// Countersign adds an officer's signature to a withdrawal whose second one is owed. The statement's body keeps every byte; the file in
+// the repository is replaced by rename, so that a reader gets the old statement or the new one. Operators look again only at the newest
+// number: of an older one Withdrawn says in Note what to do.
 func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error) {
 	s, err := h.begin()
 	if err != nil {
@@ -141,7 +148,11 @@ func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error)
 	if err := s.placeStatement(number, raw); err != nil {
 		return nil, err
 	}
-	return s.describe(raw)
+	d, err := s.describe(raw)
+	if last := uint64(latest(s.path("withdrawals"), ".cbor")); err == nil && number < last {
+		d.Note = fmt.Sprintf("operators have gone on to withdrawal %d and do not read %d again: sign and publish the next version, which is without the entry and has the signatures of both", last, number)
+	}
+	return d, err
 }
 
 func (s *session) officerKeys(dirs []string) ([]signingKey, error) {
@@ -296,15 +307,30 @@ func (s *session) placeStatement(number uint64, raw []byte) error {
 	return nil
 }
 
-// finishWithdrawal carries the newest statement out when a command was cut off before it did.
+// finishWithdrawal carries out what a command that was cut off has signed and not brought to the repository: a statement, or the second
+// signature of one. A statement there that has more signatures than the own copy is left alone.
 func (s *session) finishWithdrawal() error {
-	number := uint64(latest(s.path("withdrawals"), ".cbor"))
-	if number == 0 || exists(s.repository(filepath.FromSlash(trust.WithdrawalName(s.set.List, number)))) {
-		return nil
+	last := uint64(latest(s.path("withdrawals"), ".cbor"))
+	for number := uint64(1); number <= last; number++ {
+		own, err := readSmall(s.statementPath(number))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fault(CodeFailure, err, "check the disk", "cannot read withdrawal %d", number)
+		}
+		out, err := readSmall(s.repository(filepath.FromSlash(trust.WithdrawalName(s.set.List, number))))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			err = s.carryOut(number, own)
+		case err != nil:
+			return fault(CodeFailure, err, "check the disk", "cannot read withdrawal %d in %s", number, s.repository())
+		case len(out) < len(own): // the body is the same, so it lacks a signature, or was cut off
+			err = s.placeStatement(number, own)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	raw, err := readSmall(s.statementPath(number))
-	if err != nil {
-		return fault(CodeFailure, err, "check the disk", "cannot read withdrawal %d", number)
-	}
-	return s.carryOut(number, raw)
+	return nil
 }

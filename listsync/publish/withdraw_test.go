@@ -1,10 +1,15 @@
 package publish
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"github.com/cordon-project/cordon/listsync/trust"
 )
@@ -117,5 +122,106 @@ func TestTheCanaryCannotBeTakenOut(t *testing.T) {
 	}
 	if d, err := w.h.Withdraw(w.officers[:2], "error", "canary.hotline-one.test/page"); err != nil || len(d.Entries) != 1 {
 		t.Errorf("a page of the canary's host: got %v, %v", d, err)
+	}
+}
+
+// signedBody reads a statement and takes its body out.
+func signedBody(t *testing.T, path string) (raw, body []byte, signatures int) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s trust.SignedWithdrawal
+	if err := cbor.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	return raw, s.Body, len(s.Signatures)
+}
+
+func TestASecondSignatureChangesNothingElse(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	d, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	before, body, n := signedBody(t, d.File)
+	if n != 1 {
+		t.Fatalf("got %d signatures, want 1", n)
+	}
+	reader, err := os.Open(d.File) // an operator's download under way
+	w.must(err)
+	defer reader.Close()
+	w.now = w.now.Add(time.Hour)
+	done, err := w.h.Countersign(w.officers[1], 1)
+	w.must(err)
+	if done.Note != "" {
+		t.Errorf("the newest one: got note %q", done.Note)
+	}
+	_, after, n := signedBody(t, d.File)
+	if !bytes.Equal(body, after) || n != 2 {
+		t.Errorf("got body %x with %d signatures, want %x with 2", after, n, body)
+	}
+	if got, err := io.ReadAll(reader); err != nil || !bytes.Equal(got, before) {
+		t.Errorf("the statement was changed under its reader: got %x, %v; want %x", got, err, before)
+	}
+	_, own, _ := signedBody(t, w.path("hotline", "withdrawals", "1.cbor"))
+	if !bytes.Equal(own, body) {
+		t.Error("the own copy has another body")
+	}
+}
+
+func TestCountersigningAnOlderNumberSaysWhatIsLeftToDo(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	for _, which := range []string{"bad.test", "only.test"} {
+		_, err := w.h.Withdraw(w.officers[:1], "error", which)
+		w.must(err)
+	}
+	d, err := w.h.Countersign(w.officers[1], 1)
+	w.must(err)
+	if !strings.Contains(d.Note, "do not read 1 again") || !strings.Contains(d.Note, "publish the next version") {
+		t.Errorf("got note %q", d.Note)
+	}
+}
+
+func TestACrashDuringCountersignIsFinished(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	d, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	single, err := os.ReadFile(d.File)
+	w.must(err)
+	_, err = w.h.Withdraw(w.officers[:1], "error", "only.test")
+	w.must(err)
+	_, err = w.h.Countersign(w.officers[1], 1)
+	w.must(err)
+	double, err := os.ReadFile(d.File)
+	w.must(err)
+	// The machine went down before the repository had it.
+	w.must(os.WriteFile(d.File, single, 0o644))
+	_, err = w.h.Status()
+	w.must(err)
+	if got, err := os.ReadFile(d.File); err != nil || !bytes.Equal(got, double) {
+		t.Errorf("got %x, %v; want both signatures in the repository", got, err)
+	}
+}
+
+func TestAnOldBackupCannotWithdrawUnderAUsedNumber(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "only.test,host")
+	w.publishAll()
+	d, err := w.h.Withdraw(w.officers[:1], "error", "bad.test")
+	w.must(err)
+	w.must(os.RemoveAll(w.path("hotline", "withdrawals")))
+	before, err := os.ReadFile(d.File)
+	w.must(err)
+	if _, err := w.h.Withdraw(w.officers[:1], "error", "only.test"); ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "restore the newest backup") {
+		t.Errorf("got %v, want exit code 3 and what to do", err)
+	}
+	if after, err := os.ReadFile(d.File); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the statement in the repository was replaced: %v", err)
 	}
 }
