@@ -77,6 +77,9 @@ func (n *Node) cosign(view *state.View, size uint64, root [32]byte) ([]byte, err
 		n.alarm(AlarmFork, fmt.Sprintf("a member asked to cosign another log than this node's at size %d", size))
 		return nil, fmt.Errorf("cosign size %d: %w", size, ErrFork)
 	}
+	if err := n.sameHistory(view, n.published()); err != nil {
+		return nil, fmt.Errorf("cosign size %d: %w", size, err)
+	}
 	now := n.c.Clock()
 	if err := n.skew(view, now); err != nil {
 		return nil, fmt.Errorf("cosign size %d: %w", size, err)
@@ -143,6 +146,9 @@ func (n *Node) checkpoints(ctx context.Context) {
 // assemble signs the view's checkpoint, gathers cosignatures until a quorum is
 // there and a short grace has passed for the rest, and publishes it.
 func (n *Node) assemble(ctx context.Context, view *state.View) error {
+	if err := n.sameHistory(view, n.published()); err != nil {
+		return err
+	}
 	now := n.c.Clock()
 	if err := n.skew(view, now); err != nil {
 		return err

@@ -48,6 +48,9 @@ var (
 	// no quorum of members confirms this node's clock. It passes when the
 	// clock is put right, or when another member leads.
 	ErrSkew = errors.New("this node's clock and the others' differ")
+	// ErrLogLost: this node's log is damaged, or lacks what it knows to have
+	// been agreed; the text says what to do.
+	ErrLogLost = errors.New("the agreed log is lost")
 	// ErrConfig: Open was given a configuration that cannot work.
 	ErrConfig = errors.New("invalid configuration")
 )
@@ -69,6 +72,13 @@ type Config struct {
 	// TLS carries this node's certificate (Certificates or GetCertificate) and
 	// the cluster CA as RootCAs and ClientCAs. It is cloned, never altered.
 	TLS *tls.Config
+
+	// Rejoin, when the log is lost (ErrLogLost, or a directory that is empty
+	// though this member has worked before), takes it from the other members
+	// and puts what is left of it aside. Until a leader has brought this node
+	// all that is agreed it has no vote, also after a restart without Rejoin. With
+	// a log that is whole it changes nothing.
+	Rejoin bool
 
 	Files      *fetch.Store // content-addressed list files
 	Identity   age.Identity // cluster key: unwraps epoch keys

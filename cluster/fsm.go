@@ -64,7 +64,10 @@ func (f *fsm) notify() {
 	f.wake = make(chan struct{})
 }
 
-var errReplayed = errors.New("applied before the restart")
+var (
+	errReplayed = errors.New("applied before the restart")
+	errSnapshot = errors.New("snapshot is damaged")
+)
 
 // Apply applies one committed command. Commands that replay has applied
 // already are passed over.
@@ -143,11 +146,11 @@ func (f *fsm) replay(snaps raft.SnapshotStore) error {
 	if len(list) > 0 {
 		meta, r, err := snaps.Open(list[0].ID)
 		if err != nil {
-			return fmt.Errorf("open snapshot %s: %w", list[0].ID, err)
+			return fmt.Errorf("open snapshot %s: %w: %w", list[0].ID, errSnapshot, err)
 		}
 		s, err := readSnapshot(f.cluster, r)
 		if err := errors.Join(err, r.Close()); err != nil {
-			return fmt.Errorf("snapshot %s: %w", meta.ID, err)
+			return fmt.Errorf("snapshot %s: %w: %w", meta.ID, errSnapshot, err)
 		}
 		f.set(s)
 		from = meta.Index

@@ -57,6 +57,8 @@ func (c *Config) prepare() error {
 		return bad("no cluster key")
 	case c.Peers == nil && len(c.Cluster.Members) > 1:
 		return bad("no way to reach the other members")
+	case c.Rejoin && len(c.Cluster.Members) == 1:
+		return bad("rejoin: there is no other member to take the log from")
 	case c.RaftListener == nil && c.RaftAddr == "":
 		return bad("no raft address of this node")
 	}
@@ -125,6 +127,14 @@ func (n *Node) join(snaps raft.SnapshotStore) error {
 	n.mu.Lock()
 	n.trans, n.stream = trans, stream // fence may look already
 	n.mu.Unlock()
+	if n.rejoining {
+		m := n.newMute(n.trans)
+		if n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, n.store, n.store, snaps, m); err != nil {
+			return fmt.Errorf("start raft: %w", err)
+		}
+		n.spawn(m.pass)
+		return nil // no bootstrap: the configuration comes with the log
+	}
 	if n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, n.store, n.store, snaps, n.trans); err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +36,8 @@ type Node struct {
 	trans  *raft.NetworkTransport
 	raft   *raft.Raft
 	fsm    *fsm
+
+	rejoining bool // it has lost its log; fixed once open
 
 	ctx     context.Context // ends when the node stops
 	stopped <-chan struct{} // ctx.Done()
@@ -78,7 +79,8 @@ type Node struct {
 // What the disk says was agreed is applied before it returns, so that a node
 // alone already knows what is in force. Of the node's own goroutines none runs
 // before Run, except for what a call to it starts. A Node that is never Run is
-// ended by Close. A damaged log or snapshot is an error that says so.
+// ended by Close. A log or snapshot that is damaged, or that lacks what this
+// node knows to have been agreed, is ErrLogLost; see Config.Rejoin.
 func Open(ctx context.Context, c Config) (*Node, error) {
 	if err := c.prepare(); err != nil {
 		return nil, fmt.Errorf("open cluster node: %w", err)
@@ -107,19 +109,8 @@ func (n *Node) open(ctx context.Context) error {
 	if err := os.MkdirAll(n.c.Dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	if n.store, err = store.Open(store.Config{
-		Path: filepath.Join(n.c.Dir, "raft.db"), Limit: n.c.Timeouts.Disk, Fence: n.fence,
-	}); err != nil {
-		return err
-	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(n.c.Dir, 2, raftLogger(n.log))
+	snaps, err := n.openLog()
 	if err != nil {
-		return fmt.Errorf("open snapshots: %w", err)
-	}
-	if n.fsm, err = newFSM(n.c.Cluster, n.store, n.log, n.alarm); err != nil {
-		return err
-	}
-	if err := n.fsm.replay(snaps); err != nil {
 		return err
 	}
 	n.logged = map[string]logged{}

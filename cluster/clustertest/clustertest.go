@@ -184,16 +184,36 @@ func (m *Member) Start() {
 
 func (m *Member) start(l net.Listener) {
 	m.c.T.Helper()
+	m.c.must(m.open(l, nil))
+}
+
+// TryStart is Start with a configuration that change may alter; when the node
+// does not open it returns why, and the member stays stopped.
+func (m *Member) TryStart(change func(c *cluster.Config)) error {
+	m.c.T.Helper()
+	l, err := net.Listen("tcp", m.Addr)
+	m.c.must(err)
+	return m.open(l, change)
+}
+
+func (m *Member) open(l net.Listener, change func(c *cluster.Config)) error {
+	m.c.T.Helper()
 	c, err := m.config(l)
 	m.c.must(err)
+	if change != nil {
+		change(&c)
+	}
 	n, err := cluster.Open(context.Background(), c)
-	m.c.must(err)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel, m.ended = cancel, make(chan error, 1)
 	m.c.mu.Lock()
 	m.node = n
 	m.c.mu.Unlock()
 	go func() { m.ended <- n.Run(ctx) }()
+	return nil
 }
 
 // Config is the configuration a member starts with, on a given listener.

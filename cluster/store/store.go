@@ -20,7 +20,7 @@ import (
 
 var (
 	// ErrCorrupt: the file is not what was written to it. Nothing is repaired:
-	// the node must be joined again with an empty directory.
+	// the file must be restored, or the log taken from the other members.
 	ErrCorrupt = errors.New("log file is corrupt")
 	// ErrInUse: another process holds the file.
 	ErrInUse = errors.New("log file is in use by another process")
