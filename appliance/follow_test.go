@@ -1,0 +1,147 @@
+package appliance
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// nodes are control nodes that answer as a test says, and the follower of an edge that asks them.
+func follow(t *testing.T, handlers ...http.Handler) (*follower, *edgeDisk) {
+	t.Helper()
+	e := newEdgeDisk(t)
+	f := &follower{
+		cluster: e.log.Desc, quorum: e.log.Desc.Quorum(), name: "e1", dir: e.shelf.dir, key: e.log.Edges["e1"], shelf: e.shelf,
+		maxStale: time.Minute, swap: func(*match.Set) {}, clock: func() time.Time { return e.log.Now }, log: slog.New(slog.DiscardHandler),
+	}
+	for _, h := range handlers {
+		s := httptest.NewUnstartedServer(h)
+		s.EnableHTTP2 = true
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		pool := x509.NewCertPool()
+		pool.AddCert(s.Certificate())
+		f.controls = append(f.controls, api.NewClient(s.URL, &tls.Config{RootCAs: pool}))
+	}
+	return f, e
+}
+
+// A control node that answers and never has news may be cut off from the others: an edge that stayed with it would miss every withdrawal
+// (found in review).
+func TestAnEdgeDoesNotStayWithANodeThatHasNoNews(t *testing.T) {
+	var asked [3]atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var handlers []http.Handler
+	for i := range asked {
+		handlers = append(handlers, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked[i].Add(1)
+			w.WriteHeader(http.StatusNotModified)
+			if asked[0].Load() > 0 && asked[1].Load() > 0 && asked[2].Load() > 0 {
+				cancel()
+			}
+		}))
+	}
+	f, _ := follow(t, handlers...)
+	timeout := time.AfterFunc(20*time.Second, cancel)
+	defer timeout.Stop()
+	if err := f.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range asked {
+		if n := asked[i].Load(); n == 0 || n > 3 {
+			t.Errorf("node %d was asked %d times until all three were", i, n)
+		}
+	}
+}
+
+// control answers like a control node that is honest about l.
+func (e *edgeDisk) control(receipts *[]audit.SignedReceipt, mu *sync.Mutex) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/manifest", func(w http.ResponseWriter, r *http.Request) {
+		var since uint64
+		if r.FormValue("since") != "0" {
+			since = uint64(len(e.log.Leaves))
+		}
+		w.Write(e.log.Manifest(since).Encode())
+	})
+	mux.HandleFunc("GET /v1/files/{sum}", func(w http.ResponseWriter, r *http.Request) {
+		var sum sum256
+		if err := sum.UnmarshalText([]byte(r.PathValue("sum"))); err == nil {
+			w.Write(e.log.Files[sum])
+		}
+	})
+	mux.HandleFunc("POST /v1/keys", func(w http.ResponseWriter, r *http.Request) {
+		b, err := e.src.Keys(r.Context(), listtest.List, e.log.InForce.Lists[0].Epoch)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Write(b)
+	})
+	mux.HandleFunc("POST /v1/receipts", func(w http.ResponseWriter, r *http.Request) {
+		b := make([]byte, r.ContentLength)
+		r.Body.Read(b)
+		mu.Lock()
+		defer mu.Unlock()
+		if s, err := audit.DecodeSignedReceipt(b); err == nil {
+			*receipts = append(*receipts, s)
+		}
+	})
+	return mux
+}
+
+// What an edge pulls is in force, kept for a restart without anybody, and signed for with the state id an auditor computes.
+func TestAnEdgeFollowsAndRestartsAlone(t *testing.T) {
+	var mu sync.Mutex
+	var receipts []audit.SignedReceipt
+	f, e := follow(t)
+	server := httptest.NewTLSServer(e.control(&receipts, &mu))
+	defer server.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	f.controls = []*api.Client{c}
+	if ok, err := f.restore(t.Context()); ok || err != nil {
+		t.Fatalf("restore of nothing: %v, %v", ok, err)
+	}
+	if err := f.pull(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	f.confirm(t.Context(), c)
+	want := e.log.State(e.log.InForce)
+	if len(receipts) != 1 {
+		t.Fatalf("%d receipts, want 1", len(receipts))
+	}
+	if r, err := audit.VerifyReceipt(receipts[0], e.log.Edges["e1"].Public().(ed25519.PublicKey)); err != nil || r.State != want {
+		t.Errorf("receipt %+v, %v, want state %v", r, err, want)
+	}
+	server.Close()
+
+	again := &follower{
+		cluster: f.cluster, quorum: f.quorum, name: f.name, dir: f.dir, key: f.key, shelf: f.shelf,
+		maxStale: f.maxStale, swap: func(*match.Set) {}, clock: f.clock, log: f.log,
+	}
+	if ok, err := again.restore(t.Context()); !ok || err != nil {
+		t.Fatalf("restore alone: %v, %v", ok, err)
+	}
+	if got := again.active.set.StateID(); got != want {
+		t.Errorf("restored state %v, want %v", got, want)
+	}
+	if again.seen.Size != f.seen.Size || again.counter != f.counter {
+		t.Errorf("restored marks %d and %d, want %d and %d", again.seen.Size, again.counter, f.seen.Size, f.counter)
+	}
+}
