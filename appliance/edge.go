@@ -132,13 +132,19 @@ func pageAddrs(a config.StopAddress, port uint16) []netip.AddrPort {
 	return out
 }
 
-// Run answers until ctx ends, then lets what was asked be answered, and returns when all parts have ended.
+// Run answers until ctx ends, then lets what was asked be answered, and returns when all parts have ended. DNS goes on when the stop page
+// cannot (P3): a listed name then leads to an address where nobody answers, and the log says so.
 func (e *Edge) Run(ctx context.Context) error {
 	defer e.dir.Close()
 	defer e.upstream.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.dns.Run(ctx) })
-	g.Go(func() error { return e.pages.Run(ctx) })
+	g.Go(func() error {
+		if err := e.pages.Run(ctx); err != nil {
+			e.log.ErrorContext(ctx, "stop page ended", slog.Any("error", err))
+		}
+		return nil
+	})
 	g.Go(func() error { return e.follower.Run(ctx) })
 	return g.Wait()
 }
