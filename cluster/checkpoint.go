@@ -43,12 +43,20 @@ func (n *Node) Checkpoint() []byte {
 
 func (n *Node) published() *published { return n.pub.Load() }
 
-// Cosign answers Peers.Cosign: waits until this replica's tree has reached
-// size (bounded by ctx and Timeouts.Cosign), and returns its cosignature line
-// when the root it computed itself is the same. ErrFork otherwise, with an
-// alarm; ErrSkew when the cluster's time is more than 60 s ahead of this
-// node's clock; ErrHalted; ErrNotYet when the leaves have not come.
-func (n *Node) Cosign(ctx context.Context, size uint64, root [32]byte) ([]byte, error) {
+// Cosign answers Peers.Cosign for the member from: waits until this replica's
+// tree has reached size (bounded by ctx and Timeouts.Cosign), and returns its
+// cosignature line when the root it computed itself is the same. ErrFork
+// otherwise, with an alarm that names from and lasts until it is seen with
+// this node's log again; ErrSkew when the cluster's time is more than 60 s
+// ahead of this node's clock; ErrHalted; ErrNotYet when the leaves have not
+// come; ErrRequest for what no member asks.
+func (n *Node) Cosign(ctx context.Context, from string, size uint64, root [32]byte) ([]byte, error) {
+	if _, ok := n.quorum.Member(from); !ok {
+		return nil, fmt.Errorf("cosign for %q: no member: %w", from, ErrRequest)
+	}
+	if size == 0 {
+		return nil, fmt.Errorf("cosign size 0: every log has leaves from its beginning: %w", ErrRequest)
+	}
 	ctx, cancel := context.WithTimeout(ctx, n.c.Timeouts.Cosign)
 	defer cancel()
 	for {
@@ -58,7 +66,7 @@ func (n *Node) Cosign(ctx context.Context, size uint64, root [32]byte) ([]byte, 
 			return nil, fmt.Errorf("cosign size %d: %w", size, ErrHalted)
 		}
 		if view.Size >= size {
-			return n.cosign(view, size, root)
+			return n.cosign(view, from, size, root)
 		}
 		select {
 		case <-grown:
@@ -68,15 +76,16 @@ func (n *Node) Cosign(ctx context.Context, size uint64, root [32]byte) ([]byte, 
 	}
 }
 
-func (n *Node) cosign(view *state.View, size uint64, root [32]byte) ([]byte, error) {
+func (n *Node) cosign(view *state.View, from string, size uint64, root [32]byte) ([]byte, error) {
 	own, err := view.Tree().RootAt(size)
 	if err != nil {
 		return nil, fmt.Errorf("cosign size %d: %w", size, err)
 	}
 	if own != root {
-		n.alarm(AlarmFork, fmt.Sprintf("a member asked to cosign another log than this node's at size %d", size))
+		n.forked(from, size)
 		return nil, fmt.Errorf("cosign size %d: %w", size, ErrFork)
 	}
+	n.agrees(from, size)
 	if err := n.sameHistory(view, n.published()); err != nil {
 		return nil, fmt.Errorf("cosign size %d: %w", size, err)
 	}
@@ -86,6 +95,32 @@ func (n *Node) cosign(view *state.View, size uint64, root [32]byte) ([]byte, err
 	}
 	return n.signer.Cosign(audit.Checkpoint{Origin: n.c.Cluster.Origin, Size: size, Root: root}, now)
 }
+
+// forked raises the alarm about a member that asked for another log's
+// cosignature: it, or this node, or who used its certificate, is wrong.
+func (n *Node) forked(member string, size uint64) {
+	n.raise(forkBy(member), AlarmFork, fmt.Sprintf("%s asked to cosign another log than this node's at size %d: compare what its status and this node's say, and who holds its certificate", member, size))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.forks[member] = max(n.forks[member], size)
+}
+
+// agrees clears it once the member is seen with this node's log at that size
+// or a later one: two logs that part ways are equal before.
+func (n *Node) agrees(member string, size uint64) {
+	n.mu.Lock()
+	at, forked := n.forks[member]
+	over := forked && size >= at
+	if over {
+		delete(n.forks, member)
+	}
+	n.mu.Unlock()
+	if over {
+		n.clear(forkBy(member))
+	}
+}
+
+func forkBy(member string) string { return AlarmFork + "/" + member }
 
 // skew holds the cluster's time against this node's clock.
 func (n *Node) skew(view *state.View, now time.Time) error {

@@ -69,6 +69,7 @@ func (n *Node) read(member audit.MemberKey, cp audit.Checkpoint, line []byte) {
 		n.log.Warn("member's cosignature is not valid", slog.String("member", member.Name), slog.Any("error", err))
 		return
 	}
+	n.agrees(member.Name, cp.Size)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.readings[member.Name] = reading{clock, at}

@@ -51,6 +51,8 @@ var (
 	// ErrLogLost: this node's log is damaged, or lacks what it knows to have
 	// been agreed; the text says what to do.
 	ErrLogLost = errors.New("the agreed log is lost")
+	// ErrRequest: another node asked what cannot be asked; nothing of it was done.
+	ErrRequest = errors.New("malformed request")
 	// ErrConfig: Open was given a configuration that cannot work.
 	ErrConfig = errors.New("invalid configuration")
 )

@@ -127,18 +127,19 @@ func TestAFollowerCatchesUpBySnapshot(t *testing.T) {
 func TestAFollowerWithAWrongClockDoesNotCosign(t *testing.T) {
 	c := clustertest.New(t, clustertest.Options{})
 	leader := c.Leader()
+	asks := c.Followers()[0].Name
 	leader.Wait("a checkpoint", func(n *cluster.Node) bool { return n.Checkpoint() != nil })
 	v := leader.Node().View()
-	if _, err := leader.Node().Cosign(c.Context(), v.Size, v.Root); err != nil {
+	if _, err := leader.Node().Cosign(c.Context(), asks, v.Size, v.Root); err != nil {
 		t.Fatalf("cosign with the right clock: %v", err)
 	}
 	c.Advance(-2 * time.Minute)
-	if _, err := leader.Node().Cosign(c.Context(), v.Size, v.Root); !errors.Is(err, cluster.ErrSkew) {
+	if _, err := leader.Node().Cosign(c.Context(), asks, v.Size, v.Root); !errors.Is(err, cluster.ErrSkew) {
 		t.Errorf("cosign with the clock 2 minutes behind: %v, want ErrSkew", err)
 	}
 	root := v.Root
 	root[0] ^= 1
-	if _, err := leader.Node().Cosign(c.Context(), v.Size, root); !errors.Is(err, cluster.ErrFork) {
+	if _, err := leader.Node().Cosign(c.Context(), asks, v.Size, root); !errors.Is(err, cluster.ErrFork) {
 		t.Errorf("cosign of another root: %v, want ErrFork", err)
 	}
 	alarms := map[string]bool{}
@@ -221,7 +222,7 @@ func TestAnUnknownCommandStopsApplyingAndNotServing(t *testing.T) {
 			t.Errorf("%s: withdraw: %v, want ErrHalted", m.Name, err)
 		}
 		v := n.View()
-		if _, err := n.Cosign(c.Context(), v.Size, v.Root); !errors.Is(err, cluster.ErrHalted) {
+		if _, err := n.Cosign(c.Context(), leader.Name, v.Size, v.Root); !errors.Is(err, cluster.ErrHalted) {
 			t.Errorf("%s: cosign: %v, want ErrHalted", m.Name, err)
 		}
 	}

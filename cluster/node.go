@@ -69,8 +69,9 @@ type Node struct {
 	mu         sync.Mutex // guards all below
 	contacts   map[string]contacted
 	readings   map[string]reading
-	alarms     map[string]Alarm // by cause
-	leaderless time.Time        // since when, while there is no leader
+	alarms     map[string]Alarm  // by cause
+	forks      map[string]uint64 // largest size at which a member asked for another log's cosignature
+	leaderless time.Time         // since when, while there is no leader
 	fencedAt   time.Time
 	newLeader  chan struct{} // closed at the next change of leader
 }
@@ -90,7 +91,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
 		keys: map[epoch]*match.Keys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
-		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{},
+		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{}, forks: map[string]uint64{},
 		leaderless: c.Clock(), newLeader: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))

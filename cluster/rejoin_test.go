@@ -259,7 +259,7 @@ func TestAnOlderLogOrAnotherOneIsRefused(t *testing.T) {
 		if v.Size < kept {
 			return false
 		}
-		_, err := n.Cosign(c.Context(), v.Size, v.Root)
+		_, err := n.Cosign(c.Context(), leader.Name, v.Size, v.Root)
 		return errors.Is(err, cluster.ErrFork) && mute(n) && slices.ContainsFunc(n.Status().Alarms, func(a cluster.Alarm) bool { return a.What == cluster.AlarmFork })
 	})
 }

@@ -153,7 +153,7 @@ func (s *Server) stage(w http.ResponseWriter, r *http.Request, who caller) error
 	return writeBody(w, v)
 }
 
-func (s *Server) cosign(w http.ResponseWriter, r *http.Request, _ caller) error {
+func (s *Server) cosign(w http.ResponseWriter, r *http.Request, who caller) error {
 	var req cosignRequest
 	if err := readBody(r, &req); err != nil {
 		return err
@@ -161,7 +161,10 @@ func (s *Server) cosign(w http.ResponseWriter, r *http.Request, _ caller) error 
 	if len(req.Root) != 32 {
 		return fail(http.StatusBadRequest, "root has %d bytes, not 32", len(req.Root))
 	}
-	line, err := s.node.Cosign(r.Context(), req.Size, [32]byte(req.Root))
+	if req.Size == 0 {
+		return fail(http.StatusBadRequest, "a log of size 0 is cosigned by nobody")
+	}
+	line, err := s.node.Cosign(r.Context(), who.name, req.Size, [32]byte(req.Root))
 	if err != nil {
 		return err
 	}

@@ -152,6 +152,7 @@ func TestBadRequestsGetASentence(t *testing.T) {
 		{"keys of a list that is not there", edge, "POST", "/v1/keys", []byte("\xa2\x64list\x63x/y\x65epoch\x01"), 503, "no key"},
 		{"a huge body", edge, "POST", "/v1/receipts", make([]byte, 1<<20), 413, "large"},
 		{"a root that is none", control, "POST", "/v1/cosign", []byte("\xa2\x64root\x41\x00\x64size\x01"), 400, "not 32"},
+		{"a log without leaves", control, "POST", "/v1/cosign", append([]byte("\xa2\x64root\x58\x20"), append(make([]byte, 32), "\x64size\x00"...)...), 400, "size 0"},
 		{"an unknown command", control, "POST", "/v1/forward", []byte{0xa0}, 0, ""},
 		{"nobody to dismiss", operator, "POST", "/v1/edges", nil, 400, "read request"},
 		{"a wrong method", operator, "PUT", "/v1/edges", nil, 405, ""},

@@ -56,7 +56,7 @@ func (p peers) Cosign(ctx context.Context, member string, size uint64, root [32]
 	if err != nil {
 		return nil, err
 	}
-	return n.Cosign(ctx, size, root)
+	return n.Cosign(ctx, p.from, size, root)
 }
 
 func (p peers) Forward(ctx context.Context, member string, command []byte) ([]byte, error) {
