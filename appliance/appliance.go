@@ -26,6 +26,7 @@ import (
 type Options struct {
 	Log         *slog.Logger
 	Clock       func() time.Time // nil: time.Now
+	Rejoin      bool             // a control node whose log was lost takes it from the others, once
 	Development bool             // accept the throw-away keys of cordon dev; only cordon dev itself sets it
 }
 

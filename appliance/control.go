@@ -95,7 +95,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private,
 		RaftListener: raftListener, PeerAddrs: raftAddrs, TLS: serverTLS,
 		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock,
-		Peers: peers, Clock: o.clock(), Log: o.Log,
+		Peers: peers, Clock: o.clock(), Log: o.Log, Rejoin: o.Rejoin,
 	})
 	if err != nil {
 		return nil, err

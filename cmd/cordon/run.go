@@ -50,6 +50,7 @@ func devCommand() *cobra.Command {
 
 func controlCommand() *cobra.Command {
 	var path string
+	var rejoin bool
 	c := &cobra.Command{
 		Use:   "control",
 		Short: "Run a control node",
@@ -63,7 +64,7 @@ func controlCommand() *cobra.Command {
 				return err
 			}
 			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
-			node, err := appliance.OpenControl(c.Context(), cfg, appliance.Options{Log: log})
+			node, err := appliance.OpenControl(c.Context(), cfg, appliance.Options{Log: log, Rejoin: rejoin})
 			if err != nil {
 				return err
 			}
@@ -71,6 +72,7 @@ func controlCommand() *cobra.Command {
 			return node.Run(c.Context())
 		},
 	}
+	c.Flags().BoolVar(&rejoin, "rejoin", false, "this node's log was lost and a majority of the others is sound: take it from them (once)")
 	configFlag(c, &path)
 	return c
 }
