@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/list"
@@ -162,11 +163,16 @@ func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []b
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	var edgeSum, auditSum [32]byte
+	var wg sync.WaitGroup
+	wg.Go(func() { edgeSum = sha256.Sum256(edge) })
+	auditSum = sha256.Sum256(audit)
+	wg.Wait()
 	target := trust.ListTarget{
 		List: s.set.List, Seq: c.Seq, Prev: c.Prev, Epoch: c.Epoch, CanonID: v.CanonID, EntriesRoot: sum.EntriesRoot,
 		Added: c.Added, Removed: c.Removed, NeverBlock: c.NeverBlock, Canaries: []string{s.set.Canary}, Keys: wrapped,
-		Edge:  trust.File{Path: trust.EdgePath(s.set.List, c.Seq), Length: int64(len(edge)), SHA256: sha256.Sum256(edge)},
-		Audit: trust.File{Path: trust.AuditPath(s.set.List, c.Seq), Length: int64(len(audit)), SHA256: sha256.Sum256(audit)},
+		Edge:  trust.File{Path: trust.EdgePath(s.set.List, c.Seq), Length: int64(len(edge)), SHA256: edgeSum},
+		Audit: trust.File{Path: trust.AuditPath(s.set.List, c.Seq), Length: int64(len(audit)), SHA256: auditSum},
 	}
 	for kind, n := range sum.Kinds {
 		target.Counts = append(target.Counts, trust.Count{Kind: kind, N: n})
@@ -223,7 +229,7 @@ func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d 
 func (s *session) recheck(c *candidate, e *envelope, set []list.Entry, d *Diff) error {
 	again := *c
 	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
-	meta, _, _, err := s.compose(&again, set)
+	meta, edge, audit, err := s.compose(&again, set)
 	if err != nil {
 		return err
 	}
@@ -232,13 +238,16 @@ func (s *session) recheck(c *candidate, e *envelope, set []list.Entry, d *Diff) 
 		return err
 	}
 	same := bytes.Equal(fresh.Signed, e.Signed)
-	want := map[string]string{"edge": again.Edge.SHA256, "audit": again.Audit.SHA256, "entries.jsonl": c.Entries} // compose has hashed edge and audit
-	for name, w := range want {
-		sum, err := entriesSum(s.path("staging", name))
+	for _, equal := range []func() (bool, error){
+		func() (bool, error) { return sameBytes(s.path("staging", "edge"), edge) },
+		func() (bool, error) { return sameBytes(s.path("staging", "audit"), audit) },
+		func() (bool, error) { return sameFiles(s.path("staging", "entries.jsonl"), s.path("entries.jsonl")) },
+	} {
+		ok, err := equal()
 		if err != nil {
-			return fault(CodeFailure, err, "check the disk", "cannot read %s", s.path("staging", name))
+			return fault(CodeFailure, err, "check the disk", "cannot read %s", s.path("staging"))
 		}
-		same = same && hex.EncodeToString(sum[:]) == w
+		same = same && ok
 	}
 	if !same {
 		return s.dropCandidate(sentence(CodeVerify, trust.ErrHash, "find out who changed it; the next sign makes it anew from the entries, without any signature",

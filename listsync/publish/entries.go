@@ -109,13 +109,13 @@ func scanEntries(path string, each func(list.Entry) error) ([32]byte, error) {
 		return [32]byte{}, fault(CodeFailure, err, do, "cannot read the entries in %s", path)
 	}
 	defer f.Close()
-	h := sha256.New()
-	in := newLineReader(io.TeeReader(f, h), maxEntryLine)
+	h := newHashReader(f)
+	in := newLineReader(h, maxEntryLine)
 	rows := newRowReader()
 	for {
 		line, err := in.next()
 		if errors.Is(err, io.EOF) {
-			return [32]byte(h.Sum(nil)), nil
+			return h.Sum(), nil
 		}
 		var e list.Entry
 		if err == nil {
@@ -125,6 +125,7 @@ func scanEntries(path string, each func(list.Entry) error) ([32]byte, error) {
 			err = each(e)
 		}
 		if err != nil {
+			h.Sum()
 			return [32]byte{}, fault(CodeInput, err, do, "cannot read the entries in %s, line %d", path, max(in.line, 1))
 		}
 	}

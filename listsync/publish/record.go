@@ -35,20 +35,23 @@ func (s *session) badRecord(format string, a ...any) error {
 }
 
 // scanRecord calls each for every entry of the last published version, in order. It fails when the record is not the one that was
-// published.
+// published, at the latest after each has seen it all.
 func (s *session) scanRecord(each func(list.Entry) error) error {
 	m, err := s.manifest(s.st.Seq)
 	if err != nil {
 		return err
 	}
-	if err := s.recordSum(m); err != nil { // before anyone works with it: a decoder's complaint would hide that it was changed
-		return err
+	if !exists(s.recordPath(s.st.Seq)) {
+		return s.badRecord("it is not there")
 	}
 	sum, err := scanEntries(s.recordPath(s.st.Seq), each)
-	if err == nil && hex.EncodeToString(sum[:]) != m.Entries {
-		err = s.badRecord("it was changed just now")
+	if err != nil {
+		if changed := s.recordSum(m); changed != nil { // rather than the decoder's complaint
+			return changed
+		}
+		return err
 	}
-	return err
+	return s.fitsManifest(m, sum)
 }
 
 // recordSum compares the record's SHA-256 with the one in the manifest.
@@ -61,6 +64,10 @@ func (s *session) recordSum(m *manifest) error {
 	if err != nil {
 		return fault(CodeFailure, err, "check the disk", "cannot read %s", path)
 	}
+	return s.fitsManifest(m, sum)
+}
+
+func (s *session) fitsManifest(m *manifest, sum [32]byte) error {
 	if got := hex.EncodeToString(sum[:]); got != m.Entries {
 		return s.badRecord("it was changed after it was published (its SHA-256 is %s, and %s says %s)", got, s.versionPath(m.Seq, "json"), m.Entries)
 	}
