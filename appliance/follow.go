@@ -45,6 +45,7 @@ type follower struct {
 	seen       audit.Seen // high-water marks: nothing below them is accepted
 	active     *loaded
 	inForce    audit.InForce
+	unkept     []byte // manifest of active, while it is not on disk
 	generation uint64
 	served     audit.Seen // newest checkpoint of which active is what must be in force
 	counter    uint64     // of the last receipt
@@ -228,9 +229,7 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 	if err := f.load(ctx, opened, c); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(f.dir.join(manifestFile), m.Encode(), 0o600); err != nil {
-		f.log.ErrorContext(ctx, "manifest not kept: a restart would bring back what was in force before", slog.Any("error", err))
-	}
+	f.unkept = m.Encode()
 	return f.see(seen)
 }
 
@@ -273,9 +272,18 @@ func (f *follower) activate(m *audit.Opened, l *loaded) {
 	f.shelf.tidy(before, f.inForce)
 }
 
-// see raises the high-water marks, on disk first.
+// see raises the high-water marks and keeps them, and before them the manifest that they speak of: marks ahead of the manifest on disk would
+// keep a restart from bringing that back. What cannot be kept counts in memory all the same, and is tried again.
 func (f *follower) see(seen audit.Seen) error {
-	if seen.Size == f.seen.Size {
+	moved := seen.Size != f.seen.Size
+	f.seen = seen
+	if f.unkept != nil {
+		if err := renameio.WriteFile(f.dir.join(manifestFile), f.unkept, 0o600); err != nil {
+			return fmt.Errorf("keep manifest (a restart would bring back what was in force before): %w", err)
+		}
+		f.unkept, moved = nil, true
+	}
+	if !moved {
 		return nil
 	}
 	b, err := json.Marshal(seen)
@@ -285,7 +293,6 @@ func (f *follower) see(seen audit.Seen) error {
 	if err != nil {
 		return fmt.Errorf("keep high-water marks: %w", err)
 	}
-	f.seen = seen
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -143,5 +145,59 @@ func TestAnEdgeFollowsAndRestartsAlone(t *testing.T) {
 	}
 	if again.seen.Size != f.seen.Size || again.counter != f.counter {
 		t.Errorf("restored marks %d and %d, want %d and %d", again.seen.Size, again.counter, f.seen.Size, f.counter)
+	}
+}
+
+// A full disk must not leave marks behind that keep the last kept manifest from coming back (found reading).
+func TestMarksNeverGetAheadOfTheManifestOnDisk(t *testing.T) {
+	var mu sync.Mutex
+	var receipts []audit.SignedReceipt
+	f, e := follow(t)
+	server := httptest.NewTLSServer(e.control(&receipts, &mu))
+	defer server.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	if err := f.pull(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	first := f.active.set.StateID()
+
+	// The manifest's place is taken by a directory: it cannot be written.
+	kept := filepath.Join(e.dir, "kept")
+	if err := os.Rename(f.dir.join(manifestFile), kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.dir.join(manifestFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	marks := f.seen
+	e.log.Publish(60)
+	f.seen = audit.Seen{} // ask without a consistency proof: this control node only knows how to prove the present size
+	if err := f.pull(t.Context(), c); err == nil {
+		t.Error("no error while the manifest cannot be kept")
+	}
+	second := f.active.set.StateID()
+	if second == first || f.seen.Size <= marks.Size {
+		t.Fatal("the new list is not in force")
+	}
+	if err := os.Remove(f.dir.join(manifestFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(kept, f.dir.join(manifestFile)); err != nil {
+		t.Fatal(err)
+	}
+	again := &follower{
+		cluster: f.cluster, quorum: f.quorum, name: f.name, dir: f.dir, key: f.key, shelf: f.shelf,
+		maxStale: f.maxStale, swap: func(*match.Set) {}, clock: f.clock, log: f.log,
+	}
+	if err := again.readSeen(t.Context(), marks); err != nil {
+		t.Errorf("a restart with the manifest that was kept: %v", err)
+	}
+	if err := f.see(f.seen); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := again.restore(t.Context()); !ok || err != nil || again.active.set.StateID() != second {
+		t.Errorf("a restart after the new one could be kept: %v, %v", ok, err)
 	}
 }
