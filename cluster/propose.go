@@ -109,7 +109,8 @@ func (n *Node) apply(ctx context.Context, c command.Command) (state.Result, erro
 
 // Forwarded answers Peers.Forward: the encoded command of another member, on
 // the leader. Only a caller proved to be a control node may reach it. On any
-// other node it is ErrNoLeader: a command is forwarded once.
+// other node it is ErrNoLeader: a command is forwarded once. Bytes that are no
+// command are command.ErrFormat, ErrUnknown or ErrTooLarge, on any node.
 func (n *Node) Forwarded(ctx context.Context, cmd []byte) ([]byte, error) {
 	c, err := command.Decode(cmd)
 	if err != nil {
