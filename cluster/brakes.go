@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -89,7 +90,7 @@ func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget)
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	return n.selfTest(e, v, t, now)
+	return n.selfTest(ctx, e, v, t, now)
 }
 
 // mapFile maps a file and holds it to what was signed.
@@ -175,9 +176,10 @@ func entriesOf(p audit.Publish) uint64 {
 // selfTest compiles the index and asks it: the canaries must hit, the names
 // that nothing may block must miss. It needs the epoch's keys, which stay in
 // memory from here on.
-func (n *Node) selfTest(e *list.Edge, v *trust.Verified, t trust.ListTarget, now time.Time) (string, error) {
+func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t trust.ListTarget, now time.Time) (string, error) {
 	keys, err := n.unwrap(t)
 	if errors.Is(err, ErrKeys) {
+		n.log.WarnContext(ctx, "keys of a list cannot be opened here", slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.Any("error", err))
 		return BrakeKeys, nil
 	} else if err != nil {
 		return "", err

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -91,6 +93,38 @@ func (n *Node) unwrap(t trust.ListTarget) (*match.Keys, error) {
 		return &e.Keys, nil
 	}
 	return nil, fmt.Errorf("no key file for this cluster: %w", ErrKeys)
+}
+
+// noteKeys raises, or clears, the alarm about a member that cannot open a
+// list's keys, by its verdict. With no key file for this cluster at all it is
+// the hotline's mistake, and the refusal says so.
+func (n *Node) noteKeys(member string, t trust.ListTarget, result string) {
+	cause := AlarmKeys + "/" + member
+	switch {
+	case result == audit.ResultOK:
+		n.clear(cause)
+	case result == BrakeKeys && slices.ContainsFunc(t.Keys, func(k trust.KeyFile) bool { return k.Cluster == n.id }):
+		text := fmt.Sprintf("%s cannot open the keys of list %s version %d: check that its cluster.agekey is the same as on the other members; if no member can open them, the hotline sealed them for another cluster",
+			member, t.List, t.Seq)
+		n.raise(cause, AlarmKeys, text)
+		n.log.Warn("member cannot open a list's keys", slog.String("member", member), slog.String("problem", text))
+	}
+}
+
+// checkIdentity raises the same alarm about this node when its cluster key is
+// not the one that hotlines seal keys for.
+func (n *Node) checkIdentity() error {
+	probe := trust.EpochKeys{List: "probe/probe", Epoch: 1}
+	b, err := trust.WrapKeys(probe, n.c.Cluster.Recipient)
+	if err != nil {
+		return err
+	}
+	if _, err := trust.UnwrapKeys(b, n.c.Identity); err != nil {
+		text := n.c.Name + " cannot open the keys of any list: its cluster.agekey is not the one whose recipient the cluster file names; copy it from another member and start again"
+		n.raise(AlarmKeys+"/"+n.c.Name, AlarmKeys, text)
+		n.log.Error("this node cannot open a list's keys", slog.String("problem", text), slog.Any("error", err))
+	}
+	return nil
 }
 
 // target is what the hotline signed about a list version in force.

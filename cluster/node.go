@@ -107,6 +107,9 @@ func (n *Node) open(ctx context.Context) error {
 	if n.signer, err = audit.NewSigner(n.c.Cluster.Origin, n.c.Name, n.c.Key); err != nil {
 		return err
 	}
+	if err := n.checkIdentity(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(n.c.Dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}

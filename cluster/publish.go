@@ -195,6 +195,9 @@ func (n *Node) opinion(ctx context.Context, m audit.MemberKey, req StageRequest,
 	if said.Node != m.Name || said.Cluster != n.id || said.List != t.List || said.Seq != t.Seq || said.Edge != t.Edge.SHA256 {
 		return opinion{member: m.Name, err: errors.New("its verdict is about something else")}
 	}
+	if m.Name != n.c.Name {
+		n.noteKeys(m.Name, t, said.Result)
+	}
 	if said.Result != audit.ResultOK {
 		n.log.Warn("member objects to a list", slog.String("member", m.Name), slog.Any("list", t.List),
 			slog.Uint64("seq", t.Seq), slog.String("reason", said.Result))

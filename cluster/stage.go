@@ -95,6 +95,7 @@ func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTar
 	if err != nil {
 		return audit.SignedVerdict{}, err
 	}
+	n.noteKeys(n.c.Name, t, result)
 	return audit.SignVerdict(audit.Verdict{
 		Cluster: n.id, Node: n.c.Name, List: t.List, Seq: t.Seq, Edge: t.Edge.SHA256, Audit: t.Audit.SHA256,
 		EntriesRoot: t.EntriesRoot, NeverBlock: n.neverBlock, Result: result,

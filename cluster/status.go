@@ -21,6 +21,7 @@ const (
 	AlarmHalted     = "halted"           // this replica has stopped applying
 	AlarmFork       = "fork"             // a member holds another log
 	AlarmRejoin     = "rejoin"           // this node has lost its log and has no vote until it has it again
+	AlarmKeys       = "keys"             // a member cannot open a list's keys
 	AlarmSnapshot   = "snapshot"         // a snapshot from another member was refused
 	AlarmFenced     = "fenced"           // the log's disk stalls
 	AlarmDisk       = "disk"             // something cannot be written

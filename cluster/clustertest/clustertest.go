@@ -148,6 +148,9 @@ func Key(name string) ed25519.PrivateKey { return trusttest.Key("clustertest", n
 // Public is its public half.
 func Public(name string) ed25519.PublicKey { return Key(name).Public().(ed25519.PublicKey) }
 
+// Identity is the key that hotlines seal keys to.
+func (c *Cluster) Identity() age.Identity { return c.identity }
+
 // Now is the time on all clocks of the cluster.
 func (c *Cluster) Now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }
 
