@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/canon"
@@ -79,7 +80,7 @@ func (r *rowReader) word(b []byte) string {
 }
 
 func (r *rowReader) fast(line []byte) (e list.Entry, ok bool) {
-	if bytes.IndexByte(line, '\\') >= 0 {
+	if bytes.IndexByte(line, '\\') >= 0 || !utf8.Valid(line) { // encoding/json replaces what is not UTF-8
 		return e, false
 	}
 	in := scanner{rest: line}
