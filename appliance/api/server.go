@@ -220,6 +220,8 @@ func (s *Server) answerError(w http.ResponseWriter, r *http.Request, err error) 
 	switch {
 	case errors.As(err, &f):
 		code = f.code
+	case errors.Is(err, cluster.ErrRequest):
+		code = http.StatusBadRequest
 	case errors.As(err, &tooLarge):
 		code = http.StatusRequestEntityTooLarge
 	case errors.Is(err, cluster.ErrNoLeader), errors.Is(err, cluster.ErrNoQuorum), errors.Is(err, cluster.ErrBusy),
