@@ -56,11 +56,11 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		case e.Counter == 0:
 			fmt.Fprintf(w, "  %s: enrolled %s, no receipt yet\n", e.Name, clock(e.Since))
 		case e.Foreign:
-			fmt.Fprintf(w, "  %s: serves something else than what is in force, receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
+			fmt.Fprintf(w, "  %s: serves something else than what is in force, as it signed at %s\n", e.Name, clock(e.At))
 		case e.Current:
-			fmt.Fprintf(w, "  %s: serves what is in force, receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
+			fmt.Fprintf(w, "  %s: serves what is in force, as it signed at %s\n", e.Name, clock(e.At))
 		default:
-			fmt.Fprintf(w, "  %s: has not confirmed what is in force, last receipt %d at %s\n", e.Name, e.Counter, clock(e.At))
+			fmt.Fprintf(w, "  %s: has not confirmed what is in force, last receipt at %s\n", e.Name, clock(e.At))
 		}
 	}
 }
@@ -127,7 +127,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 	if best := newest(nodes); best != nil {
 		for _, e := range best.Status.Edges {
 			if e.Foreign {
-				say("edge %s signs a state that does not follow from the signed lists (receipt %d): take it out of service and look at it", e.Name, e.Counter)
+				say("edge %s signs a state that does not follow from the signed lists (receipt of %s): take it out of service and look at it", e.Name, clock(e.At))
 			} else if !e.Behind.IsZero() && now.Sub(e.Behind) > confirmWithin {
 				say("edge %s has not confirmed what is in force since %s", e.Name, clock(e.Behind))
 			}
