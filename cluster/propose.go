@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/hashicorp/raft"
 
+	"github.com/cordon-project/cordon/cluster/audit/strict"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
 )
@@ -215,24 +215,8 @@ func decodeResult(b []byte) (state.Result, error) {
 }
 
 var (
-	encMode = func() cbor.EncMode {
-		m, err := cbor.CoreDetEncOptions().EncMode()
-		if err != nil {
-			panic("cluster: CBOR options: " + err.Error())
-		}
-		return m
-	}()
-	decMode = func() cbor.DecMode {
-		m, err := cbor.DecOptions{
-			DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-			ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
-			MaxArrayElements: 4096, MaxMapPairs: 64, MaxNestedLevels: 8,
-		}.DecMode()
-		if err != nil {
-			panic("cluster: CBOR options: " + err.Error())
-		}
-		return m
-	}()
+	encMode = strict.Encoding
+	decMode = strict.Decoding(strict.Options(4096, 64))
 )
 
 var errFormat = errors.New("malformed")

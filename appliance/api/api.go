@@ -23,10 +23,9 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
+	"github.com/cordon-project/cordon/cluster/audit/strict"
 )
 
 const (
@@ -45,20 +44,6 @@ var ErrRole = errors.New("your certificate does not have the role for this")
 var ErrNothingNew = errors.New("nothing new")
 
 var (
-	encMode = must(cbor.CoreDetEncOptions().EncMode())
-	decMode = must(cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		MaxArrayElements:  131072,
-		MaxNestedLevels:   16,
-	}.DecMode())
+	encMode = strict.Encoding
+	decMode = strict.Decoding(strict.Options(4096, 64))
 )
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(fmt.Sprintf("api: %v", err))
-	}
-	return v
-}

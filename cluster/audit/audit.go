@@ -17,7 +17,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
+	"github.com/cordon-project/cordon/cluster/audit/strict"
 )
 
 // Bounds on everything that comes from outside. Each is checked before memory is taken for it.
@@ -70,31 +70,10 @@ var (
 	ErrNotFound = errors.New("not found")
 )
 
-// encMode writes the one encoding of a value: core deterministic CBOR, empty slices never null.
-var encMode = func() cbor.EncMode {
-	o := cbor.CoreDetEncOptions()
-	o.NilContainers = cbor.NilContainerAsEmpty
-	return must(o.EncMode())
-}()
-
-// decMode refuses duplicate and unknown keys, tags, indefinite lengths and deep nesting.
-var decMode = must(cbor.DecOptions{
-	DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-	IndefLength:       cbor.IndefLengthForbidden,
-	TagsMd:            cbor.TagsForbidden,
-	ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
-	MaxArrayElements:  131072,
-	MaxMapPairs:       4096,
-	MaxNestedLevels:   16,
-}.DecMode())
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(fmt.Sprintf("audit: %v", err))
-	}
-	return v
-}
+var (
+	encMode = strict.Encoding
+	decMode = strict.Decoding(strict.Options(131072, 4096))
+)
 
 // encode is for values of this package's own types, which always have an encoding.
 func encode(v any) []byte {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/cordon-project/cordon/cluster/audit/strict"
 )
 
 // Limits on what a body may hold; the 64 KiB of the whole bound them too.
@@ -13,41 +15,17 @@ const (
 	maxTime  = 1 << 36
 )
 
-// encMode writes the one encoding of a value: core deterministic CBOR, nil slices as empty ones.
-var encMode = func() cbor.EncMode {
-	o := cbor.CoreDetEncOptions()
-	o.NilContainers = cbor.NilContainerAsEmpty
-	return must(o.EncMode())
-}()
-
-var strict = cbor.DecOptions{
-	DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-	IndefLength:       cbor.IndefLengthForbidden,
-	TagsMd:            cbor.TagsForbidden,
-	ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
-	MaxArrayElements:  4096,
-	MaxMapPairs:       64,
-	MaxNestedLevels:   16,
-}
-
 var (
-	decMode = must(strict.DecMode())
+	encMode = strict.Encoding
+	decMode = strict.Decoding(strict.Options(4096, 64))
 	// peekMode reads version and kind of a command whose other fields this
 	// build may not know.
 	peekMode = func() cbor.DecMode {
-		o := strict
+		o := strict.Options(4096, 64)
 		o.ExtraReturnErrors = cbor.ExtraDecErrorNone
-		return must(o.DecMode())
+		return strict.Decoding(o)
 	}()
 )
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(fmt.Sprintf("command: %v", err))
-	}
-	return v
-}
 
 // wire is the envelope.
 type wire struct {
