@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // NameBuf holds one expanded name in the form match takes: lower case, dotted, no trailing dot, a dot inside a label
 // as NUL. The zero value is the root. Not for concurrent use.
 type NameBuf struct {
@@ -27,50 +29,67 @@ func (b *NameBuf) Set(name []byte) {
 
 // Expand reads the name at off of a message, following compression pointers, which must point strictly backwards:
 // so each name costs at most 127 labels and 127 jumps. It returns the offset behind the name where it stood.
-func (b *NameBuf) Expand(msg []byte, off int) (next int, err error) {
-	next, limit, wire := -1, off, 1
+func (b *NameBuf) Expand(msg []byte, off int) (next int, err error) { return b.expand(msg, off, nil) }
+
+// expand is Expand in a message whose four bytes at each of ttls (ascending) may change: behind a pointer a name must be made of no such byte,
+// and of none at or behind its own beginning. So the name that was tested is the name that a client reads, whatever becomes of the TTLs and
+// wherever the message is cut behind it.
+func (b *NameBuf) expand(msg []byte, off int, ttls []uint16) (next int, err error) {
+	next, wire := -1, 1
+	start, limit := off, off
 	b.n = 0
 	for {
 		if off < 0 || off >= len(msg) {
 			return 0, ErrAnswer
 		}
 		l := int(msg[off])
+		end := off + 1 // behind this label or pointer
+		switch {
+		case l == 0:
+		case l&pointerBits == pointerBits:
+			end++
+		case l > 63:
+			return 0, ErrAnswer
+		default:
+			end += l
+			wire += 1 + l
+		}
+		if end > len(msg) || wire > MaxName || next >= 0 && (end > start || touches(off, end, ttls)) {
+			return 0, ErrAnswer
+		}
 		switch {
 		case l == 0:
 			if next < 0 {
-				next = off + 1
+				next = end
 			}
 			return next, nil
 		case l&pointerBits == pointerBits:
-			if off+2 > len(msg) {
-				return 0, ErrAnswer
+			if next < 0 {
+				next = end
 			}
 			to := (l&^pointerBits)<<8 | int(msg[off+1])
-			if next < 0 {
-				next = off + 2
-			}
 			if to >= limit || to < HeaderLen {
 				return 0, ErrAnswer
 			}
 			off, limit = to, to
 			continue
-		case l > 63:
-			return 0, ErrAnswer
-		}
-		wire += 1 + l
-		if wire > MaxName || off+1+l > len(msg) {
-			return 0, ErrAnswer
 		}
 		if b.n > 0 {
 			b.b[b.n] = '.'
 			b.n++
 		}
-		for _, c := range msg[off+1 : off+1+l] {
+		for _, c := range msg[off+1 : end] {
 			b.b[b.n] = dotted[c]
 			b.n++
 		}
-		off += 1 + l
+		off = end
 	}
+}
+
+// touches reports whether any TTL field has a byte in [from, to).
+func touches(from, to int, ttls []uint16) bool {
+	i, _ := slices.BinarySearch(ttls, uint16(max(from-3, 0)))
+	return i < len(ttls) && int(ttls[i]) < to
 }
 
 // Redirect writes the name that DNAME processing makes of name: the labels below owner, then target (RFC 6672).

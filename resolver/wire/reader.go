@@ -31,6 +31,7 @@ type Reader struct {
 	off  int
 	at   Section
 	left [3]int
+	ttls []uint16 // TTL fields of the records so far; keeps its capacity over Resets
 	name NameBuf
 }
 
@@ -43,7 +44,7 @@ func (r *Reader) Reset(msg []byte) error {
 	if err != nil || next+questionFixed > len(msg) {
 		return ErrAnswer
 	}
-	r.msg, r.off, r.at = msg, next+questionFixed, Answer
+	r.msg, r.off, r.at, r.ttls = msg, next+questionFixed, Answer, r.ttls[:0]
 	for i := range r.left {
 		r.left[i] = int(binary.BigEndian.Uint16(msg[offAN+2*i:]))
 	}
@@ -61,7 +62,7 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 	}
 	r.left[r.at]--
 	rec.Section, rec.Start = r.at, r.off
-	off, err := r.name.Expand(r.msg, r.off)
+	off, err := r.name.expand(r.msg, r.off, r.ttls)
 	if err != nil || off+recordFixed > len(r.msg) {
 		return false, ErrAnswer
 	}
@@ -72,6 +73,7 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 	if rec.TTL>>31 != 0 && rec.Type != TypeOPT {
 		rec.TTL = 0
 	}
+	r.ttls = append(r.ttls, uint16(rec.TTLAt)) // a record behind the first 64 KiB does not exist: MaxMessage
 	rec.Data = off + recordFixed
 	rec.End = rec.Data + int(binary.BigEndian.Uint16(r.msg[off+8:]))
 	if rec.End > len(r.msg) || !r.checkData(rec) {
@@ -84,7 +86,7 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 // Owner is the owner name of rec, Target the name in its data for CNAME, DNAME, SVCB and HTTPS (and any other type
 // whose data starts with a name). Both expand into a buffer of the caller.
 func (r *Reader) Owner(rec *Record, into *NameBuf) error {
-	_, err := into.Expand(r.msg, rec.Start)
+	_, err := into.expand(r.msg, rec.Start, r.ttls)
 	return err
 }
 
@@ -94,7 +96,7 @@ func (r *Reader) Target(rec *Record, into *NameBuf) error {
 	if rec.Type == TypeSVCB || rec.Type == TypeHTTPS {
 		at += 2 // priority
 	}
-	_, err := into.Expand(r.msg, at)
+	_, err := into.expand(r.msg, at, r.ttls)
 	return err
 }
 
@@ -112,7 +114,7 @@ func (r *Reader) checkData(rec *Record) bool {
 	at, end, ok := rec.Data, rec.End, true
 	name := func() {
 		if ok {
-			next, err := r.name.Expand(r.msg, at)
+			next, err := r.name.expand(r.msg, at, r.ttls)
 			ok = err == nil && next <= end
 			at = next
 		}
