@@ -136,7 +136,7 @@ func (h *Hotline) RemoveOperator(which string) (Operator, uint32, error) {
 		}
 	}
 	if len(gone) != 1 {
-		return Operator{}, 0, sentence(CodeInput, nil, "see operator list and name one by its cluster id", "%d operators are called %q", len(gone), printable(which))
+		return Operator{}, 0, sentence(CodeInput, nil, "see operator list and name one by its cluster id", "%d %s called %q", len(gone), plural(len(gone), "operator is", "operators are"), printable(which))
 	}
 	if exists(s.wrapped(s.st.Epoch, gone[0].Cluster)) { // it may hold the present keys
 		if err := s.nextEpoch(); err != nil {
@@ -150,14 +150,15 @@ func (h *Hotline) RemoveOperator(which string) (Operator, uint32, error) {
 	return gone[0], s.st.Epoch, s.saveOperators(all)
 }
 
-// NewEpoch makes new list keys for the next version, for when keys may have leaked. Operators get them with that version.
+// NewEpoch makes new list keys for the next version, for when keys may have leaked, and gives that version's epoch. Operators get them with that version.
 func (h *Hotline) NewEpoch() (uint32, error) {
 	s, err := h.begin()
 	if err != nil {
 		return 0, err
 	}
 	defer s.release()
-	return s.st.Epoch + 1, s.nextEpoch()
+	err = s.nextEpoch()
+	return s.st.Epoch, err
 }
 
 func (s *session) wrapped(epoch uint32, cluster string) string {
