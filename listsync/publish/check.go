@@ -141,7 +141,7 @@ func (s *session) check(set []list.Entry, d *Diff, neverBlock []string) (*CheckR
 func (s *session) checkEntry(r *CheckReport, e *list.Entry, never *neverBlock, filter *match.Filter) {
 	host := canon.HostOf(e.Expression)
 	name := func() string { return e.Kind.String() + " entry " + e.Expression }
-	remove := "take it out with remove"
+	remove := "take it out with remove --reason REASON"
 	whole := e.Kind == canon.KindHost || e.Kind == canon.KindDomain || (e.Kind == canon.KindPrefix && e.Expression == host+"/")
 	if whole {
 		if n, ok := never.hit(host, e.Kind == canon.KindDomain); ok {

@@ -287,7 +287,7 @@ func (s *session) emptied() error {
 	if !exists(s.path("entries.jsonl")) {
 		what = "is not there"
 	}
-	return sentence(CodeInput, errRecord, "put entries.jsonl back from your backup (the entries as last published are in "+s.recordPath(s.st.Seq)+"); to take entries out, use remove",
+	return sentence(CodeInput, errRecord, "put entries.jsonl back from your backup (the entries as last published are in "+s.recordPath(s.st.Seq)+"); to take entries out, use remove --reason REASON",
 		"%s %s, but version %d has %d %s and no command has taken %d of them out", s.path("entries.jsonl"), what, s.st.Seq, len(record), plural(len(record), "entry", "entries"), missing)
 }
 

@@ -42,7 +42,7 @@ type statement struct {
 // Withdraw takes published entries out of force at once: it signs a statement with the next number, takes the entries out of the
 // working set and puts the statement into the repository, where operators find it within seconds. One officer may withdraw up to 20
 // entries in a day and then owes a second signature within 24 hours (Countersign); the threshold may withdraw any number. which names
-// entries by id or expression; they must be published.
+// entries by id or expression; they must be published. One that is withdrawn already is refused, and nothing is written.
 func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*Withdrawn, error) {
 	if err := checkReason(reason); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 		return nil, err
 	}
 	if s.st.Seq == 0 {
-		return nil, sentence(CodeInput, nil, "take the entry out with remove", "nothing is published yet, so nothing can be withdrawn")
+		return nil, sentence(CodeInput, nil, "take the entry out with remove --reason REASON", "nothing is published yet, so nothing can be withdrawn")
 	}
 	public, err := s.record()
 	if err != nil {
@@ -67,12 +67,15 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	if err != nil {
 		if f, ok := errors.AsType[*Fault](err); ok && errors.Is(err, errNoEntry) {
 			f.What += " in the published version " + strconv.FormatUint(s.st.Seq, 10)
-			f.Do += "; an entry that is not published yet is taken out with remove"
+			f.Do += "; an entry that is not published yet is taken out with remove --reason REASON"
 		}
 		return nil, err
 	}
 	issued, err := s.statements()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.notTwice(public, gone, issued); err != nil {
 		return nil, err
 	}
 	if err := s.mayWithdraw(keys, len(gone), issued); err != nil {
@@ -119,7 +122,7 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	return done, nil
 }
 
-// Countersign adds an officer's signature to a withdrawal whose second one is owed. The statement's body keeps every byte; the file in
+// Countersign adds an officer's signature to a withdrawal whose second one is owed; an officer who has signed it already is refused. The statement's body keeps every byte; the file in
 // the repository is replaced by rename, so that a reader gets the old statement or the new one. Operators look again only at the newest
 // number: of an older one Withdrawn says in Note what to do.
 func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error) {
@@ -137,6 +140,9 @@ func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error)
 		return nil, sentence(CodeInput, nil, "see status for the numbers", "there is no withdrawal %d", number)
 	}
 	if err == nil {
+		if err := s.notAgain(raw, number, keys[0]); err != nil {
+			return nil, err
+		}
 		raw, err = trust.CosignWithdrawal(raw, keys[0].private)
 	}
 	if err != nil {
