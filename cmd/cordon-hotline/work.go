@@ -48,7 +48,7 @@ Every bad row is listed with its line and column, and then nothing is imported.`
 			if err != nil {
 				return err
 			}
-			return show(c, done, line("%d rows: %d added, %d updated (they keep their id), %d unchanged; %d entries in all", done.Rows, done.Added, done.Updated, done.Unchanged, done.Entries))
+			return show(c, done, done.Write)
 		}),
 	}, hotlineDir)
 }

@@ -16,9 +16,10 @@ type Change struct {
 	Kind       string `json:"kind"`
 	Expression string `json:"expression"`
 	ID         string `json:"id"`
-	Words      string `json:"words"` // what it does, in plain words
+	Words      string `json:"words"`            // what it does, in plain words
+	Before     string `json:"before,omitempty"` // of an addition: how it was taken out before, such as "withdrawn before: error"
 
-	broad int // order: whole sites first
+	broad int // order: what was taken out before, then whole sites
 }
 
 // Diff is the change since the last published version.
@@ -33,6 +34,9 @@ type Diff struct {
 	Added        []Change       `json:"additions"`
 	Removed      []Change       `json:"removals"`
 	Changed      []Change       `json:"changes"`
+	PutBack      int            `json:"put_back"` // additions that were taken out before: those with Before
+
+	before map[entryKey]takenOut
 }
 
 // Empty reports that the working set is what is published.
@@ -56,6 +60,10 @@ func (h *Hotline) Diff() (*Diff, error) {
 // that was changed. also, when not nil, gets every published entry.
 func (s *session) compare(set []list.Entry, also func(list.Entry)) (*Diff, error) {
 	d := &Diff{From: s.st.Seq, After: len(set), ByKind: map[string]int{}, Added: []Change{}, Removed: []Change{}, Changed: []Change{}}
+	var err error
+	if d.before, err = s.takenOut(); err != nil {
+		return nil, err
+	}
 	i := 0
 	if s.st.Seq > 0 {
 		err := s.scanRecord(func(old list.Entry) error {
@@ -92,7 +100,14 @@ func (s *session) compare(set []list.Entry, also func(list.Entry)) (*Diff, error
 func (d *Diff) add(e *list.Entry) {
 	d.AddedCount++
 	d.ByKind[e.Kind.String()]++
-	d.Added = append(d.Added, change(e, words(e)))
+	c := change(e, words(e))
+	if b, ok := d.before[keyOf(e)]; ok {
+		d.PutBack++
+		c.Before = b.String()
+		c.Words += " (" + c.Before + ")"
+		c.broad -= 10 // before all others: no limit hides it
+	}
+	d.Added = append(d.Added, c)
 }
 
 func (d *Diff) remove(e *list.Entry) {
@@ -167,6 +182,9 @@ func (d *Diff) Write(w io.Writer, limit int) error {
 	}
 	if n := d.ByKind["domain"] + d.ByKind["host"]; n > 0 {
 		fmt.Fprintf(out, "%d of the added entries %s a whole site\n", n, plural(n, "blocks", "block"))
+	}
+	if d.PutBack > 0 {
+		fmt.Fprintf(out, "%d of the added entries %s taken out before: assess %s again\n", d.PutBack, plural(d.PutBack, "was", "were"), plural(d.PutBack, "it", "them"))
 	}
 	fmt.Fprintf(out, "%d added, %d removed, %d changed, %d in all\n", d.AddedCount, d.RemovedCount, d.ChangedCount, d.After)
 	return out.Flush()

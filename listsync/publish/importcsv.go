@@ -97,13 +97,13 @@ type rules struct {
 	now    time.Time
 }
 
-// readRows reads a whole import. Rows come back only when every row is good; entry ids are not given yet. The error is a *RowErrors
-// for what an analyst can mend in the file.
-func readRows(r io.Reader, ru *rules) ([]list.Entry, error) {
+// readRows reads a whole import, and on which line each row is. Rows come back only when every row is good; entry ids are not given
+// yet. The error is a *RowErrors for what an analyst can mend in the file.
+func readRows(r io.Reader, ru *rules) ([]list.Entry, map[entryKey]int, error) {
 	in := newLineReader(r, maxRow)
 	bad := &RowErrors{}
 	if err := readHeader(in); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var rows []list.Entry
 	lines := map[entryKey]int{}
@@ -118,7 +118,7 @@ func readRows(r io.Reader, ru *rules) ([]list.Entry, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read line %d of the import", in.line+1)
+			return nil, nil, fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read line %d of the import", in.line+1)
 		}
 		if len(raw) == 0 {
 			continue // an empty line, often the last one
@@ -154,9 +154,9 @@ func readRows(r io.Reader, ru *rules) ([]list.Entry, error) {
 		}
 	}
 	if len(bad.Rows) > 0 {
-		return nil, bad
+		return nil, nil, bad
 	}
-	return rows, nil
+	return rows, lines, nil
 }
 
 // readHeader wants the header exactly, apart from the mark some spreadsheets put before UTF-8.

@@ -22,6 +22,9 @@ type Imported struct {
 	Updated   int `json:"updated"`   // an entry of the same kind and expression was there; it keeps its id
 	Unchanged int `json:"unchanged"` // the same in every field
 	Entries   int `json:"entries"`   // in the working set now
+
+	PutBackCount int       `json:"put_back"`                 // added ones that had been withdrawn, or removed for a reason that speaks against them
+	PutBack      []PutBack `json:"put_back_lines,omitempty"` // the first of them
 }
 
 // Import takes the rows of a CSV into the working set: all of them or, when one is bad, none (a *Fault with a *RowErrors in its
@@ -36,7 +39,7 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	rows, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now})
+	rows, lines, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now})
 	if bad, ok := errors.AsType[*RowErrors](err); ok {
 		n := len(bad.Rows) + bad.More
 		return Imported{}, &Fault{Code: CodeInput, Err: bad, Do: "mend them and import the file again",
@@ -46,6 +49,10 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 		return Imported{}, err
 	}
 	set, _, err := s.workingSet()
+	if err != nil {
+		return Imported{}, err
+	}
+	before, err := s.takenOut()
 	if err != nil {
 		return Imported{}, err
 	}
@@ -72,6 +79,9 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 		}
 		set = append(set, e)
 		done.Added++
+		if b, ok := before[keyOf(&e)]; ok {
+			done.putBack(lines[keyOf(&e)], b)
+		}
 	}
 	done.Entries = len(set)
 	if len(set) > maxEntries {
