@@ -150,6 +150,9 @@ func (f *follower) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
+			if failing > 0 {
+				f.log.InfoContext(ctx, "control node is followed again", slog.String("control", c.Base()))
+			}
 			failing = 0
 			f.confirm(ctx, c)
 			f.wait(ctx, pollPause-f.clock().Sub(started))

@@ -35,11 +35,19 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintln(w, "  none yet: edges answer SERVFAIL")
 	}
 	for _, l := range n.Lists {
-		fmt.Fprintf(w, "  %s version %d, %d entries, since %s; the hotline must renew before %s\n", l.List, l.Seq, l.Entries, clock(l.Since), clock(l.Expires))
+		fmt.Fprintf(w, "  %s version %d, %d entries with its canaries, since %s; the hotline must renew before %s\n", l.List, l.Seq, l.Entries, clock(l.Since), clock(l.Expires))
+	}
+	if best.Status.Removals > 0 {
+		fmt.Fprintf(w, "  %d of their entries are withdrawn\n", best.Status.Removals)
+	}
+	for _, x := range best.Status.Withdrawals {
+		if x.Owed {
+			fmt.Fprintf(w, "  withdrawal %d of %s was signed by one officer at %s; the second signature is owed within a day\n", x.Number, x.List, clock(x.At))
+		}
 	}
 	fmt.Fprintf(w, "\nLog: %d leaves, checkpoint over %d from %s, %d refusals\n", n.LogSize, n.CheckpointSize, clock(n.CheckpointAt), n.Refused)
 	for _, r := range n.Refusals {
-		fmt.Fprintf(w, "  refused (%s) at %s, leaf %d: %s\n", r.Reason, clock(time.Unix(r.Time, 0)), r.Leaf, r.Detail)
+		fmt.Fprintf(w, "  refused (%s) at %s, leaf %d: %s\n", r.Reason, clock(time.Unix(r.Time, 0)), r.Leaf, cmp.Or(r.Detail, reasons[r.Reason]))
 	}
 	fmt.Fprintln(w, "\nControl nodes:")
 	for _, x := range nodes {
@@ -64,6 +72,9 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		}
 	}
 }
+
+// owedWithin is when the second signature of a withdrawal is due.
+const owedWithin = 24 * time.Hour
 
 // confirmWithin is how long an edge may take to fetch, compile and confirm a large list before a person is told.
 const confirmWithin = 30 * time.Second
@@ -125,6 +136,14 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		say("control node %s has not answered the others since %s", name, clock(failing[name].FailingSince))
 	}
 	if best := newest(nodes); best != nil {
+		if len(best.Status.Node.Lists) == 0 {
+			say("no list is in force yet: edges answer SERVFAIL to everything")
+		}
+		for _, w := range best.Status.Withdrawals {
+			if w.Owed && now.Sub(w.At) > owedWithin {
+				say("withdrawal %d of list %s still lacks its second signature, since %s", w.Number, w.List, clock(w.At))
+			}
+		}
 		for _, e := range best.Status.Edges {
 			if e.Foreign {
 				say("edge %s signs a state that does not follow from the signed lists (receipt of %s): take it out of service and look at it", e.Name, clock(e.At))
@@ -141,4 +160,34 @@ func clock(t time.Time) string {
 		return "never"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// reasons say what a refusal's word means where the log has the word alone, and what to do.
+var reasons = map[string]string{
+	"keys":            "the list has no keys for this cluster: send cluster.pub to the hotline, which adds it and publishes again",
+	"never_block":     "it would stop a name of never_block: ask the hotline",
+	"canary":          "a canary of the list is not stopped by it: ask the hotline",
+	"canon":           "made for other canonicalisation rules than these nodes have: hotline and nodes need the same version",
+	"empty":           "it has no entries but canaries: ask the hotline",
+	"growth":          "it more than doubles the list: ask the hotline",
+	"review_by":       "an entry would outlive its review: ask the hotline",
+	"hash":            "a file is not what was signed",
+	"format":          "a file or statement is not in the form that the format demands",
+	"too_large":       "larger than anything of its kind may be",
+	"version":         "a file is of another version than the metadata says",
+	"root":            "the auditor list does not commit to the edge list",
+	"counts":          "the counts are not those that were signed",
+	"verdicts":        "no quorum of control nodes approved its files",
+	"sequence":        "it does not follow what is in force",
+	"unknown_hotline": "the cluster file names no such hotline",
+	"unknown_list":    "the metadata signs no such list",
+	"equivocation":    "one version number came with two contents: ask the hotline at once",
+	"limit":           "a daily limit is used up",
+	"expired":         "expired, or not yet valid",
+	"threshold":       "too few of the officers have signed",
+	"signature":       "signed by nobody whom the accreditation names",
+	"rollback":        "older than what was accepted before",
+	"scope":           "scope is not csam",
+	"charter":         "outside of what the charter allows",
+	"receipt":         "a receipt that is not true, or not the edge's",
 }

@@ -94,10 +94,12 @@ type Syncer struct {
 
 // New returns a Syncer for c.
 func New(c Config) *Syncer {
+	urgent := c
+	urgent.Poll = min(c.Poll, withdrawalPoll)
 	return &Syncer{
 		c:           c,
 		lists:       &lists{Config: c, memory: newMemory(c.Clock), tracker: tracker{Config: c, what: "lists"}},
-		withdrawals: &withdrawals{Config: c, memory: newMemory(c.Clock), tracker: tracker{Config: c, what: "withdrawals"}},
+		withdrawals: &withdrawals{Config: urgent, memory: newMemory(c.Clock), tracker: tracker{Config: urgent, what: "withdrawals"}},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -17,6 +18,9 @@ type withdrawals struct {
 	memory
 	tracker
 }
+
+// withdrawalPoll is the longest wait between two looks for withdrawals (P8): one small request for each list.
+const withdrawalPoll = 3 * time.Second
 
 // maxStatements bounds what one poll reads of one list.
 const maxStatements = 1000

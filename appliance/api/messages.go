@@ -13,6 +13,17 @@ type Status struct {
 	Node     cluster.Status    `json:"node"`
 	Edges    []EdgeStatus      `json:"edges"`    // enrolled edges, by name
 	Hotlines []listsync.Health `json:"hotlines"` // as this node reaches them
+
+	Removals    int          `json:"removals"`    // entries of lists in force that are withdrawn
+	Withdrawals []Withdrawal `json:"withdrawals"` // the last one of each list
+}
+
+// Withdrawal is the last withdrawal of a list.
+type Withdrawal struct {
+	List   match.ListID `json:"list"`
+	Number uint64       `json:"number"`
+	Owed   bool         `json:"owed"` // the second officer's signature is still missing
+	At     time.Time    `json:"at"`
 }
 
 // EdgeStatus is what the log knows of one edge.

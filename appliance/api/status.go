@@ -13,6 +13,12 @@ import (
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	view := s.node.View()
 	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
+	st.Removals, st.Withdrawals = len(view.InForce.Overlay()), []Withdrawal{}
+	for _, h := range view.Hotlines {
+		for _, w := range h.Withdrawals {
+			st.Withdrawals = append(st.Withdrawals, Withdrawal{List: w.List, Number: w.Number, Owed: w.Owed, At: time.Unix(w.At, 0).UTC()})
+		}
+	}
 	changed := lastChange(view)
 	for _, e := range view.Edges {
 		st.Edges = append(st.Edges, s.edgeStatus(view, e, changed))

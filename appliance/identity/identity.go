@@ -171,6 +171,23 @@ func (p Plan) check() error {
 			return err
 		}
 	}
+	for _, h := range p.Hotlines {
+		if err := h.check(p.Development); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check holds the pinned root to its form: everything else is verified against it, so a wrong file must not wait until then to be found.
+func (h Hotline) check(development bool) error {
+	root, err := trust.ReadRoot(h.RootJSON)
+	if err != nil {
+		return fmt.Errorf("the root given for hotline %s is not a root.json (%w); take the 1.root.json that the authority signed", h.ID, err)
+	}
+	if root.Development && !development {
+		return fmt.Errorf("the root given for hotline %s is of a throw-away authority; a real cluster needs a real one", h.ID)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -38,7 +39,7 @@ func plan() Plan {
 			{"control-3", place("127.0.0.1:7403"), place("[::1]:7503")},
 		},
 		Edges: []EdgeNode{{Name: "edge-1", DNS: []netip.AddrPort{place("127.0.0.53:5300")}, Upstreams: []netip.AddrPort{place("127.0.0.1:5353")}, Stop: stop()}},
-		Hotlines: []Hotline{{ID: "alpha", RootJSON: []byte(`{"signed":{}}`), URL: "https://hotline.example/repository",
+		Hotlines: []Hotline{{ID: "alpha", RootJSON: trusttest.New("identity", "alpha", trusttest.Now).Pinned, URL: "https://hotline.example/repository",
 			Mirrors: []string{"file:///srv/mirror"}}},
 	}
 }
@@ -135,8 +136,8 @@ func TestPublicFilesFitTheirReaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Name != "isp.example" || c.Origin != "isp.example/cordon" || c.Development || len(c.Members) != 3 || string(c.Hotlines[0].Root) != `{"signed":{}}` {
-		t.Errorf("cluster %+v", c)
+	if c.Name != "isp.example" || c.Origin != "isp.example/cordon" || c.Development || len(c.Members) != 3 || !bytes.Equal(c.Hotlines[0].Root, plan().Hotlines[0].RootJSON) {
+		t.Errorf("cluster %s of %s, %d members", c.Name, c.Origin, len(c.Members))
 	}
 	text, err := os.ReadFile(filepath.Join(dir, TrustFile))
 	if err != nil {
@@ -228,7 +229,8 @@ func TestAPlanThatDoesNotHoldLeavesNothingBehind(t *testing.T) {
 		{"two nodes of one name", func(p *Plan) { p.Edges[0].Name = "control-1" }, "two nodes"},
 		{"one address twice", func(p *Plan) { p.Controls[1].API = p.Controls[0].API }, "used twice"},
 		{"no hotline", func(p *Plan) { p.Hotlines = nil }, "hotlines is empty"},
-		{"a hotline without a root", func(p *Plan) { p.Hotlines[0].RootJSON = nil }, "without a root"},
+		{"a hotline without a root", func(p *Plan) { p.Hotlines[0].RootJSON = nil }, "is not a root.json"},
+		{"a hotline with another file for its root", func(p *Plan) { p.Hotlines[0].RootJSON = []byte(`{"signed":{}}`) }, "is not a root.json"},
 		{"a hotline at no place", func(p *Plan) { p.Hotlines[0].URL = "hotline" }, "hotlines.url"},
 		{"no stop address", func(p *Plan) { p.Edges[0].Stop.Law = config.StopAddress{} }, "stop.law"},
 		{"no upstream", func(p *Plan) { p.Edges[0].Upstreams = nil }, "upstreams"},

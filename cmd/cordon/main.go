@@ -33,6 +33,7 @@ func main() {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.FParseErrWhitelist.UnknownFlags = true // so that a misspelled command is named, not its flag
 	root.Args = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usage(c, fmt.Errorf("unknown command %q", args[0]))

@@ -69,7 +69,9 @@ func controlCommand() *cobra.Command {
 				return err
 			}
 			log.Info("control node runs", slog.String("api", cfg.APIListen.String()), slog.String("raft", cfg.RaftListen.String()))
-			return node.Run(c.Context())
+			err = node.Run(c.Context())
+			log.Info("control node stopped")
+			return err
 		},
 	}
 	c.Flags().BoolVar(&rejoin, "rejoin", false, "this node's log was lost and a majority of the others is sound: take it from them (once)")
@@ -97,7 +99,9 @@ func edgeCommand() *cobra.Command {
 				return err
 			}
 			log.Info("edge runs", slog.Any("dns", cfg.DNSListen))
-			return edge.Run(c.Context())
+			err = edge.Run(c.Context())
+			log.Info("edge stopped")
+			return err
 		},
 	}
 	configFlag(c, &path)

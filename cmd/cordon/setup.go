@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -54,6 +55,9 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 				return &appliance.InputError{Err: err}
 			}
 			fmt.Printf("Made %s. Give cluster.pub to each hotline and trust.json to auditors; copy each node's directory to its machine; keep ca/ offline.\n", s.dir)
+			for _, h := range plan.Hotlines {
+				fmt.Printf("Pinned root of %s, SHA-256 %x: compare it with the authority by telephone.\n", h.ID, sha256.Sum256(h.RootJSON))
+			}
 			return nil
 		},
 	}
@@ -84,6 +88,9 @@ func (s *setup) plan() (identity.Plan, error) {
 	p := identity.Plan{Name: s.name, Origin: s.origin, Created: time.Now()}
 	if s.dir == "" || s.name == "" || len(s.controls) == 0 || len(s.hotlines) == 0 {
 		return p, fmt.Errorf("--dir, --name, --control and --hotline are needed")
+	}
+	if n := len(s.controls); n != 3 && n != 5 {
+		return p, fmt.Errorf("%d control nodes: a cluster has 3 or 5, so that a majority goes on when one or two are away", n)
 	}
 	for _, text := range s.controls {
 		part, err := split("--control", text, 3)
