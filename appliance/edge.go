@@ -146,5 +146,6 @@ func (e *Edge) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return e.follower.Run(ctx) })
+	g.Go(func() error { watchUpstreams(ctx, e.upstream.Counts, upstreamsEvery, e.log); return nil })
 	return g.Wait()
 }
