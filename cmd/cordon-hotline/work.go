@@ -176,12 +176,19 @@ func publishCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(c, p, line("version %d is published in %s, signed by %s, for %d operators: %d added, %d removed\nrun refresh before %s",
-				p.Seq, p.Repository, strings.Join(p.SignedBy, " and "), p.Operators, p.Added, p.Removed, p.Expires.Format("2006-01-02 15:04 UTC")))
+			return show(c, p, line("version %d is published in %s, signed by %s, for %d %s: %d added, %d removed\nrun refresh before %s",
+				p.Seq, p.Repository, strings.Join(p.SignedBy, " and "), p.Operators, operators(p.Operators), p.Added, p.Removed, p.Expires.Format("2006-01-02 15:04 UTC")))
 		}),
 	}, hotlineDir)
 	c.Flags().String("out", "", "move the repository to this directory (at first it is HOTLINE/repository)")
 	return c
+}
+
+func operators(n int) string {
+	if n == 1 {
+		return "operator"
+	}
+	return "operators"
 }
 
 func refreshCommand() *cobra.Command {

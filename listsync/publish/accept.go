@@ -116,6 +116,12 @@ func (h *Hotline) Accept(dir string) (trust.Charter, error) {
 	}
 	defer s.release()
 	do := "ask the authority to complete the signatures (authority sign) and send the whole directory"
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return trust.Charter{}, sentence(CodeInput, err, "check the path: it is the directory that authority accredit wrote (--out)", "there is no directory %s", dir)
+	case err == nil && !info.IsDir():
+		return trust.Charter{}, sentence(CodeInput, nil, "name the directory that authority accredit wrote", "%s is a file, not a directory", dir)
+	}
 	a, err := loadAccreditation(dir)
 	if err != nil {
 		code := CodeInput

@@ -352,7 +352,7 @@ func signFile(key signingKey, path string) (FileSigned, error) {
 		return FileSigned{}, sentence(CodeInput, nil, "name N.root.json or N.targets.json", "an authority does not sign %s (%s)", path, printable(e.head.Type))
 	}
 	if want := map[string]string{"root": roleRoot, "targets": roleAccreditation}[tufName]; key.Role != want {
-		return FileSigned{}, sentence(CodeInput, nil, fmt.Sprintf("sign it with a key of DIR/%s-1, %s-2, ...", want, want), "%s is signed by %s keys, and this is a %s key", path, want, key.Role)
+		return FileSigned{}, sentence(CodeInput, nil, fmt.Sprintf("sign it with a key of DIR/%s-1, %s-2, ...", want, want), "%s is signed by %s keys, and this is %s key", path, want, article(key.Role))
 	}
 	role := root.head.Roles[tufName]
 	if !slices.Contains(role.KeyIDs, key.KeyID) {

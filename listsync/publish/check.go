@@ -121,7 +121,7 @@ func (s *session) check(set []list.Entry, d *Diff, neverBlock []string) (*CheckR
 	lim := s.set.Limits
 	if n := len(set); n > min(lim.MaxEntries, maxEntries) {
 		r.hold("size", "look for an import gone wrong; raise max_entries in hotline.json when the number is right", true,
-			"the list has %d entries, more than the limit of %d", n, min(lim.MaxEntries, maxEntries))
+			"the list has %d %s, more than the limit of %d", n, plural(n, "entry", "entries"), min(lim.MaxEntries, maxEntries))
 	}
 	if d.From > 0 {
 		allowed := max(lim.MinChange, d.Before*lim.MaxChangePercent/100)
@@ -131,7 +131,7 @@ func (s *session) check(set []list.Entry, d *Diff, neverBlock []string) (*CheckR
 		}{{"adds", d.AddedCount}, {"removes", d.RemovedCount}} {
 			if c.n > allowed {
 				r.hold("change", "look at diff; when the change is right, each officer signs with --approve \"WHY\"", true,
-					"the new version %s %d entries, more than %d (%d%% of %d, at least %d)", c.what, c.n, allowed, lim.MaxChangePercent, d.Before, lim.MinChange)
+					"the new version %s %d %s, more than %d (%d%% of %d, at least %d)", c.what, c.n, plural(c.n, "entry", "entries"), allowed, lim.MaxChangePercent, d.Before, lim.MinChange)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func (p PublicKey) check(role string) error {
 	case p.V != 1:
 		return fmt.Errorf("version %d is unknown", p.V)
 	case p.Role != role:
-		return fmt.Errorf("it is a %s key, not a %s key", printable(p.Role), role)
+		return fmt.Errorf("it is %s key, not %s key", article(printable(p.Role)), article(role))
 	case err != nil || len(raw) != ed25519.PublicKeySize:
 		return errors.New("the key is not 32 bytes of hex")
 	}
@@ -150,7 +150,7 @@ func readPublicKey(path, role string) (PublicKey, error) {
 		err = p.check(role)
 	}
 	if err != nil {
-		return PublicKey{}, fault(CodeInput, err, fmt.Sprintf("name the .pub file of a %s", role), "%s is not the public key of a %s", path, role)
+		return PublicKey{}, fault(CodeInput, err, "name the .pub file of "+article(role), "%s is not the public key of %s", path, article(role))
 	}
 	return p, nil
 }

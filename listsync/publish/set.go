@@ -291,3 +291,11 @@ func plural(n int, one, many string) string {
 	}
 	return many
 }
+
+// article puts the article before a word.
+func article(word string) string {
+	if word != "" && strings.ContainsRune("aeiou", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
+}

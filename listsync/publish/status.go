@@ -133,9 +133,9 @@ func (s *session) statusExpiry(st *Status) error {
 	add := func(what string, at time.Time) {
 		left := "expired"
 		if d := at.Sub(s.now); d > 0 {
-			left = fmt.Sprintf("%d days", int(d.Hours()/24))
+			left = fmt.Sprintf("%d days", int(d.Hours()/24)) // two or more
 			if d < 48*time.Hour {
-				left = fmt.Sprintf("%d hours", int(d.Hours()))
+				left = fmt.Sprintf("%d %s", int(d.Hours()), plural(int(d.Hours()), "hour", "hours"))
 			}
 		}
 		st.Expiry = append(st.Expiry, Expiry{What: what, At: at, Left: left})
