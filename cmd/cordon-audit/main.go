@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -94,12 +95,27 @@ Exit codes: 0 every check passed, 1 the result could not be written, 2 wrong usa
 read, a trust file that is none), 5 verification failed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          unknown,
 		RunE:          func(*cobra.Command, []string) error { return errors.New("a command is missing") },
+		// A misspelled command comes with flags that the root does not know; the name is what is wrong then.
+		FParseErrWhitelist:         cobra.FParseErrWhitelist{UnknownFlags: true},
+		SuggestionsMinimumDistance: 2,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(verifyCommand(), showCommand(), versionCommand())
 	return root
+}
+
+// unknown names the command that is none, and those that were perhaps meant.
+func unknown(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("unknown command %q", args[0])
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		what += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(what)
 }
 
 func versionCommand() *cobra.Command {

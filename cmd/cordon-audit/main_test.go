@@ -76,6 +76,8 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 		{"two bundles", []string{"verify", "--trust", trust, bundle, bundle}, 2, "", "accepts 1 arg"},
 		{"an unknown flag", []string{"verify", "--force"}, 2, "", "unknown flag"},
 		{"an unknown command", []string{"trustme"}, 2, "", "unknown command"},
+		{"a misspelled command with its flags", []string{"verfy", "--trust", trust, bundle}, 2, "", `cordon-audit: unknown command "verfy"; did you mean verify?`},
+		{"a misspelled command after a flag", []string{"verfy", "--max-age=1h", "-x"}, 2, "", "unknown command"},
 		{"no command", nil, 2, "", "a command is missing"},
 		{"plain http", []string{"verify", "--trust", trust, "http://127.0.0.1:1"}, 3, "", "write https://NAME:PORT"},
 		{"a trust file that is not there", []string{"verify", "--trust", "/nonexistent/trust.json", bundle}, 3, "", "--trust names the trust file"},

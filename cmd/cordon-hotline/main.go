@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,9 +53,8 @@ writes a directory that any web server can serve. The same tool makes and runs a
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 held by a brake or a missing signature, 5 verification failed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          missing,
 	}
+	holdsOthers(root)
 	root.PersistentFlags().Bool("json", false, "print data as JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
@@ -77,9 +77,29 @@ func missing(c *cobra.Command, _ []string) error {
 
 // group is a command that only holds others.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: missing}
+	c := holdsOthers(&cobra.Command{Use: use, Short: short})
 	c.AddCommand(subs...)
 	return c
+}
+
+// holdsOthers makes c refuse everything but its subcommands. A misspelled one comes with flags that c does not know: the name is what
+// is wrong then, so the flags are let through to unknown.
+func holdsOthers(c *cobra.Command) *cobra.Command {
+	c.Args, c.RunE, c.SuggestionsMinimumDistance = unknown, missing, 2
+	c.FParseErrWhitelist = cobra.FParseErrWhitelist{UnknownFlags: true}
+	return c
+}
+
+// unknown names the subcommand that is none, and those that were perhaps meant.
+func unknown(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		what += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(what)
 }
 
 // does makes a RunE whose errors are faults: what publish could not put in words is a failure of the machine, not of usage.
