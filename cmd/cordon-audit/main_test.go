@@ -53,6 +53,7 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 	lied := bytes.Clone(l.Bundle())
 	lied[len(lied)-3000] ^= 1 // in the last list file
 	changed := write(t, "changed.tar", lied)
+	foreign := write(t, "state.json", (&audit.Visit{V: 1, Cluster: audittest.New("other").Desc.ID(), Size: 1, Root: strings.Repeat("00", 32)}).Encode())
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -86,7 +87,11 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 		{"a bundle that is empty", []string{"verify", "--trust", trust, write(t, "bundle.tar", nil)}, 3, "", "the file is empty"},
 		{"a state file that cannot be written", []string{"verify", "--state", "/nonexistent/state.json", "--trust", trust, bundle}, 1, "", "write state file"},
 		{"a trust file without a CA, live", []string{"verify", "--trust", trust, "https://127.0.0.1:1"}, 3, "", "the trust file names no CA"},
-		{"a state file that is none", []string{"verify", "--state", write(t, "state", []byte("x")), "--trust", trust, bundle}, 3, "", "state file"},
+		{"a state file that is none", []string{"verify", "--state", write(t, "state", []byte("x")), "--trust", trust, bundle}, 3, "", "what to do: --state names the file that an earlier verify --state wrote"},
+		{"a state file that is a trust file", []string{"verify", "--state", trust, "--trust", trust, bundle}, 3, "", "what to do: --state names the file that an earlier verify"},
+		{"a state file of another program", []string{"verify", "--state", write(t, "state", []byte("{\"v\":1}")), "--trust", trust, bundle}, 3, "", "is not one that a verification wrote, and is left as it is"},
+		{"a state file that is a directory", []string{"verify", "--state", t.TempDir(), "--trust", trust, bundle}, 3, "", "what to do: --state names"},
+		{"a state file of another cluster", []string{"verify", "--state", foreign, "--trust", trust, bundle}, 3, "", "what to do: keep a state file for each cluster"},
 		{"show", []string{"show", "--trust", trust, bundle}, 0, "list hotline-one/main sequence 2 follows 1: ", ""},
 		{"show of a log that is not the cluster's", []string{"show", "--trust", trust, write(t, "b", lied[:3000])}, 5, "", "FAIL"},
 		{"version", []string{"version"}, 0, "canonicalisation cordon-canon/1", ""},

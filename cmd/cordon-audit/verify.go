@@ -127,6 +127,10 @@ func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*au
 	if err != nil {
 		return nil, unreadable(err, "--trust names the trust file that the operator publishes for auditors (trust.json)")
 	}
+	if b := o.Before; b != nil && b.Cluster != tf.Cluster.ID() {
+		return nil, unreadable(fmt.Errorf("the state file is of cluster %s, and the trust file of cluster %s (%s)", b.Cluster, tf.Cluster.ID(), tf.Cluster.Name),
+			"keep a state file for each cluster and name this one's; if it is to be the same cluster, ask why its trust file is another one now")
+	}
 	bundle, err := f.open(ctx, target, tf)
 	if err != nil {
 		return nil, err
@@ -155,6 +159,8 @@ func readTrust(path string) ([]byte, audit.TrustFile, error) {
 	return b, tf, nil
 }
 
+const namesState = "--state names the file that an earlier verify --state wrote, or, for a first visit, one that is not there yet"
+
 // readState reads what the last visit left; a missing file is a first visit.
 func readState(path string) (*audit.Visit, error) {
 	if path == "" {
@@ -165,11 +171,11 @@ func readState(path string) (*audit.Visit, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, unreadable(err, "")
+		return nil, unreadable(err, namesState)
 	}
 	v, err := audit.ParseVisit(b)
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("state file %s: %w", path, err), "if it is not the file of an earlier visit, name another one")
+		return nil, unreadable(fmt.Errorf("state file %s is not one that a verification wrote, and is left as it is: %w", path, err), namesState)
 	}
 	return v, nil
 }
