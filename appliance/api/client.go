@@ -101,9 +101,9 @@ func (c *Client) Receipt(ctx context.Context, r audit.SignedReceipt) error {
 // Stage asks the node to fetch and check a list and to sign a verdict.
 func (c *Client) Stage(ctx context.Context, req cluster.StageRequest) (audit.SignedVerdict, error) {
 	var v audit.SignedVerdict
-	body, err := encMode.Marshal(stageRequest(req))
+	body, err := req.Encode()
 	if err != nil {
-		return v, fmt.Errorf("encode request: %w", err)
+		return v, err
 	}
 	b, err := c.read(c.send(ctx, c.slow, http.MethodPost, "/v1/stage", body))
 	if err != nil {

@@ -136,15 +136,19 @@ func (s *Server) receipt(_ http.ResponseWriter, r *http.Request, who caller) err
 }
 
 func (s *Server) stage(w http.ResponseWriter, r *http.Request, who caller) error {
-	var req stageRequest
-	if err := readBody(r, &req); err != nil {
-		return err
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	req, err := cluster.DecodeStageRequest(b)
+	if err != nil {
+		return fail(http.StatusBadRequest, "%w", err)
 	}
 	if req.From != who.name {
 		return fail(http.StatusBadRequest, "the request names another member than its certificate")
 	}
 	http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is read; fetching and checking may take minutes
-	v, err := s.node.Stage(r.Context(), cluster.StageRequest(req), func(ctx context.Context, f trust.File) (io.ReadCloser, error) {
+	v, err := s.node.Stage(r.Context(), req, func(ctx context.Context, f trust.File) (io.ReadCloser, error) {
 		return s.peers.File(ctx, req.From, f.SHA256)
 	})
 	if err != nil {

@@ -51,12 +51,6 @@ type keysRequest struct {
 	Epoch uint32       `cbor:"epoch"`
 }
 
-type stageRequest struct {
-	From     string       `cbor:"from"`
-	List     match.ListID `cbor:"list"`
-	Metadata []byte       `cbor:"metadata"`
-}
-
 type cosignRequest struct {
 	Size uint64 `cbor:"size"`
 	Root []byte `cbor:"root"`

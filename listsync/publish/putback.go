@@ -2,11 +2,8 @@ package publish
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -65,35 +62,11 @@ func (i *Imported) Write(w io.Writer) error {
 
 // takenOut gives what was withdrawn, or removed for a reason against listing, each with the last such line of removals.jsonl.
 func (s *session) takenOut() (map[entryKey]takenOut, error) {
-	path := s.path("removals.jsonl")
 	out := map[entryKey]takenOut{}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, fault(CodeFailure, err, "check the disk", "cannot read %s", path)
-	}
-	defer f.Close()
-	in := newLineReader(f, maxEntryLine)
-	for {
-		raw, err := in.next()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err == nil && !speaksAgainst(raw) {
-			continue
-		}
-		var l removalLine
-		var kind canon.Kind
-		if err == nil {
-			err = decodeJSON(raw, &l)
-		}
-		if err == nil {
-			kind, err = canon.ParseKind(l.Kind)
-		}
+	return out, s.eachRemoval(speaksAgainst, func(l removalLine) error {
+		kind, err := canon.ParseKind(l.Kind)
 		if err != nil {
-			return nil, fault(CodeInput, err, "put the file back from your backup", "cannot read %s, line %d", path, max(in.line, 1))
+			return err
 		}
 		switch k := (entryKey{kind, l.Expr}); {
 		case l.Withdrawal > 0:
@@ -101,7 +74,8 @@ func (s *session) takenOut() (map[entryKey]takenOut, error) {
 		case slices.Contains(againstListing, l.Removed):
 			out[k] = takenOut{"removed", l.Removed}
 		}
-	}
+		return nil
+	})
 }
 
 // speaksAgainst reports whether a line of removals.jsonl can be one that takenOut looks for: decoding each of a long log takes long.

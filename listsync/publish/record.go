@@ -293,29 +293,43 @@ func (s *session) emptied() error {
 
 // removedIDs are the ids in removals.jsonl.
 func (s *session) removedIDs() (map[match.EntryID]bool, error) {
-	path := s.path("removals.jsonl")
 	out := map[match.EntryID]bool{}
+	return out, s.eachRemoval(func([]byte) bool { return true }, func(l removalLine) error {
+		out[l.ID] = true
+		return nil
+	})
+}
+
+// eachRemoval gives use the lines of removals.jsonl for which wanted is true, oldest first. A file that is not there has none; a line that
+// cannot be read, or that use refuses, is a fault that names it.
+func (s *session) eachRemoval(wanted func(raw []byte) bool, use func(removalLine) error) error {
+	path := s.path("removals.jsonl")
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return out, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fault(CodeFailure, err, "check the disk", "cannot read %s", path)
+		return fault(CodeFailure, err, "check the disk", "cannot read %s", path)
 	}
 	defer f.Close()
 	in := newLineReader(f, maxEntryLine)
 	for {
 		raw, err := in.next()
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return nil
+		}
+		if err == nil && !wanted(raw) {
+			continue
 		}
 		var l removalLine
 		if err == nil {
 			err = decodeJSON(raw, &l)
 		}
-		if err != nil {
-			return nil, fault(CodeInput, err, "put the file back from your backup", "cannot read %s, line %d", path, max(in.line, 1))
+		if err == nil {
+			err = use(l)
 		}
-		out[l.ID] = true
+		if err != nil {
+			return fault(CodeInput, err, "put the file back from your backup", "cannot read %s, line %d", path, max(in.line, 1))
+		}
 	}
 }
