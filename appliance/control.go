@@ -182,7 +182,11 @@ func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
 		a.InForce = append(a.InForce, listsync.Mark{List: l.List, Number: l.Seq})
 	}
 	for _, w := range known.Withdrawals {
-		a.Withdrawals = append(a.Withdrawals, listsync.Mark{List: w.List, Number: w.Number, Owed: w.Owed})
+		done := listsync.Withdrawn{List: w.List, Number: w.Number}
+		for _, o := range w.Owed {
+			done.Owed = append(done.Owed, o.Number)
+		}
+		a.Withdrawals = append(a.Withdrawals, done)
 	}
 	return a, true
 }

@@ -40,10 +40,12 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 	if best.Status.Removals > 0 {
 		fmt.Fprintf(w, "  %d of their entries are withdrawn\n", best.Status.Removals)
 	}
-	for _, x := range best.Status.Withdrawals {
-		if x.Owed {
-			fmt.Fprintf(w, "  withdrawal %d of %s was signed by one officer at %s; the second signature is owed within a day\n", x.Number, x.List, clock(x.At))
+	for _, x := range best.Status.Owed {
+		entries := "entries"
+		if x.Entries == 1 {
+			entries = "entry"
 		}
+		fmt.Fprintf(w, "  withdrawal %d of %s (%d %s, %s) lacks its second signature, owed by %s\n", x.Number, x.List, x.Entries, entries, clock(x.At), clock(x.At.Add(owedWithin)))
 	}
 	fmt.Fprintf(w, "\nLog: %d leaves, checkpoint over %d from %s, %d refusals\n", n.LogSize, n.CheckpointSize, clock(n.CheckpointAt), n.Refused)
 	for _, r := range n.Refusals {
@@ -112,7 +114,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			say("no leader since %s (says %s): nothing new can be agreed; edges go on with the last verified lists", clock(s.LeaderlessAt), s.Name)
 		}
 		for _, a := range s.Alarms {
-			if a.What != "leaderless" && a.What != "halted" {
+			if a.What != cluster.AlarmLeaderless && a.What != cluster.AlarmHalted && a.What != cluster.AlarmOwed { // those are said once for all
 				say("%s, since %s (says %s)", strings.TrimSuffix(a.Text, "."), clock(a.Since), s.Name)
 			}
 		}
@@ -139,9 +141,9 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		if len(best.Status.Node.Lists) == 0 {
 			say("no list is in force yet: edges answer SERVFAIL to everything")
 		}
-		for _, w := range best.Status.Withdrawals {
-			if w.Owed && now.Sub(w.At) > owedWithin {
-				say("withdrawal %d of list %s still lacks its second signature, since %s", w.Number, w.List, clock(w.At))
+		for _, w := range best.Status.Owed {
+			if due := w.At.Add(owedWithin); now.After(due) {
+				say("withdrawal %d of list %s still lacks its second signature, owed since %s: ask the hotline", w.Number, w.List, clock(due))
 			}
 		}
 		for _, e := range best.Status.Edges {

@@ -244,13 +244,18 @@ func (n *Node) conditions(s *Status, view *state.View, now time.Time) []Alarm {
 			out = append(out, Alarm{AlarmExpiry, fmt.Sprintf("what hotline %s signed has expired: its lists stay in force, new ones need a renewal", h.ID), h.Verified.Expires})
 		}
 		for _, w := range h.Withdrawals {
-			if at := time.Unix(w.At, 0).UTC().Add(24 * time.Hour); w.Owed && now.After(at) {
-				out = append(out, Alarm{AlarmOwed, fmt.Sprintf("withdrawal %d of list %s still lacks its second signature", w.Number, w.List), at})
+			for _, o := range w.Owed {
+				if at := time.Unix(o.At, 0).UTC().Add(owedWithin); now.After(at) {
+					out = append(out, Alarm{AlarmOwed, fmt.Sprintf("withdrawal %d of list %s still lacks its second signature", o.Number, w.List), at})
+				}
 			}
 		}
 	}
 	return out
 }
+
+// owedWithin is when the second signature of a withdrawal is due.
+const owedWithin = 24 * time.Hour
 
 func (n *Node) member(name, leader string, now time.Time) MemberStatus {
 	m := MemberStatus{Name: name, Self: name == n.c.Name, Leader: name == leader}

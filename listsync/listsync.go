@@ -47,14 +47,20 @@ type Accepted struct {
 	High        trust.HighWater // nothing below it is accepted
 	Metadata    [32]byte        // hash of the newest accepted metadata
 	InForce     []Mark          // version in force, by list
-	Withdrawals []Mark          // last accepted withdrawal, by list
+	Withdrawals []Withdrawn     // by list
 }
 
-// Mark is a list's version, or the number of its last withdrawal.
+// Mark is a list's version.
 type Mark struct {
 	List   match.ListID
 	Number uint64
-	Owed   bool // a withdrawal's second signature is still missing
+}
+
+// Withdrawn is how far a list's withdrawals are accepted.
+type Withdrawn struct {
+	List   match.ListID
+	Number uint64   // of the last one
+	Owed   []uint64 // numbers of those that lack their second signature, ascending
 }
 
 func (a Accepted) inForce(list match.ListID, seq uint64) bool {

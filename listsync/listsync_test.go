@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,15 @@ func (a *agreed) Withdraw(_ context.Context, raw []byte) error {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	a.withdrawn = append(a.withdrawn, fmt.Sprintf("%d by %d", w.Number, len(signers)))
-	a.accepted.Withdrawals = []Mark{{List: listID, Number: w.Number, Owed: len(signers) < 2}}
+	if len(a.accepted.Withdrawals) == 0 {
+		a.accepted.Withdrawals = []Withdrawn{{List: listID}}
+	}
+	done := &a.accepted.Withdrawals[0]
+	done.Number = max(done.Number, w.Number)
+	done.Owed = slices.DeleteFunc(done.Owed, func(n uint64) bool { return n == w.Number })
+	if len(signers) < 2 {
+		done.Owed = append(done.Owed, w.Number)
+	}
 	return nil
 }
 
@@ -308,6 +317,40 @@ func TestWithdrawalsAreProposedInOrder(t *testing.T) {
 	}
 	if got := fmt.Sprint(a.withdrawn); got != "[1 by 2 2 by 1 2 by 2]" {
 		t.Errorf("withdrawn %s, want 1 by two officers, 2 by one, and 2 again with the second signature", got)
+	}
+}
+
+// A second signature counts whenever it comes, on whichever statement.
+func TestEveryOwedSignatureIsLookedFor(t *testing.T) {
+	h := published(1)
+	s, a := setup(t, h, h)
+	if err := s.lists.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const n = 2*maxOwed + 3
+	for i := range uint64(n) {
+		h.Withdraw(statement(a, i+1, time.Hour), 0)
+	}
+	if err := s.withdrawals.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(a.accepted.Withdrawals[0].Owed); got != n {
+		t.Fatalf("%d owed, want %d", got, n)
+	}
+	for _, number := range []uint64{1, 9, n} {
+		h.Withdraw(statement(a, number, time.Hour), 0, 1)
+	}
+	for range n/maxOwed + 1 {
+		if err := s.withdrawals.poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := a.accepted.Withdrawals[0].Owed; len(got) != n-3 || slices.Contains(got, 1) || slices.Contains(got, 9) || slices.Contains(got, n) {
+		t.Errorf("still owed %v, want all but 1, 9 and %d", got, n)
+	}
+	h.Withdraw(statement(a, n+1, time.Hour), 2)
+	if err := s.withdrawals.poll(t.Context()); err != nil || a.accepted.Withdrawals[0].Number != n+1 {
+		t.Errorf("the next one: %v, number %d", err, a.accepted.Withdrawals[0].Number)
 	}
 }
 

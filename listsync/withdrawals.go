@@ -17,6 +17,7 @@ type withdrawals struct {
 	Config
 	memory
 	tracker
+	turns int // polls so far: which of many owed signatures are looked for
 }
 
 // withdrawalPoll is the longest wait between two looks for withdrawals (P8): one small request for each list.
@@ -25,9 +26,13 @@ const withdrawalPoll = 3 * time.Second
 // maxStatements bounds what one poll reads of one list.
 const maxStatements = 1000
 
+// maxOwed bounds the owed signatures that one poll looks for; more take turns.
+const maxOwed = 8
+
 // poll asks every repository, since any one of them may lack the newest statement.
 func (w *withdrawals) poll(ctx context.Context) error {
 	var failures []error
+	w.turns++
 	for _, repo := range w.Repositories {
 		if err := w.follow(ctx, repo); err != nil {
 			failures = append(failures, err)
@@ -52,28 +57,32 @@ func (w *withdrawals) follow(ctx context.Context, repo *fetch.Repository) error 
 	return nil
 }
 
-// list proposes every statement after the last accepted one, in the order of their numbers; first that one again while its second signature
-// is owed. A number is passed over when its statement has expired or was refused for good: numbers only rise, and one that can never be
-// accepted must not hold up those after it.
-func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list match.ListID, accepted []Mark) error {
+// list proposes every statement after the last accepted one, in the order of their numbers, and then those again whose second signature is
+// owed: what takes entries out of force goes first. A number is passed over when its statement has expired or was refused for good: numbers
+// only rise, and one that can never be accepted must not hold up those after it.
+func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list match.ListID, accepted []Withdrawn) error {
 	next := uint64(1)
+	var owed []uint64
 	for _, m := range accepted {
 		if m.List == list {
-			next = m.Number + 1
-			if m.Owed {
-				next = m.Number
-			}
+			next, owed = m.Number+1, m.Owed
 		}
 	}
 	var failed error
 	for last := next + maxStatements; next < last; next++ {
-		raw, err := repo.Withdrawal(ctx, list, next)
+		err := w.read(ctx, repo, list, next)
 		if errors.Is(err, fetch.ErrNotFound) {
-			return failed
+			break
+		} else if errors.Is(err, ErrRefused) {
+			failed = err
 		} else if err != nil {
-			return fmt.Errorf("read withdrawal %d of list %s: %w", next, list, err)
+			return err
 		}
-		switch err := w.propose(ctx, list, next, raw); {
+	}
+	for i := range min(maxOwed, len(owed)) {
+		number := owed[(w.turns*maxOwed+i)%len(owed)]
+		switch err := w.read(ctx, repo, list, number); {
+		case errors.Is(err, fetch.ErrNotFound): // a mirror may lack it
 		case errors.Is(err, ErrRefused):
 			failed = err
 		case err != nil:
@@ -81,6 +90,15 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 		}
 	}
 	return failed
+}
+
+// read proposes the statement of this number as the repository has it.
+func (w *withdrawals) read(ctx context.Context, repo *fetch.Repository, list match.ListID, number uint64) error {
+	raw, err := repo.Withdrawal(ctx, list, number)
+	if err != nil {
+		return fmt.Errorf("read withdrawal %d of list %s: %w", number, list, err)
+	}
+	return w.propose(ctx, list, number, raw)
 }
 
 func (w *withdrawals) propose(ctx context.Context, list match.ListID, number uint64, raw []byte) error {
@@ -92,7 +110,7 @@ func (w *withdrawals) propose(ctx context.Context, list match.ListID, number uin
 		return refused
 	}
 	if w.recorded[hash] || !w.myTurn(hash, w.Proposer.Leading()) {
-		return nil // agreed already (the owed one, unchanged), or another node's turn
+		return nil // agreed already (an owed one, unchanged), or another node's turn
 	}
 	if err := w.Proposer.Withdraw(ctx, raw); err != nil {
 		return w.keep(hash, fmt.Errorf("withdrawal %d of list %s: %w", number, list, err))

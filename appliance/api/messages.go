@@ -16,14 +16,22 @@ type Status struct {
 
 	Removals    int          `json:"removals"`    // entries of lists in force that are withdrawn
 	Withdrawals []Withdrawal `json:"withdrawals"` // the last one of each list
+	Owed        []Owed       `json:"owed"`        // withdrawals that lack their second officer's signature
 }
 
 // Withdrawal is the last withdrawal of a list.
 type Withdrawal struct {
 	List   match.ListID `json:"list"`
 	Number uint64       `json:"number"`
-	Owed   bool         `json:"owed"` // the second officer's signature is still missing
 	At     time.Time    `json:"at"`
+}
+
+// Owed is a withdrawal that one officer alone has signed.
+type Owed struct {
+	List    match.ListID `json:"list"`
+	Number  uint64       `json:"number"`
+	Entries int          `json:"entries"`
+	At      time.Time    `json:"at"`
 }
 
 // EdgeStatus is what the log knows of one edge.

@@ -13,10 +13,13 @@ import (
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	view := s.node.View()
 	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
-	st.Removals, st.Withdrawals = len(view.InForce.Overlay()), []Withdrawal{}
+	st.Removals, st.Withdrawals, st.Owed = len(view.InForce.Overlay()), []Withdrawal{}, []Owed{}
 	for _, h := range view.Hotlines {
 		for _, w := range h.Withdrawals {
-			st.Withdrawals = append(st.Withdrawals, Withdrawal{List: w.List, Number: w.Number, Owed: w.Owed, At: time.Unix(w.At, 0).UTC()})
+			st.Withdrawals = append(st.Withdrawals, Withdrawal{List: w.List, Number: w.Number, At: time.Unix(w.At, 0).UTC()})
+			for _, o := range w.Owed {
+				st.Owed = append(st.Owed, Owed{List: w.List, Number: o.Number, Entries: o.Entries, At: time.Unix(o.At, 0).UTC()})
+			}
 		}
 	}
 	changed := lastChange(view)

@@ -16,6 +16,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 func verify(t *testing.T, l *audittest.Log, bundle []byte, change ...func(*audit.Options)) *audit.Report {
@@ -178,6 +179,24 @@ func TestASkippedVersionThatTheLogNamesIsANote(t *testing.T) {
 	want := fmt.Sprintf("goes from sequence %d to %d", before.Seq, next.Seq)
 	if !r.Pass || !strings.Contains(strings.Join(r.Notes, "\n"), want) {
 		t.Errorf("pass %v, notes %q, want %q", r.Pass, r.Notes, want)
+	}
+}
+
+func TestOwedSignaturesAreNamedUntilTheyCome(t *testing.T) {
+	l := audittest.Honest("owed")
+	first := l.WithdrawBy([]int{0}, match.EntryID{1})
+	l.WithdrawBy([]int{1}, match.EntryID{2})
+	l.WithdrawBy([]int{2}, match.EntryID{3})
+	l.Cosign(first, 0, 2)
+	r := verify(t, l, l.Bundle())
+	notes := strings.Join(r.Notes, "\n")
+	if !r.Pass || strings.Count(notes, "the second signature is owed") != 2 || strings.Contains(notes, "overdue") {
+		t.Errorf("pass %v, notes %q, want two owed ones", r.Pass, notes)
+	}
+	b := l.Bundle()
+	l.Now = l.Now.Add(25 * time.Hour)
+	if notes := strings.Join(verify(t, l, b).Notes, "\n"); strings.Count(notes, "overdue since") != 2 {
+		t.Errorf("a day later: notes %q, want both overdue", notes)
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // metadata reads the hotlines' metadata, starting with member m, and walks the log with it: each
@@ -42,6 +44,7 @@ func (v *verifier) metadata(b *bundleReader, m *member) (*member, error) {
 		}
 		w.leaf(l)
 	}
+	w.noteOwed()
 	v.pass(CheckMetadata, "%d versions and %d renewals signed by their hotlines under the pinned roots", len(v.publishes), len(v.renewals))
 	v.pass(CheckCharter, "scope csam everywhere, charters valid when used, filters as chartered")
 	v.pass(CheckWithdrawals, "%d withdrawals, each signed by the hotline's officers", len(v.withdraws))
@@ -54,6 +57,7 @@ type walk struct {
 	roots    map[trust.HotlineID][]byte // the latest trusted root
 	high     map[trust.HotlineID]Versions
 	officers map[trust.HotlineID]trust.Officers
+	owed     []owing
 }
 
 func (w *walk) leaf(l Leaf) {
@@ -68,6 +72,7 @@ func (w *walk) leaf(l Leaf) {
 	}
 	switch b := body.(type) {
 	case Publish:
+		w.settle(b.List, b.Seq)
 		what := fmt.Sprintf("leaf %d, list %s", l.N, listSeq(b.List, b.Seq))
 		got, ok := w.verify(l, what, b.Hotline, b.Metadata)
 		if !ok {
@@ -183,10 +188,43 @@ func (w *walk) withdraw(l Leaf, b Withdraw) {
 	if strings.Join(signers, " ") != strings.Join(b.Signers, " ") || b.Owed != (len(signers) < o.Threshold) {
 		w.v.fail(CheckWithdrawals, "%s: the leaf names other signers than the statement has", what)
 	}
+	w.owe(l, b)
+}
+
+// owing is a withdrawal that one officer alone has signed.
+type owing struct {
+	list   match.ListID
+	number uint64
+	to     uint64 // last version it speaks of
+	leaf   Leaf
+}
+
+// owe keeps who owes a second signature, until it comes.
+func (w *walk) owe(l Leaf, b Withdraw) {
+	w.owed = slices.DeleteFunc(w.owed, func(o owing) bool { return o.list == b.List && o.number == b.Number })
 	if b.Owed {
-		w.v.note("%s: signed by one officer, the second signature was still owed", what)
+		w.owed = append(w.owed, owing{b.List, b.Number, b.SeqTo, l})
 	}
 }
+
+// settle ends what was owed on versions before this one: the officers' threshold has signed the list anew.
+func (w *walk) settle(list match.ListID, seq uint64) {
+	w.owed = slices.DeleteFunc(w.owed, func(o owing) bool { return o.list == list && o.to < seq })
+}
+
+// noteOwed says at the end what no second officer has signed.
+func (w *walk) noteOwed() {
+	for _, o := range w.owed {
+		late := ""
+		if due := time.Unix(o.leaf.T, 0).Add(secondWithin); w.v.o.Now.After(due) {
+			late = ", overdue since " + stamp(due.Unix())
+		}
+		w.v.note("leaf %d, withdrawal %d of list %s: signed by one officer, the second signature is owed%s", o.leaf.N, o.number, o.list, late)
+	}
+}
+
+// secondWithin is when the second signature of a withdrawal is due.
+const secondWithin = 24 * time.Hour
 
 // verdicts counts, for each version, the members of that time who had checked its files.
 func (v *verifier) verdicts() {

@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -23,9 +24,9 @@ func TestAnOfficersWithdrawalTakesEntriesOutOfForce(t *testing.T) {
 	if got := len(v.InForce.Overlay()); got != 3 {
 		t.Errorf("%d removals in force, want 3", got)
 	}
-	h, _ := v.Hotline("hotline-one")
-	if want := (state.WithdrawMark{List: listMain, Number: 1, Owed: true, At: w.now}); len(h.Withdrawals) != 1 || h.Withdrawals[0] != want {
-		t.Errorf("marks %+v, want %+v", h.Withdrawals, want)
+	want := []state.WithdrawMark{{List: listMain, Number: 1, At: w.now, Owed: []state.Owed{{Number: 1, Entries: 3, At: w.now}}}}
+	if got := marks(s); !reflect.DeepEqual(got, want) {
+		t.Errorf("marks %+v, want %+v", got, want)
 	}
 	if res := s.Apply(w.withdraw(raw)); !res.Duplicate || res.Logged || res.Err != nil {
 		t.Errorf("again: %+v, want a duplicate", res)
@@ -36,9 +37,8 @@ func TestAnOfficersWithdrawalTakesEntriesOutOfForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, s, w.withdraw(both))
-	h, _ = s.View().Hotline("hotline-one")
-	if h.Withdrawals[0].Owed || len(s.View().InForce.Overlay()) != 3 {
-		t.Errorf("marks %+v, %d removals; want nothing owed and the same 3", h.Withdrawals, len(s.View().InForce.Overlay()))
+	if got := marks(s); got[0].Owed != nil || len(s.View().InForce.Overlay()) != 3 {
+		t.Errorf("marks %+v, %d removals; want nothing owed and the same 3", got, len(s.View().InForce.Overlay()))
 	}
 	refused(t, s, w.withdraw(raw), state.ReasonSequence)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/listsync/trust"
-	"github.com/cordon-project/cordon/resolver/match"
 )
 
 var (
@@ -35,8 +34,8 @@ const (
 	maxRejects  = 500 // refusals a day; beyond, they are counted and not logged
 	maxRenewals = 200 // metadata renewals a day and hotline
 	// maxAlone is how many entries one officer may withdraw a day without a
-	// second signature (trust bounds one statement by the same number).
-	maxAlone = 20
+	// second signature.
+	maxAlone = trust.MaxSingleWithdrawal
 	// reserve is the end of the log that only publications and withdrawals may
 	// use; a quarter of it is for withdrawals. See room.
 	reserve = 4096
@@ -78,25 +77,16 @@ type hotline struct {
 	last     accepted
 	verified *trust.Verified // of last; nil before the first
 	metadata trust.Metadata  // of last
-	marks    []mark          // by list
 	renewals tally
 	alone    map[string]tally // entries withdrawn alone today, by officer's key id
+
+	withdrawals []withdrawals // by list
 }
 
 // accepted names metadata and the time it was verified at.
 type accepted struct {
 	metadata [32]byte
 	at       int64
-}
-
-// mark is the last withdrawal of a list.
-type mark struct {
-	list   match.ListID
-	number uint64
-	body   [32]byte // of the statement without its signatures
-	hash   [32]byte // of the statement
-	owed   bool
-	at     int64 // time of its leaf
 }
 
 type rejection struct {
@@ -274,7 +264,9 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 	s.leafBytes += len(encoded) + head
 	switch b := body.(type) {
 	case audit.Publish:
-		s.hotline(b.Hotline).last = accepted{metadata: b.Metadata, at: leaf.T}
+		h := s.hotline(b.Hotline)
+		h.last = accepted{metadata: b.Metadata, at: leaf.T}
+		h.settle(b.List, b.Seq)
 	case audit.Trust:
 		h := s.hotline(b.Hotline)
 		if b.Metadata != ([32]byte{}) { // not an anchor at genesis

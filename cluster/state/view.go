@@ -42,12 +42,20 @@ type Hotline struct {
 	Withdrawals []WithdrawMark  // by list
 }
 
-// WithdrawMark is the last withdrawal accepted for a list.
+// WithdrawMark is the last withdrawal accepted for a list, and those of it
+// that lack a signature.
 type WithdrawMark struct {
 	List   match.ListID
 	Number uint64
-	Owed   bool  // the second officer's signature is still missing
-	At     int64 // time of its leaf
+	At     int64  // time of its leaf
+	Owed   []Owed // by number
+}
+
+// Owed is a withdrawal that lacks its second officer's signature.
+type Owed struct {
+	Number  uint64
+	Entries int
+	At      int64 // time of its leaf
 }
 
 // Edge is an enrolled edge.
@@ -86,8 +94,12 @@ func (s *State) publishView() {
 		if h.verified != nil {
 			w.Root, w.Roots = h.verified.Root, h.metadata.Roots
 		}
-		for _, m := range h.marks {
-			w.Withdrawals = append(w.Withdrawals, WithdrawMark{List: m.list, Number: m.number, Owed: m.owed, At: m.at})
+		for _, b := range h.withdrawals {
+			m := WithdrawMark{List: b.list, Number: b.number, At: b.at}
+			for _, o := range b.owed {
+				m.Owed = append(m.Owed, Owed{Number: o.number, Entries: o.entries, At: o.at})
+			}
+			w.Withdrawals = append(w.Withdrawals, m)
 		}
 		v.Hotlines = append(v.Hotlines, w)
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"slices"
 	"time"
@@ -32,22 +33,25 @@ func (s *State) withdraw(t int64, c command.Withdraw) Result {
 	}
 	refuse.List = w.List
 	leaf := withdrawLeaf(h, w, signers, c.Statement)
-	body := unsigned(w)
-	if i := slices.IndexFunc(h.marks, func(m mark) bool { return m.list == w.List }); i >= 0 {
-		last := h.marks[i]
-		switch {
-		case leaf.Hash == last.hash:
+	books := h.books(w.List)
+	if owed, ok := books.owes(w.Number); ok && owed.body == unsigned(w) {
+		if leaf.Owed { // no news: the threshold alone pays what is owed
 			return Result{Duplicate: true}
-		case w.Number == last.number && body == last.body && last.owed && !leaf.Owed:
-			// the second signature that was owed
-		case w.Number <= last.number:
-			return no(ReasonSequence)
 		}
-	}
-	if leaf.Owed {
-		for _, officer := range leaf.Signers {
-			if h.alone[officer].add(t, len(leaf.Entries)).n > maxAlone {
-				return no(ReasonLimit)
+	} else {
+		switch {
+		case leaf.Hash == books.hash:
+			return Result{Duplicate: true}
+		case w.Number <= books.number:
+			return no(ReasonSequence)
+		case leaf.Owed && len(books.owed) >= maxOwed:
+			return no(ReasonLimit)
+		}
+		if leaf.Owed {
+			for _, officer := range leaf.Signers {
+				if h.alone[officer].add(t, len(leaf.Entries)).n > maxAlone {
+					return no(ReasonLimit)
+				}
 			}
 		}
 	}
@@ -85,23 +89,100 @@ func withdrawLeaf(h *hotline, w trust.Withdrawal, signers []string, raw []byte) 
 	}
 }
 
-// enterWithdraw keeps the marks and the officers' daily counts.
-func (h *hotline) enterWithdraw(t int64, w audit.Withdraw) {
-	m := mark{list: w.List, number: w.Number, hash: w.Hash, owed: w.Owed, at: t}
-	if claimed, err := trust.DecodeWithdrawal(w.Statement); err == nil { // it was verified before
-		m.body = unsigned(claimed)
+// withdrawals is what is remembered of one list's withdrawals.
+type withdrawals struct {
+	list   match.ListID
+	number uint64   // of the last one
+	hash   [32]byte // of its statement
+	at     int64    // time of its leaf
+	owed   []owed   // by number; at most maxOwed
+}
+
+// owed is a withdrawal that lacks signatures.
+type owed struct {
+	number  uint64
+	body    [32]byte // of the statement without its signatures
+	to      uint64   // last version it speaks of
+	entries int
+	signers []string
+	at      int64 // time of its leaf
+}
+
+// maxOwed bounds the withdrawals of a list that wait for a second signature.
+// Beyond it one officer alone is refused; the threshold never is.
+const maxOwed = 256
+
+// books are the withdrawals of a list; empty ones for a list that had none.
+func (h *hotline) books(list match.ListID) withdrawals {
+	if i, ok := h.findBooks(list); ok {
+		return h.withdrawals[i]
 	}
-	i, ok := slices.BinarySearchFunc(h.marks, w.List, func(m mark, l match.ListID) int { return compareList(m.list, l) })
-	if ok {
-		h.marks[i] = m
-	} else {
-		h.marks = slices.Insert(h.marks, i, m)
+	return withdrawals{list: list}
+}
+
+func (h *hotline) findBooks(list match.ListID) (int, bool) {
+	return slices.BinarySearchFunc(h.withdrawals, list, func(b withdrawals, l match.ListID) int { return compareList(b.list, l) })
+}
+
+func (b withdrawals) owes(number uint64) (owed, bool) {
+	i, ok := b.findOwed(number)
+	if !ok {
+		return owed{}, false
+	}
+	return b.owed[i], true
+}
+
+func (b withdrawals) findOwed(number uint64) (int, bool) {
+	return slices.BinarySearchFunc(b.owed, number, func(o owed, n uint64) int { return cmp.Compare(o.number, n) })
+}
+
+// enterWithdraw keeps the books of withdrawals and the officers' daily counts.
+// Two signatures at once, or the second one later, count for no officer alone.
+func (h *hotline) enterWithdraw(t int64, w audit.Withdraw) {
+	i, known := h.findBooks(w.List)
+	if !known {
+		h.withdrawals = slices.Insert(h.withdrawals, i, withdrawals{list: w.List})
+	}
+	b := &h.withdrawals[i]
+	if w.Number > b.number {
+		b.number, b.hash, b.at = w.Number, w.Hash, t
+	} else if w.Number == b.number {
+		b.hash = w.Hash
+	}
+	if j, ok := b.findOwed(w.Number); ok {
+		h.paid(b.owed[j], t)
+		b.owed = slices.Delete(slices.Clone(b.owed), j, j+1)
 	}
 	if !w.Owed {
 		return
 	}
+	o := owed{number: w.Number, to: w.SeqTo, entries: len(w.Entries), signers: w.Signers, at: t}
+	if claimed, err := trust.DecodeWithdrawal(w.Statement); err == nil { // it was verified before
+		o.body = unsigned(claimed)
+	}
+	b.owed = append(slices.Clip(b.owed), o) // numbers rise
 	for _, officer := range w.Signers {
 		h.alone[officer] = h.alone[officer].add(t, len(w.Entries))
+	}
+}
+
+// paid takes a withdrawal out of its officers' counts of the day, if that is
+// still the day on which they signed it alone.
+func (h *hotline) paid(o owed, t int64) {
+	for _, officer := range o.signers {
+		if y := h.alone[officer]; y.day == o.at/day {
+			y.n -= o.entries
+			h.alone[officer] = y
+		}
+	}
+}
+
+// settle ends what is owed on versions before this one: the threshold has
+// signed the list anew, and with it what became of the entries.
+func (h *hotline) settle(list match.ListID, seq uint64) {
+	if i, ok := h.findBooks(list); ok {
+		b := &h.withdrawals[i]
+		b.owed = slices.DeleteFunc(slices.Clone(b.owed), func(o owed) bool { return o.to < seq })
 	}
 }
 

@@ -78,18 +78,22 @@ func (s *session) notTwice(public []list.Entry, gone map[match.EntryID]bool, iss
 // errTwice: what was to be signed has been signed before.
 var errTwice = errors.New("done before")
 
-// notAgain refuses an officer's second signature on the same statement, which would count no more than the first.
+// notAgain refuses an officer's second signature on the same statement, which would count no more than the first, and one on a
+// statement that is settled.
 func (s *session) notAgain(raw []byte, number uint64, key signingKey) error {
 	st, err := s.readStatement(raw)
 	if err != nil {
 		return fault(CodeInput, err, "put the file back from the repository", "cannot use %s", s.statementPath(number))
 	}
-	if !slices.Contains(st.signers, key.KeyID) {
-		return nil
-	}
 	d, err := s.describe(raw)
 	if err != nil {
 		return err
+	}
+	if d.Settled > 0 {
+		return sentence(CodeInput, errTwice, "nothing more is needed", "withdrawal %d is settled: version %d, which the threshold of officers has signed since, took its place", number, d.Settled)
+	}
+	if !slices.Contains(st.signers, key.KeyID) {
+		return nil
 	}
 	do := "nothing more is needed: it has the signatures of " + strings.Join(d.SignedBy, " and ")
 	if d.Owed > 0 {

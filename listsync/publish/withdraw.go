@@ -29,7 +29,8 @@ type Withdrawn struct {
 	LateFor  string    `json:"late_for,omitempty"` // how long the second signature is overdue
 	Issued   time.Time `json:"issued"`
 	Reason   string    `json:"reason"`
-	Note     string    `json:"note,omitempty"` // what is left to do
+	Settled  uint64    `json:"settled_by,omitempty"` // the version, signed by the threshold, that has ended what was owed
+	Note     string    `json:"note,omitempty"`       // what is left to do
 }
 
 // statement is a withdrawal of this hotline's own records: withdrawals/N.cbor.
@@ -122,9 +123,10 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	return done, nil
 }
 
-// Countersign adds an officer's signature to a withdrawal whose second one is owed; an officer who has signed it already is refused. The statement's body keeps every byte; the file in
-// the repository is replaced by rename, so that a reader gets the old statement or the new one. Operators look again only at the newest
-// number: of an older one Withdrawn says in Note what to do.
+// Countersign adds an officer's signature to a withdrawal whose second one is owed; an officer who has signed it already is refused, and
+// so is a statement on versions that a newer one has replaced: the threshold has signed that one. The statement's body keeps every byte;
+// the file in the repository is replaced by rename, so that a reader gets the old statement or the new one. Operators look again at every
+// number that is owed.
 func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error) {
 	s, err := h.begin()
 	if err != nil {
@@ -154,11 +156,7 @@ func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error)
 	if err := s.placeStatement(number, raw); err != nil {
 		return nil, err
 	}
-	d, err := s.describe(raw)
-	if last := uint64(latest(s.path("withdrawals"), ".cbor")); err == nil && number < last {
-		d.Note = fmt.Sprintf("operators have gone on to withdrawal %d and do not read %d again: sign and publish the next version, which is without the entry and has the signatures of both", last, number)
-	}
-	return d, err
+	return s.describe(raw)
 }
 
 func (s *session) officerKeys(dirs []string) ([]signingKey, error) {
@@ -265,6 +263,10 @@ func (s *session) describe(raw []byte) (*Withdrawn, error) {
 	}
 	if d.Owed = max(s.acc.officers.Threshold, minThreshold) - len(st.signers); d.Owed <= 0 {
 		d.Owed = 0
+		return d, nil
+	}
+	if st.SeqTo < s.st.Seq {
+		d.Owed, d.Settled = 0, st.SeqTo+1
 		return d, nil
 	}
 	d.OwedBy = d.Issued.Add(secondOwed)

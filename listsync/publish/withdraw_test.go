@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,19 +172,36 @@ func TestASecondSignatureChangesNothingElse(t *testing.T) {
 	}
 }
 
-func TestCountersigningAnOlderNumberSaysWhatIsLeftToDo(t *testing.T) {
+func TestSeveralStatementsMayOweASignatureAtOnce(t *testing.T) {
 	w := newWorld(t)
-	w.importRows("bad.test,domain", "only.test,host")
+	w.importRows("bad.test,domain", "only.test,host", "third.test,host")
 	w.publishAll()
-	for _, which := range []string{"bad.test", "only.test"} {
+	for _, which := range []string{"bad.test", "only.test", "third.test"} {
 		_, err := w.h.Withdraw(w.officers[:1], "error", which)
 		w.must(err)
 	}
 	d, err := w.h.Countersign(w.officers[1], 1)
 	w.must(err)
-	if !strings.Contains(d.Note, "do not read 1 again") || !strings.Contains(d.Note, "publish the next version") {
-		t.Errorf("got note %q", d.Note)
+	if d.Owed != 0 || d.Note != "" {
+		t.Errorf("got %d owed and note %q, want neither", d.Owed, d.Note)
 	}
+	owed := func() (numbers []uint64) {
+		stat, err := w.h.Status()
+		w.must(err)
+		for _, o := range stat.Owed {
+			numbers = append(numbers, o.Number)
+		}
+		return numbers
+	}
+	if got := owed(); !slices.Equal(got, []uint64{2, 3}) {
+		t.Errorf("owed %v, want 2 and 3", got)
+	}
+	w.publishAll()
+	if got := owed(); got != nil {
+		t.Errorf("owed %v after the next version, want none", got)
+	}
+	_, err = w.h.Countersign(w.officers[1], 2)
+	w.refused(err, "settled: version 2")
 }
 
 func TestACrashDuringCountersignIsFinished(t *testing.T) {

@@ -192,14 +192,29 @@ func (l *Log) Renew() {
 }
 
 // Withdraw takes entries out of force for the versions so far and the next hundred, signed by two officers.
-func (l *Log) Withdraw(entries ...match.EntryID) {
+func (l *Log) Withdraw(entries ...match.EntryID) { l.WithdrawBy([]int{0, 1}, entries...) }
+
+// WithdrawBy is Withdraw, signed by these officers. It gives what Cosign takes.
+func (l *Log) WithdrawBy(officers []int, entries ...match.EntryID) trust.Withdrawal {
 	now := l.Tick()
 	l.number++
-	raw := l.Hotline.Withdraw(trust.Withdrawal{
+	w := trust.Withdrawal{
 		List: listtest.List, Entries: entries, SeqFrom: 1, SeqTo: l.seq + 100, Number: l.number,
 		Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Reason: "error",
-	}, 0, 1)
-	w, signers, err := trust.VerifyWithdrawal(l.Hotline.OfficerKeys(), raw, now)
+	}
+	l.withdraw(w, officers)
+	return w
+}
+
+// Cosign logs a withdrawal again, signed by these officers.
+func (l *Log) Cosign(w trust.Withdrawal, officers ...int) {
+	l.Tick()
+	l.withdraw(w, officers)
+}
+
+func (l *Log) withdraw(w trust.Withdrawal, officers []int) {
+	raw := l.Hotline.Withdraw(w, officers...)
+	w, signers, err := trust.VerifyWithdrawal(l.Hotline.OfficerKeys(), raw, l.Now)
 	check(err)
 	l.Append(audit.NewWithdraw(raw, w, signers, l.Hotline.OfficerKeys()))
 }
