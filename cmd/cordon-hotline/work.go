@@ -22,10 +22,11 @@ const (
 
 func importCommand() *cobra.Command {
 	return withDir(&cobra.Command{
-		Use:   "import --dir HOTLINE FILE.csv",
+		Use:   "import --dir HOTLINE FILE",
 		Short: "Take rows in: all of them, or none when one is bad",
-		Long: `Take the rows of a CSV file (or of standard input, "-") into the working set. The first line is exactly
+		Long: `Take the rows of a CSV or JSON file (or of standard input, "-") into the working set. The first line of a CSV is exactly
   ` + publish.Header + `
+with commas, semicolons or tabs between the columns. A JSON file is an array of objects, or one object a line, with the same words as members.
 Every bad row is listed with its line and column, and then nothing is imported.`,
 		Args: cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
@@ -37,7 +38,7 @@ Every bad row is listed with its line and column, and then nothing is imported.`
 				}
 				defer f.Close()
 				if info, err := f.Stat(); err == nil && info.IsDir() {
-					return &publish.Fault{Code: publish.CodeInput, What: "cannot import " + args[0] + ": it is a directory", Do: "name the CSV file in it"}
+					return &publish.Fault{Code: publish.CodeInput, What: "cannot import " + args[0] + ": it is a directory", Do: "name the file in it"}
 				}
 				in = f
 			}

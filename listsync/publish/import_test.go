@@ -107,7 +107,17 @@ func TestTheHeaderIsExact(t *testing.T) {
 		"exact":                  {Header, true},
 		"windows":                {Header + "\r", true},
 		"byte order mark":        {"\uFEFF" + Header, true},
-		"semicolons":             {strings.ReplaceAll(Header, ",", ";"), false},
+		"semicolons":             {strings.ReplaceAll(Header, ",", ";"), true},
+		"tabs":                   {strings.ReplaceAll(Header, ",", "\t"), true},
+		"semicolons and commas":  {strings.Replace(Header, ",", ";", 1), false},
+		"all in quotes":          {`"` + strings.ReplaceAll(Header, ",", `";"`) + `"`, true},
+		"stray spaces":           {strings.ReplaceAll(Header, ",", " , "), true},
+		"empty columns behind":   {Header + ",,", true},
+		"a tenth column":         {Header + ",note", false},
+		"the column of --errors": {Header + ",error", true},
+		"a spreadsheet's note":   {"sep=;\n" + strings.ReplaceAll(Header, ",", ";"), true},
+		"UTF-16":                 {"\xff\xfee\x00x\x00", false},
+		"a spreadsheet":          {"PK\x03\x04" + Header, false},
 		"capitals":               {strings.ToUpper(Header), false},
 		"a column is missing":    {strings.TrimSuffix(Header, ",reason"), false},
 		"columns in other order": {strings.Replace(Header, "expression,kind", "kind,expression", 1), false},
@@ -294,6 +304,8 @@ func FuzzImport(f *testing.F) {
 	f.Add(Header + "\n\"open,url\n,,,,,,,,\n")
 	f.Add("\uFEFF" + Header + "\n\xff\x00\n")
 	f.Add(strings.ReplaceAll(Header, ",", ";"))
+	f.Add(`[{"expression":"bad.test","kind":"domain","category":"csam-baseline","basis":"law","jurisdiction":"XA","review_by":"2030-03-01","assessor_1":"ann","assessor_2":"bob","reason":"why"}]`)
+	f.Add("{\"expression\":\"bad.test\"}\n{\"kind\":[1,{}]}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		rows, _, err := readRows(strings.NewReader(text), testRules())
 		if err != nil {

@@ -41,18 +41,27 @@ const (
 
 var columns = strings.Split(Header, ",")
 
-// RowError is one thing wrong with one line of an import. It never repeats the expression.
+// RowError is one thing wrong with one row of an import. It never repeats the expression.
 type RowError struct {
-	Line   int    `json:"line"`
-	Column string `json:"column,omitempty"` // empty when the whole line is wrong
-	Reason string `json:"reason"`
+	Line    int    `json:"line"`
+	Column  string `json:"column,omitempty"`  // empty when the whole row is wrong
+	Pointer string `json:"pointer,omitempty"` // of a JSON import: /3/kind is the kind of the fourth entry
+	Reason  string `json:"reason"`
+
+	entry int // of a JSON import, from 1
 }
 
 func (r RowError) String() string {
-	if r.Column == "" {
-		return fmt.Sprintf("line %d: %s", r.Line, r.Reason)
+	place := fmt.Sprintf("line %d", r.Line)
+	switch {
+	case r.entry > 0 && r.Column != "":
+		place += fmt.Sprintf(", entry %d (%s)", r.entry, r.Column)
+	case r.entry > 0:
+		place += fmt.Sprintf(", entry %d", r.entry)
+	case r.Column != "":
+		place += fmt.Sprintf(", column %d (%s)", slices.Index(columns, r.Column)+1, r.Column)
 	}
-	return fmt.Sprintf("line %d, column %d (%s): %s", r.Line, slices.Index(columns, r.Column)+1, r.Column, r.Reason)
+	return place + ": " + r.Reason
 }
 
 // RowErrors lists everything wrong with an import.
@@ -78,14 +87,20 @@ func (r *RowErrors) Error() string {
 // Is makes every RowErrors an ErrRows.
 func (r *RowErrors) Is(target error) bool { return target == ErrRows }
 
-func (r *RowErrors) add(line int, col column, format string, a ...any) {
+func (r *RowErrors) add(row *rawRow, col column, format string, a ...any) {
 	if len(r.Rows) >= maxRowErrors {
 		r.More++
 		return
 	}
-	e := RowError{Line: line, Reason: fmt.Sprintf(format, a...)}
+	e := RowError{Line: row.line, Reason: fmt.Sprintf(format, a...), entry: row.entry}
 	if col > 0 {
 		e.Column = columns[col-1]
+	}
+	if e.entry > 0 {
+		e.Pointer = fmt.Sprintf("/%d", e.entry-1)
+		if col > 0 {
+			e.Pointer += "/" + e.Column
+		}
 	}
 	r.Rows = append(r.Rows, e)
 }
@@ -100,55 +115,38 @@ type rules struct {
 // readRows reads a whole import, and on which line each row is. Rows come back only when every row is good; entry ids are not given
 // yet. The error is a *RowErrors for what an analyst can mend in the file.
 func readRows(r io.Reader, ru *rules) ([]list.Entry, map[entryKey]int, error) {
-	in := newLineReader(r, maxRow)
-	bad := &RowErrors{}
-	if err := readHeader(in); err != nil {
+	in, err := openRows(r)
+	if err != nil {
 		return nil, nil, err
 	}
+	bad := &RowErrors{}
 	var rows []list.Entry
 	lines := map[entryKey]int{}
-	var fields []string
 	for {
 		raw, err := in.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if errors.Is(err, errLineTooLong) {
-			bad.add(in.line, 0, "longer than %d bytes", maxRow)
+		if unread, ok := errors.AsType[*rowFault](err); ok {
+			bad.add(&raw, unread.col, "%s", unread.reason)
 			continue
 		}
 		if err != nil {
-			return nil, nil, fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read line %d of the import", in.line+1)
+			return nil, nil, err
 		}
-		if len(raw) == 0 {
-			continue // an empty line, often the last one
-		}
-		if err := validText(raw); err != nil {
-			bad.add(in.line, 0, "%s", err)
-			continue
-		}
-		fields, err = splitRow(fields, string(raw))
-		if err != nil {
-			bad.add(in.line, 0, "%s", err)
-			continue
-		}
-		if len(fields) != len(columns) {
-			bad.add(in.line, 0, "%d columns, want %d; put a field with a comma in quotes", len(fields), len(columns))
-			continue
-		}
-		e, ok := ru.row(in.line, fields, bad)
+		e, ok := ru.row(&raw, bad)
 		if !ok {
 			continue
 		}
 		if first, twice := lines[keyOf(&e)]; twice {
-			bad.add(in.line, colExpression, "the same %s entry as line %d", e.Kind, first)
+			bad.add(&raw, colExpression, "the same %s entry as line %d", e.Kind, first)
 			continue
 		}
-		if len(rows) >= maxEntries {
-			bad.add(in.line, 0, "more than %d entries", maxEntries)
+		if len(lines) >= maxEntries {
+			bad.add(&raw, 0, "more than %d entries", maxEntries)
 			break
 		}
-		lines[keyOf(&e)] = in.line
+		lines[keyOf(&e)] = raw.line
 		if len(bad.Rows) == 0 {
 			rows = append(rows, e)
 		}
@@ -159,72 +157,53 @@ func readRows(r io.Reader, ru *rules) ([]list.Entry, map[entryKey]int, error) {
 	return rows, lines, nil
 }
 
-// readHeader wants the header exactly, apart from the mark some spreadsheets put before UTF-8.
-func readHeader(in *lineReader) error {
-	do := "make the first line exactly: " + Header
-	first, err := in.next()
-	switch {
-	case errors.Is(err, io.EOF):
-		return sentence(CodeInput, ErrRows, do, "the import is empty")
-	case err != nil && !errors.Is(err, errLineTooLong):
-		return fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read the import")
-	}
-	head := strings.TrimPrefix(string(first), "\uFEFF")
-	switch {
-	case head == Header:
-		return nil
-	case strings.ReplaceAll(head, ";", ",") == Header || strings.ReplaceAll(head, "\t", ",") == Header:
-		return sentence(CodeInput, ErrRows, "save the file again with commas between the columns", "line 1 of the import has other marks than commas between its columns")
-	}
-	return sentence(CodeInput, ErrRows, do, "line 1 of the import is not the header")
-}
-
 // row checks one line and says everything that is wrong with it at once.
-func (ru *rules) row(line int, f []string, bad *RowErrors) (list.Entry, bool) {
+func (ru *rules) row(raw *rawRow, bad *RowErrors) (list.Entry, bool) {
 	before := len(bad.Rows) + bad.More
-	field := func(c column) string { return strings.TrimSpace(f[c-1]) }
+	field := func(c column) string { return strings.TrimSpace(raw.fields[c-1]) }
+	word := func(c column) string { return strings.ToLower(field(c)) } // of a closed set: a spreadsheet begins it with a capital
 	var e list.Entry
 
-	kind, err := canon.ParseKind(field(colKind))
+	kind, err := canon.ParseKind(word(colKind))
 	if err != nil {
-		bad.add(line, colKind, "not one of url, prefix, host, domain")
+		bad.add(raw, colKind, "not one of url, prefix, host, domain")
 	} else if !slices.Contains(ru.filter.Kinds, kind) {
-		bad.add(line, colKind, "the charter does not allow %s entries", kind)
+		bad.add(raw, colKind, "the charter does not allow %s entries", kind)
 	}
 	e.Kind = kind
 	if err == nil {
-		e.Expression, err = canon.Expression(kind, f[colExpression-1])
+		e.Expression, err = canon.Expression(kind, raw.fields[colExpression-1])
 		if err != nil {
-			bad.add(line, colExpression, "not a %s: %s", kind, canonReason(err))
+			bad.add(raw, colExpression, "not a %s: %s", kind, canonReason(err))
 		} else if reason := ru.refuse(kind, e.Expression); reason != "" {
-			bad.add(line, colExpression, "%s", reason)
+			bad.add(raw, colExpression, "%s", reason)
 		}
 	}
-	if e.Category, err = match.ParseCategory(field(colCategory)); err != nil {
-		bad.add(line, colCategory, "not one of %s", categories())
+	if e.Category, err = match.ParseCategory(word(colCategory)); err != nil {
+		bad.add(raw, colCategory, "not one of %s", categories())
 	}
-	if e.Basis, err = match.ParseBasis(field(colBasis)); err != nil {
-		bad.add(line, colBasis, "not one of law, order, voluntary")
+	if e.Basis, err = match.ParseBasis(word(colBasis)); err != nil {
+		bad.add(raw, colBasis, "not one of law, order, voluntary")
 	} else if !slices.Contains(ru.filter.Bases, e.Basis) {
-		bad.add(line, colBasis, "the charter does not allow entries by %s", e.Basis)
+		bad.add(raw, colBasis, "the charter does not allow entries by %s", e.Basis)
 	}
-	if e.Jurisdiction = field(colJurisdiction); !slices.Contains(ru.filter.Jurisdictions, e.Jurisdiction) {
-		bad.add(line, colJurisdiction, "not a jurisdiction of the charter (%s)", strings.Join(ru.filter.Jurisdictions, ", "))
+	if e.Jurisdiction = strings.ToUpper(field(colJurisdiction)); !slices.Contains(ru.filter.Jurisdictions, e.Jurisdiction) {
+		bad.add(raw, colJurisdiction, "not a jurisdiction of the charter (%s)", strings.Join(ru.filter.Jurisdictions, ", "))
 	}
 	if e.ReviewBy, err = parseReview(field(colReviewBy), ru.now); err != nil {
-		bad.add(line, colReviewBy, "%s", err)
+		bad.add(raw, colReviewBy, "%s", err)
 	}
 	e.Since = ru.now
 	e.Assessors = [2]string{field(colAssessor1), field(colAssessor2)}
 	if i, why := twoPeople(e.Assessors); why != "" {
-		bad.add(line, colAssessor1+column(i), "%s", why)
+		bad.add(raw, colAssessor1+column(i), "%s", why)
 	}
 	e.Reason = field(colReason)
 	if len(e.Reason) > maxReason {
-		bad.add(line, colReason, "longer than %d bytes", maxReason)
+		bad.add(raw, colReason, "longer than %d bytes", maxReason)
 	}
 	if e.Reason == "" && (e.Kind == canon.KindHost || e.Kind == canon.KindDomain) {
-		bad.add(line, colReason, "a %s entry blocks a whole site and needs a written reason", e.Kind)
+		bad.add(raw, colReason, "a %s entry blocks a whole site and needs a written reason", e.Kind)
 	}
 	return e, len(bad.Rows)+bad.More == before
 }
@@ -272,7 +251,7 @@ func parseReview(s string, now time.Time) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
 		if t, err = time.Parse(time.RFC3339, s); err != nil {
-			return time.Time{}, errors.New("not a day such as 2030-01-31")
+			return time.Time{}, errors.New("not a day such as 2030-01-31 (year, month, day: other orders can be read in two ways)")
 		}
 	}
 	t = t.UTC().Truncate(time.Second)

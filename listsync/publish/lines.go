@@ -63,12 +63,12 @@ func (l *lineReader) next() ([]byte, error) {
 }
 
 // splitRow cuts one CSV line (RFC 4180, without line breaks inside quotes: an open quote would swallow the rest of the file) into
-// fields. dst is reused.
-func splitRow(dst []string, line string) ([]string, error) {
+// the fields between sep. dst is reused.
+func splitRow(dst []string, line string, sep byte) ([]string, error) {
 	dst = dst[:0]
 	for {
 		if !strings.HasPrefix(line, `"`) {
-			field, rest, more := strings.Cut(line, ",")
+			field, rest, more := strings.Cut(line, string(rune(sep)))
 			if strings.Contains(field, `"`) {
 				return dst, fmt.Errorf("column %d: a quote inside a field that does not start with one", len(dst)+1)
 			}
@@ -97,7 +97,7 @@ func splitRow(dst []string, line string) ([]string, error) {
 			if line == "" {
 				return dst, nil
 			}
-			if line[0] != ',' {
+			if line[0] != sep {
 				return dst, fmt.Errorf("column %d: text after the closing quote", len(dst))
 			}
 			line = line[1:]
@@ -108,13 +108,13 @@ func splitRow(dst []string, line string) ([]string, error) {
 	}
 }
 
-// validText reports whether b is UTF-8 without control characters.
-func validText(b []byte) error {
+// validText reports whether b is UTF-8 without control characters other than sep.
+func validText(b []byte, sep byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("the text is not UTF-8; save the file as UTF-8")
 	}
 	for _, c := range b {
-		if c < 0x20 || c == 0x7f {
+		if c < 0x20 && c != sep || c == 0x7f {
 			return errors.New("a control character is in the row")
 		}
 	}
