@@ -21,13 +21,17 @@ const (
 )
 
 func importCommand() *cobra.Command {
-	return withDir(&cobra.Command{
+	c := withDir(&cobra.Command{
 		Use:   "import --dir HOTLINE FILE",
 		Short: "Take rows in: all of them, or none when one is bad",
 		Long: `Take the rows of a CSV or JSON file (or of standard input, "-") into the working set. The first line of a CSV is exactly
   ` + publish.Header + `
 with commas, semicolons or tabs between the columns. A JSON file is an array of objects, or one object a line, with the same words as members.
-Every bad row is listed with its line and column, and then nothing is imported.`,
+Every bad row is listed with its line and column, and then nothing is imported, unless --take-good says otherwise.`,
+		Example: `  cordon-hotline import --dir hotline --dry-run rows.csv
+  cordon-hotline import --dir hotline rows.csv
+  cordon-hotline import --dir hotline --errors bad.csv --take-good rows.csv   # then mend bad.csv, and
+  cordon-hotline import --dir hotline bad.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			in := c.InOrStdin()
@@ -42,16 +46,25 @@ Every bad row is listed with its line and column, and then nothing is imported.`
 				}
 				in = f
 			}
-			done, err := h.Import(in)
-			if rows, ok := errors.AsType[*publish.RowErrors](err); ok && isSet(c, "json") {
-				return errors.Join(err, show(c, rows, nil))
-			}
-			if err != nil {
+			done, err := h.ImportWith(in, publish.ImportOptions{DryRun: isSet(c, "dry-run"), Errors: flag(c, "errors"), TakeGood: isSet(c, "take-good")})
+			rows, ok := errors.AsType[*publish.RowErrors](err)
+			switch {
+			case ok && isSet(c, "json"):
+				return errors.Join(err, show(c, struct {
+					*publish.RowErrors
+					Imported *publish.Imported `json:"imported"` // null when nothing is
+				}{rows, map[bool]*publish.Imported{true: &done}[done.Rows > 0]}, nil))
+			case err != nil && done.Rows == 0:
 				return err
 			}
-			return show(c, done, done.Write)
+			return errors.Join(err, show(c, done, done.Write))
 		}),
 	}, hotlineDir)
+	f := c.Flags()
+	f.Bool("dry-run", false, "say what the import would do, and change nothing")
+	f.String("errors", "", "a new CSV file for the bad rows, with what is wrong with each in a tenth column")
+	f.Bool("take-good", false, "take the good rows in although others are bad; --errors keeps those")
+	return c
 }
 
 func removeCommand() *cobra.Command {

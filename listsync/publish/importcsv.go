@@ -68,6 +68,8 @@ func (r RowError) String() string {
 type RowErrors struct {
 	Rows []RowError `json:"rows"`
 	More int        `json:"more,omitempty"` // further ones that are not listed
+
+	rows int // that were set aside
 }
 
 func (r *RowErrors) Error() string {
@@ -110,59 +112,88 @@ type rules struct {
 	filter match.Filter // what the charter allows
 	canary string       // host of the canary: an import cannot claim it
 	now    time.Time
+
+	errors   string // file for the bad rows, or empty
+	takeGood bool   // the good rows come back although others are bad
 }
 
-// readRows reads a whole import, and on which line each row is. Rows come back only when every row is good; entry ids are not given
-// yet. The error is a *RowErrors for what an analyst can mend in the file.
-func readRows(r io.Reader, ru *rules) ([]list.Entry, map[entryKey]int, error) {
+// readRows reads a whole import, and on which line each row is. Rows come back only when every row is good, or with takeGood; entry ids
+// are not given yet. The error is a *RowErrors for what an analyst can mend in the file.
+func readRows(r io.Reader, ru *rules) (rows []list.Entry, lines map[entryKey]int, err error) {
 	in, err := openRows(r)
 	if err != nil {
 		return nil, nil, err
 	}
 	bad := &RowErrors{}
-	var rows []list.Entry
-	lines := map[entryKey]int{}
+	aside := func(*rawRow, []RowError) error { return nil }
+	if ru.errors != "" {
+		var file *badRows
+		if file, err = newBadRows(ru.errors, in); err != nil {
+			return nil, nil, err
+		}
+		defer file.cleanup()
+		aside = file.add
+		defer func() {
+			if asBad(err) == nil {
+				return
+			}
+			bad.rows = file.n
+			if cerr := file.close(); cerr != nil {
+				rows, lines, err = nil, nil, cerr
+			}
+		}()
+	}
+	lines = map[entryKey]int{}
 	for {
 		raw, err := in.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if unread, ok := errors.AsType[*rowFault](err); ok {
-			bad.add(&raw, unread.col, "%s", unread.reason)
-			continue
-		}
-		if err != nil {
+		before := len(bad.Rows)
+		unread, isRow := errors.AsType[*rowFault](err)
+		if err != nil && !isRow {
 			return nil, nil, err
 		}
-		e, ok := ru.row(&raw, bad)
-		if !ok {
+		var e list.Entry
+		if isRow {
+			bad.add(&raw, unread.col, "%s", unread.reason)
+		} else if ok := ru.row(&raw, &e, bad); ok {
+			if first, twice := lines[keyOf(&e)]; twice {
+				bad.add(&raw, colExpression, "the same %s entry as line %d", e.Kind, first)
+			} else if len(lines) >= maxEntries {
+				bad.add(&raw, 0, "more than %d entries", maxEntries)
+				bad.More++ // the rest of the file
+				break
+			}
+		}
+		if len(bad.Rows) > before {
+			if err := aside(&raw, bad.Rows[before:]); err != nil {
+				return nil, nil, err
+			}
 			continue
 		}
-		if first, twice := lines[keyOf(&e)]; twice {
-			bad.add(&raw, colExpression, "the same %s entry as line %d", e.Kind, first)
-			continue
-		}
-		if len(lines) >= maxEntries {
-			bad.add(&raw, 0, "more than %d entries", maxEntries)
-			break
+		if bad.More > 0 {
+			continue // nothing can come of it any more
 		}
 		lines[keyOf(&e)] = raw.line
-		if len(bad.Rows) == 0 {
+		if len(bad.Rows) == 0 || ru.takeGood {
 			rows = append(rows, e)
 		}
 	}
-	if len(bad.Rows) > 0 {
-		return nil, nil, bad
+	switch {
+	case len(bad.Rows) == 0:
+		return rows, lines, nil
+	case ru.takeGood && bad.More == 0:
+		return rows, lines, bad
 	}
-	return rows, lines, nil
+	return nil, nil, bad
 }
 
 // row checks one line and says everything that is wrong with it at once.
-func (ru *rules) row(raw *rawRow, bad *RowErrors) (list.Entry, bool) {
+func (ru *rules) row(raw *rawRow, e *list.Entry, bad *RowErrors) bool {
 	before := len(bad.Rows) + bad.More
 	field := func(c column) string { return strings.TrimSpace(raw.fields[c-1]) }
 	word := func(c column) string { return strings.ToLower(field(c)) } // of a closed set: a spreadsheet begins it with a capital
-	var e list.Entry
 
 	kind, err := canon.ParseKind(word(colKind))
 	if err != nil {
@@ -205,7 +236,7 @@ func (ru *rules) row(raw *rawRow, bad *RowErrors) (list.Entry, bool) {
 	if e.Reason == "" && (e.Kind == canon.KindHost || e.Kind == canon.KindDomain) {
 		bad.add(raw, colReason, "a %s entry blocks a whole site and needs a written reason", e.Kind)
 	}
-	return e, len(bad.Rows)+bad.More == before
+	return len(bad.Rows)+bad.More == before
 }
 
 // refuse says why an expression can never be an entry of kind, or "".

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -138,4 +139,90 @@ func TestSpreadsheetHabitsAreTaken(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestADryRunChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("a.test,host")
+	before := w.read("hotline", "entries.jsonl")
+	done, err := w.h.ImportWith(strings.NewReader(strings.Replace(w.csv("a.test,host", "b.test,host"), "bob", "carol", 1)), ImportOptions{DryRun: true})
+	w.must(err)
+	if done.Rows != 2 || done.Added != 1 || done.Updated != 1 || done.Entries != 2 || !done.DryRun {
+		t.Errorf("got %+v", done)
+	}
+	if after := w.read("hotline", "entries.jsonl"); after != before {
+		t.Errorf("entries.jsonl was changed:\n%s", after)
+	}
+}
+
+// mendable has two good rows and three bad ones, each bad in its own way.
+func (w *world) mendable() string {
+	return strings.ReplaceAll(w.csv("good.test,host", "co.uk,domain", "also-good.test,host")+"x,y\n"+strings.SplitAfter(w.csv("gone.test,site"), "\n")[1], ",", ";")
+}
+
+func TestBadRowsAreSetAsideAndMended(t *testing.T) {
+	w := newWorld(t)
+	path := w.path("bad.csv")
+	done, err := w.h.ImportWith(strings.NewReader(w.mendable()), ImportOptions{Errors: path, TakeGood: true})
+	if ExitCode(err) != int(CodeInput) || !errors.Is(err, ErrRows) {
+		t.Fatalf("got %v", err)
+	}
+	if done.Rows != 2 || done.Added != 2 || done.SetAside != 3 || done.Entries != 2 {
+		t.Errorf("got %+v", done)
+	}
+	bad := w.read("bad.csv")
+	for _, want := range []string{
+		strings.ReplaceAll(Header, ",", ";") + ";error\n", "co.uk;domain;", ";line 3, column 1 (expression): a public suffix", "\"x;y\";;;;;;;;;\"line 5: 2 columns, want 9", "gone.test;site;",
+	} {
+		if !strings.Contains(bad, want) {
+			t.Errorf("the file of bad rows lacks %q:\n%s", want, bad)
+		}
+	}
+	if strings.Contains(bad, "good.test") {
+		t.Errorf("a good row is among the bad ones:\n%s", bad)
+	}
+	mended := strings.NewReplacer("co.uk;domain", "x.co.uk;domain", ";site;", ";host;").Replace(bad)
+	mended = strings.Join(strings.SplitAfter(mended, "\n")[:2], "") + strings.SplitAfter(mended, "\n")[3] // the unreadable one is left out
+	done, err = w.h.Import(strings.NewReader(mended))
+	w.must(err)
+	if done.Added != 2 || done.Entries != 4 {
+		t.Errorf("got %+v", done)
+	}
+}
+
+func TestWithoutTakeGoodNothingIsImported(t *testing.T) {
+	w := newWorld(t)
+	path := w.path("bad.csv")
+	done, err := w.h.ImportWith(strings.NewReader(w.mendable()), ImportOptions{Errors: path})
+	if ExitCode(err) != int(CodeInput) || done.Rows != 0 || !strings.Contains(err.Error(), "nothing is imported: 3 things are wrong; the bad rows are in") {
+		t.Errorf("got %+v and %v", done, err)
+	}
+	if exists(w.path("hotline", "entries.jsonl")) {
+		t.Error("something was imported")
+	}
+	if n := strings.Count(w.read("bad.csv"), "\n"); n != 4 {
+		t.Errorf("the file of bad rows has %d lines, want the header and 3", n)
+	}
+	for name, o := range map[string]ImportOptions{"written over": {Errors: path}, "no file for the bad rows": {TakeGood: true}} {
+		if _, err := w.h.ImportWith(strings.NewReader(w.csv("a.test,host")), o); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	_, err = w.h.ImportWith(strings.NewReader(w.csv("co.uk,domain")), ImportOptions{Errors: w.path("all.csv"), TakeGood: true})
+	if ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "nothing is imported") {
+		t.Errorf("no good row: got %v", err)
+	}
+	_, err = w.h.ImportWith(strings.NewReader(w.csv("a.test,host")), ImportOptions{Errors: w.path("none.csv")})
+	w.must(err)
+	if exists(w.path("none.csv")) {
+		t.Error("a file of bad rows without any")
+	}
+}
+
+// read gives a file of the world.
+func (w *world) read(elem ...string) string {
+	w.t.Helper()
+	b, err := os.ReadFile(w.path(elem...))
+	w.must(err)
+	return string(b)
 }

@@ -43,6 +43,9 @@ func (i *Imported) putBack(line int, b takenOut) {
 
 // Write puts it in plain words.
 func (i *Imported) Write(w io.Writer) error {
+	if i.DryRun {
+		fmt.Fprint(w, "nothing is changed; it would be: ")
+	}
 	_, err := fmt.Fprintf(w, "%d %s: %d added, %d updated%s, %d unchanged; %d %s in all\n", i.Rows, plural(i.Rows, "row", "rows"), i.Added, i.Updated,
 		plural(i.Updated, " (it keeps its id)", " (they keep their id)"), i.Unchanged, i.Entries, plural(i.Entries, "entry", "entries"))
 	if err != nil || i.PutBackCount == 0 {

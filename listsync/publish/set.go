@@ -3,7 +3,6 @@ package publish
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -23,13 +22,23 @@ type Imported struct {
 	Unchanged int `json:"unchanged"` // the same in every field
 	Entries   int `json:"entries"`   // in the working set now
 
+	DryRun   bool `json:"dry_run,omitempty"`   // nothing was changed: this is what would be
+	SetAside int  `json:"set_aside,omitempty"` // bad rows that are in the file of errors and not in these counts
+
 	PutBackCount int       `json:"put_back"`                 // added ones that had been withdrawn, or removed for a reason that speaks against them
 	PutBack      []PutBack `json:"put_back_lines,omitempty"` // the first of them
 }
 
-// Import takes the rows of a CSV into the working set: all of them or, when one is bad, none (a *Fault with a *RowErrors in its
-// chain). Entries get a random id; one of the same kind and expression keeps its id and the day it was first listed.
-func (h *Hotline) Import(r io.Reader) (Imported, error) {
+// Import is ImportWith without options: all rows or none.
+func (h *Hotline) Import(r io.Reader) (Imported, error) { return h.ImportWith(r, ImportOptions{}) }
+
+// ImportWith takes the rows of a CSV or JSON file into the working set: all of them or, when one is bad, none (a *Fault with a *RowErrors
+// in its chain). With TakeGood it takes the good ones, and gives both what was done and that Fault. Entries get a random id; one of the
+// same kind and expression keeps its id and the day it was first listed.
+func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
+	if err := o.check(); err != nil {
+		return Imported{}, err
+	}
 	s, err := h.begin()
 	if err != nil {
 		return Imported{}, err
@@ -39,13 +48,12 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	rows, lines, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now})
-	if bad, ok := errors.AsType[*RowErrors](err); ok {
-		n := len(bad.Rows) + bad.More
-		return Imported{}, &Fault{Code: CodeInput, Err: bad, Do: "mend them and import the file again",
-			What: fmt.Sprintf("nothing is imported: %d %s wrong", n, plural(n, "thing is", "things are"))}
+	rows, lines, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now, errors: o.Errors, takeGood: o.TakeGood})
+	bad := asBad(err)
+	if bad != nil && rows == nil {
+		return Imported{}, o.wrong(bad, nil)
 	}
-	if err != nil {
+	if bad == nil && err != nil {
 		return Imported{}, err
 	}
 	set, _, err := s.workingSet()
@@ -56,7 +64,7 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	done := Imported{Rows: len(rows)}
+	done := Imported{Rows: len(rows), DryRun: o.DryRun}
 	where := make(map[entryKey]int, len(set))
 	for i := range set {
 		where[keyOf(&set[i])] = i
@@ -87,10 +95,16 @@ func (h *Hotline) Import(r io.Reader) (Imported, error) {
 	if len(set) > maxEntries {
 		return Imported{}, sentence(CodeInput, nil, "take entries out first", "the list would have %d entries, more than %d", len(set), maxEntries)
 	}
-	if done.Added+done.Updated == 0 {
-		return done, nil
+	if done.Added+done.Updated > 0 && !o.DryRun {
+		if err := writeEntries(s.path("entries.jsonl"), set); err != nil {
+			return Imported{}, err
+		}
 	}
-	return done, writeEntries(s.path("entries.jsonl"), set)
+	if bad != nil {
+		done.SetAside = bad.rows
+		return done, o.wrong(bad, &done)
+	}
+	return done, nil
 }
 
 // reasons is the closed set of reasons for taking an entry out; other carries a text: "other(text)".
