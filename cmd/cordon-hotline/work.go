@@ -135,7 +135,11 @@ func diffCommand() *cobra.Command {
 		Short: "Show what the next version changes, in plain words",
 		Args:  cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
-			d, err := h.Diff()
+			look := h.Diff
+			if isSet(c, "all") {
+				look = h.DiffAll
+			}
+			d, err := look()
 			if err != nil {
 				return err
 			}
@@ -161,6 +165,7 @@ func signCommand() *cobra.Command {
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			g, err := h.SignWith(publish.SignOptions{
 				Officer: flag(c, "officer"), NeverBlock: flags(c, "never-block"), Approve: flag(c, "approve"), Again: isSet(c, "again"),
+				All: isSet(c, "all"),
 			})
 			if errors.Is(err, publish.ErrHeld) && g != nil {
 				return errors.Join(err, show(c, g.Check, func(w io.Writer) error { g.Check.Write(w); return nil }))

@@ -141,9 +141,9 @@ func (s *session) stale(c *candidate, e *envelope, entries [32]byte, operators s
 	return ""
 }
 
-// compose makes everything the candidate stands for, the same bytes at each call: list metadata without signatures, edge and auditor
-// list. c gives the fixed points and takes the files; set is not changed.
-func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []byte, err error) {
+// compose makes everything the candidate stands for from the working set, the same bytes at each call: list metadata without signatures,
+// edge and auditor list. c gives the fixed points and takes the files. entries is the SHA-256 of the working set as it was compared.
+func (s *session) compose(c *candidate, entries [32]byte) (meta, edge, audit []byte, err error) {
 	keys, _, err := s.epoch(c.Epoch)
 	if err != nil {
 		return nil, nil, nil, err
@@ -153,9 +153,16 @@ func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []b
 		return nil, nil, nil, err
 	}
 	created := time.Unix(c.Created, 0).UTC()
+	set, sum, err := readEntries(s.path("entries.jsonl"))
+	if err == nil && sum != entries {
+		err = sentence(CodeFailure, nil, "see diff and sign again", "%s was changed while it was read", s.path("entries.jsonl"))
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	all := append(slices.Clip(set), s.canaryEntry(created))
 	v := list.Version{List: s.set.List, Seq: c.Seq, Epoch: c.Epoch, CanonID: canon.ID()}
-	edge, audit, sum, err := list.Build(v, all, nil, keys, open)
+	edge, audit, built, err := list.Build(v, all, nil, keys, open)
 	if err != nil {
 		return nil, nil, nil, fault(CodeInput, err, "look at the entry it names in entries.jsonl", "cannot build version %d", c.Seq)
 	}
@@ -169,12 +176,12 @@ func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []b
 	auditSum = sha256.Sum256(audit)
 	wg.Wait()
 	target := trust.ListTarget{
-		List: s.set.List, Seq: c.Seq, Prev: c.Prev, Epoch: c.Epoch, CanonID: v.CanonID, EntriesRoot: sum.EntriesRoot,
+		List: s.set.List, Seq: c.Seq, Prev: c.Prev, Epoch: c.Epoch, CanonID: v.CanonID, EntriesRoot: built.EntriesRoot,
 		Added: c.Added, Removed: c.Removed, NeverBlock: c.NeverBlock, Canaries: []string{s.set.Canary}, Keys: wrapped,
 		Edge:  trust.File{Path: trust.EdgePath(s.set.List, c.Seq), Length: int64(len(edge)), SHA256: edgeSum},
 		Audit: trust.File{Path: trust.AuditPath(s.set.List, c.Seq), Length: int64(len(audit)), SHA256: auditSum},
 	}
-	for kind, n := range sum.Kinds {
+	for kind, n := range built.Kinds {
 		target.Counts = append(target.Counts, trust.Count{Kind: kind, N: n})
 	}
 	slices.SortFunc(target.Counts, func(a, b trust.Count) int { return bytes.Compare([]byte(a.Kind), []byte(b.Kind)) })
@@ -182,7 +189,7 @@ func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []b
 	if err != nil {
 		return nil, nil, nil, fault(CodeInput, err, "check operators and accreditation with status", "cannot build version %d", c.Seq)
 	}
-	c.Edge, c.Audit, c.Kinds, c.Keys = toFile(target.Edge), toFile(target.Audit), sum.Kinds, nil
+	c.Edge, c.Audit, c.Kinds, c.Keys = toFile(target.Edge), toFile(target.Audit), built.Kinds, nil
 	for _, k := range wrapped {
 		c.Keys = append(c.Keys, keySource{toFile(k.File), filepath.Base(sources[k.Path])})
 	}
@@ -190,7 +197,7 @@ func (s *session) compose(c *candidate, set []list.Entry) (meta, edge, audit []b
 }
 
 // stage makes a candidate from the working set and puts it in staging.
-func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d *Diff, neverBlock string) (*candidate, error) {
+func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock string) (*candidate, error) {
 	if err := s.clearStaging(); err != nil {
 		return nil, err
 	}
@@ -198,7 +205,7 @@ func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d 
 		V: 1, Seq: s.st.Seq + 1, Prev: s.st.Seq, Epoch: s.st.Epoch, Created: s.now.Unix(), Entries: hex.EncodeToString(entries[:]),
 		Operators: operators, Targets: s.acc.targetsEnv.head.Version, Added: d.AddedCount, Removed: d.RemovedCount, NeverBlock: neverBlock,
 	}
-	meta, edge, audit, err := s.compose(c, set)
+	meta, edge, audit, err := s.compose(c, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -226,10 +233,10 @@ func (s *session) stage(set []list.Entry, entries [32]byte, operators string, d 
 
 // recheck makes the candidate again from the working set and compares: an officer signs what is on his screen, not what someone has
 // put into staging.
-func (s *session) recheck(c *candidate, e *envelope, set []list.Entry, d *Diff) error {
+func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) error {
 	again := *c
 	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
-	meta, edge, audit, err := s.compose(&again, set)
+	meta, edge, audit, err := s.compose(&again, entries)
 	if err != nil {
 		return err
 	}

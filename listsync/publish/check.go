@@ -96,30 +96,45 @@ func (h *Hotline) Check(neverBlock ...string) (*CheckReport, error) {
 	if _, err := s.accredited(); err != nil {
 		return nil, err
 	}
-	set, _, err := s.workingSet()
+	k, err := s.newChecker(neverBlock)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.compare(set, nil)
+	d, _, err := s.compare(false, onlookers{now: k.entry})
 	if err != nil {
 		return nil, err
 	}
-	return s.check(set, d, neverBlock)
+	return k.report(d), nil
 }
 
-// check runs every brake; d is the change since the last published version.
-func (s *session) check(set []list.Entry, d *Diff, neverBlock []string) (*CheckReport, error) {
+// checker runs the brakes: over each entry while compare passes it, and then over the whole.
+type checker struct {
+	s      *session
+	r      *CheckReport
+	never  *neverBlock
+	filter match.Filter
+}
+
+func (s *session) newChecker(neverBlock []string) (*checker, error) {
 	never, err := s.neverBlock(neverBlock)
 	if err != nil {
 		return nil, err
 	}
-	r := &CheckReport{Entries: len(set), Against: d.From, Added: d.AddedCount, Removed: d.RemovedCount, NeverBlock: never.version, Holds: []Hold{}}
-	filter := s.acc.charter.Filter()
-	for i := range set {
-		s.checkEntry(r, &set[i], never, &filter)
-	}
+	return &checker{s: s, r: &CheckReport{NeverBlock: never.version, Holds: []Hold{}}, never: never, filter: s.acc.charter.Filter()}, nil
+}
+
+// entry is an onlooker of compare.
+func (k *checker) entry(e *list.Entry) error {
+	k.s.checkEntry(k.r, e, k.never, &k.filter)
+	return nil
+}
+
+// report runs the brakes on size and change; d is the change since the last published version.
+func (k *checker) report(d *Diff) *CheckReport {
+	s, r := k.s, k.r
+	r.Entries, r.Against, r.Added, r.Removed = d.After, d.From, d.AddedCount, d.RemovedCount
 	lim := s.set.Limits
-	if n := len(set); n > min(lim.MaxEntries, maxEntries) {
+	if n := d.After; n > min(lim.MaxEntries, maxEntries) {
 		r.hold("size", "look for an import gone wrong; raise max_entries in hotline.json when the number is right", true,
 			"the list has %d %s, more than the limit of %d", n, plural(n, "entry", "entries"), min(lim.MaxEntries, maxEntries))
 	}
@@ -135,7 +150,7 @@ func (s *session) check(set []list.Entry, d *Diff, neverBlock []string) (*CheckR
 			}
 		}
 	}
-	return r, nil
+	return r
 }
 
 func (s *session) checkEntry(r *CheckReport, e *list.Entry, never *neverBlock, filter *match.Filter) {

@@ -2,9 +2,10 @@ package publish
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"math"
 	"strings"
 
 	"github.com/cordon-project/cordon/listsync/list"
@@ -18,11 +19,10 @@ type Change struct {
 	ID         string `json:"id"`
 	Words      string `json:"words"`            // what it does, in plain words
 	Before     string `json:"before,omitempty"` // of an addition: how it was taken out before, such as "withdrawn before: error"
-
-	broad int // order: what was taken out before, then whole sites
 }
 
-// Diff is the change since the last published version.
+// Diff is the change since the last published version. The counts are of all of it; of each sort of change the first maxChanges are
+// listed, what was taken out before first, then the broadest, unless all were asked for.
 type Diff struct {
 	From         uint64         `json:"from"` // 0 when nothing is published
 	Before       int            `json:"before"`
@@ -36,83 +36,164 @@ type Diff struct {
 	Changed      []Change       `json:"changes"`
 	PutBack      int            `json:"put_back"` // additions that were taken out before: those with Before
 
-	before map[entryKey]takenOut
+	before                  map[entryKey]takenOut
+	added, removed, changed changes
+}
+
+// maxChanges bounds the changes of a sort that are kept in memory: a first version adds millions.
+const maxChanges = 10_000
+
+// changes keeps the first of many changes: those of the lowest rank, and within a rank those that came first.
+type changes struct {
+	keep   int
+	ranked [8][]Change
+}
+
+// full reports that one more change of this rank would not be kept: making its words is saved.
+func (c *changes) full(rank int) bool { return len(c.ranked[rank]) >= c.keep }
+
+func (c *changes) add(rank int, one Change) { c.ranked[rank] = append(c.ranked[rank], one) }
+
+func (c *changes) list() []Change {
+	all := []Change{}
+	for _, some := range c.ranked {
+		all = append(all, some[:min(len(some), c.keep-len(all))]...)
+	}
+	return all
 }
 
 // Empty reports that the working set is what is published.
 func (d *Diff) Empty() bool { return d.AddedCount+d.RemovedCount+d.ChangedCount == 0 && d.From > 0 }
 
 // Diff compares the working set with the last published version.
-func (h *Hotline) Diff() (*Diff, error) {
+func (h *Hotline) Diff() (*Diff, error) { return h.diff(false) }
+
+// DiffAll is Diff with every change listed.
+func (h *Hotline) DiffAll() (*Diff, error) { return h.diff(true) }
+
+func (h *Hotline) diff(all bool) (*Diff, error) {
 	s, err := h.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer s.release()
-	set, _, err := s.workingSet()
+	d, _, err := s.compare(all, onlookers{})
+	return d, err
+}
+
+// onlookers look on while compare passes the entries, so that these are read once. An entry is theirs until they return.
+type onlookers struct {
+	now func(*list.Entry) error // at each entry of the working set, in order
+	was func(*list.Entry) error // at each entry of the last published version, in order
+}
+
+// compare walks the working set and the published entries side by side; both are sorted. It gives the SHA-256 of the working set. It
+// refuses a record of the published entries that was changed, and a working set that is empty by mistake. An onlooker's error ends it.
+func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
+	d := &Diff{From: s.st.Seq, ByKind: map[string]int{}}
+	for _, c := range []*changes{&d.added, &d.removed, &d.changed} {
+		if c.keep = maxChanges; all {
+			c.keep = math.MaxInt
+		}
+	}
+	var err error
+	if d.before, err = s.takenOut(); err != nil {
+		return nil, [32]byte{}, err
+	}
+	set, err := openEntries(s.path("entries.jsonl"))
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	defer set.close()
+	record, err := s.openRecord()
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	defer record.close()
+	now := func() (*list.Entry, error) { return step(set.next, on.now, &d.After) }
+	was := func() (*list.Entry, error) { return step(record.next, on.was, &d.Before) }
+	e, err := now()
+	if err == nil && e == nil && s.st.Seq > 0 {
+		err = s.emptied()
+	}
+	var old *list.Entry
+	if err == nil {
+		old, err = was()
+	}
+	for err == nil && (e != nil || old != nil) {
+		switch c := order(e, old); {
+		case c < 0:
+			d.add(e)
+			e, err = now()
+		case c > 0:
+			d.remove(old)
+			old, err = was()
+		default:
+			d.change(old, e)
+			if e, err = now(); err == nil {
+				old, err = was()
+			}
+		}
+	}
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	d.Added, d.Removed, d.Changed = d.added.list(), d.removed.list(), d.changed.list()
+	return d, set.sum(), nil
+}
+
+// step takes the next entry, nil at the end, counts it and shows it to who looks on.
+func step(next func() (*list.Entry, error), look func(*list.Entry) error, n *int) (*list.Entry, error) {
+	e, err := next()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err == nil && look != nil {
+		err = look(e)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return s.compare(set, nil)
+	*n++
+	return e, nil
 }
 
-// compare walks the published entries and the working set side by side; both are sorted. It refuses a record of the published entries
-// that was changed. also, when not nil, gets every published entry.
-func (s *session) compare(set []list.Entry, also func(list.Entry)) (*Diff, error) {
-	d := &Diff{From: s.st.Seq, After: len(set), ByKind: map[string]int{}, Added: []Change{}, Removed: []Change{}, Changed: []Change{}}
-	var err error
-	if d.before, err = s.takenOut(); err != nil {
-		return nil, err
+// order is byExpression; nil, the end, comes after every entry.
+func order(a, b *list.Entry) int {
+	switch {
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
 	}
-	i := 0
-	if s.st.Seq > 0 {
-		err := s.scanRecord(func(old list.Entry) error {
-			d.Before++
-			if also != nil {
-				also(old)
-			}
-			for i < len(set) && byExpression(set[i], old) < 0 {
-				d.add(&set[i])
-				i++
-			}
-			switch {
-			case i == len(set) || byExpression(set[i], old) > 0:
-				d.remove(&old)
-			default:
-				d.change(&old, &set[i])
-				i++
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	for ; i < len(set); i++ {
-		d.add(&set[i])
-	}
-	for _, c := range [][]Change{d.Added, d.Removed} { // stable: within a kind, the order of expressions stays
-		slices.SortStableFunc(c, func(a, b Change) int { return a.broad - b.broad })
-	}
-	return d, nil
+	return byExpression(a, b)
 }
 
 func (d *Diff) add(e *list.Entry) {
 	d.AddedCount++
 	d.ByKind[e.Kind.String()]++
-	c := change(e, words(e))
-	if b, ok := d.before[keyOf(e)]; ok {
+	b, again := d.before[keyOf(e)]
+	rank := breadth(e.Kind)
+	if again {
 		d.PutBack++
+		rank -= 4 // before all others: no limit hides it
+	}
+	if d.added.full(rank) {
+		return
+	}
+	c := change(e, words(e))
+	if again {
 		c.Before = b.String()
 		c.Words += " (" + c.Before + ")"
-		c.broad -= 10 // before all others: no limit hides it
 	}
-	d.Added = append(d.Added, c)
+	d.added.add(rank, c)
 }
 
 func (d *Diff) remove(e *list.Entry) {
 	d.RemovedCount++
-	d.Removed = append(d.Removed, change(e, words(e)))
+	if rank := breadth(e.Kind); !d.removed.full(rank) {
+		d.removed.add(rank, change(e, words(e)))
+	}
 }
 
 func (d *Diff) change(old, e *list.Entry) {
@@ -122,6 +203,10 @@ func (d *Diff) change(old, e *list.Entry) {
 	if old.ID != e.ID { // taken out and imported again: a new assessment
 		d.remove(old)
 		d.add(e)
+		return
+	}
+	d.ChangedCount++
+	if d.changed.full(0) {
 		return
 	}
 	var what []string
@@ -138,13 +223,24 @@ func (d *Diff) change(old, e *list.Entry) {
 			what = append(what, fmt.Sprintf("%s %q now %q", f[0], f[1], f[2]))
 		}
 	}
-	d.ChangedCount++
-	d.Changed = append(d.Changed, change(e, words(e)+": "+strings.Join(what, ", ")))
+	d.changed.add(0, change(e, words(e)+": "+strings.Join(what, ", ")))
 }
 
 func change(e *list.Entry, words string) Change {
-	broad := map[canon.Kind]int{canon.KindDomain: 0, canon.KindHost: 1, canon.KindPrefix: 2, canon.KindURL: 3}[e.Kind]
-	return Change{Kind: e.Kind.String(), Expression: e.Expression, ID: e.ID.String(), Words: words, broad: broad}
+	return Change{Kind: e.Kind.String(), Expression: strings.Clone(e.Expression), ID: e.ID.String(), Words: words}
+}
+
+// breadth is a rank from 4 on: the broadest first.
+func breadth(k canon.Kind) int {
+	switch k {
+	case canon.KindDomain:
+		return 4
+	case canon.KindHost:
+		return 5
+	case canon.KindPrefix:
+		return 6
+	}
+	return 7
 }
 
 // words says what an entry does to subscribers.
@@ -160,7 +256,7 @@ func words(e *list.Entry) string {
 	return "this page only " + e.Expression + " (url)"
 }
 
-// Write puts the difference in plain words, at most limit lines of each sort (0 means all), the broadest entries first.
+// Write puts the difference in plain words, at most limit lines of each sort (0 means all that are listed), the broadest entries first.
 func (d *Diff) Write(w io.Writer, limit int) error {
 	out := bufio.NewWriter(w)
 	if d.From == 0 {
@@ -171,13 +267,16 @@ func (d *Diff) Write(w io.Writer, limit int) error {
 	for _, part := range []struct {
 		mark string
 		of   []Change
-	}{{"+", d.Added}, {"-", d.Removed}, {"~", d.Changed}} {
-		for i, c := range part.of {
-			if limit > 0 && i == limit {
-				fmt.Fprintf(out, "%s ... and %d more\n", part.mark, len(part.of)-limit)
-				break
-			}
+		n    int
+	}{{"+", d.Added, d.AddedCount}, {"-", d.Removed, d.RemovedCount}, {"~", d.Changed, d.ChangedCount}} {
+		if limit > 0 {
+			part.of = part.of[:min(limit, len(part.of))]
+		}
+		for _, c := range part.of {
 			fmt.Fprintf(out, "%s %s\n", part.mark, c.Words)
+		}
+		if more := part.n - len(part.of); more > 0 {
+			fmt.Fprintf(out, "%s ... and %d more\n", part.mark, more)
 		}
 	}
 	if n := d.ByKind["domain"] + d.ByKind["host"]; n > 0 {

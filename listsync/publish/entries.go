@@ -1,10 +1,10 @@
 package publish
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -67,7 +67,7 @@ func (r *row) entry() (list.Entry, error) {
 }
 
 // byExpression is the order of entries.jsonl: expression, then kind. No two entries are equal in it.
-func byExpression(a, b list.Entry) int {
+func byExpression(a, b *list.Entry) int {
 	if c := strings.Compare(a.Expression, b.Expression); c != 0 {
 		return c
 	}
@@ -82,52 +82,146 @@ type entryKey struct {
 
 func keyOf(e *list.Entry) entryKey { return entryKey{e.Kind, e.Expression} }
 
-// readEntries reads a whole entries file in order, and the SHA-256 of its bytes. A file that is not there is an empty set.
+// readEntries reads a whole entries file in order, and the SHA-256 of its bytes. A file that is not there is an empty set. Commands that
+// may meet millions of entries and need no more than one look at each use openEntries instead.
 func readEntries(path string) ([]list.Entry, [32]byte, error) {
 	var all []list.Entry
-	sum, err := scanEntries(path, func(e list.Entry) error {
-		if len(all) >= maxEntries {
-			return fmt.Errorf("more than %d entries", maxEntries)
-		}
-		if n := len(all); n > 0 && byExpression(all[n-1], e) >= 0 {
-			return errors.New("entries are not in order")
-		}
-		all = append(all, e)
+	sum, err := scanEntries(path, func(e *list.Entry) error {
+		keep := *e
+		keep.Expression = strings.Clone(e.Expression)
+		all = append(all, keep)
 		return nil
 	})
 	return all, sum, err
 }
 
-// scanEntries calls each for every entry of the file, in order.
-func scanEntries(path string, each func(list.Entry) error) ([32]byte, error) {
-	do := "put the file back from your backup; no command edits it in place"
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return sha256.Sum256(nil), nil
-	}
+// scanEntries calls each for every entry of the file, in order; what each gets is as entryReader.next gives it.
+func scanEntries(path string, each func(*list.Entry) error) ([32]byte, error) {
+	in, err := openEntries(path)
 	if err != nil {
-		return [32]byte{}, fault(CodeFailure, err, do, "cannot read the entries in %s", path)
+		return [32]byte{}, err
 	}
-	defer f.Close()
-	h := newHashReader(f)
-	in := newLineReader(h, maxEntryLine)
-	rows := newRowReader()
+	defer in.close()
 	for {
-		line, err := in.next()
+		e, err := in.next()
 		if errors.Is(err, io.EOF) {
-			return h.Sum(), nil
-		}
-		var e list.Entry
-		if err == nil {
-			e, err = rows.read(line)
+			return in.sum(), nil
 		}
 		if err == nil {
-			err = each(e)
+			if err = each(e); err != nil {
+				err = in.bad(err)
+			}
 		}
 		if err != nil {
-			h.Sum()
-			return [32]byte{}, fault(CodeInput, err, do, "cannot read the entries in %s, line %d", path, max(in.line, 1))
+			return [32]byte{}, err
 		}
+	}
+}
+
+// entryReader gives the entries of a file one by one, in order, and keeps a few megabytes of it. It decodes on all processors. It has one
+// user and must be closed.
+type entryReader struct {
+	path   string
+	file   *os.File // nil when there is none: an empty set
+	hash   hash.Hash
+	blocks *ordered[entryBlock]
+	block  entryBlock
+	at     int        // next entry of block
+	line   int        // of the entry that next gave last
+	last   list.Entry // of the block before
+}
+
+// entryBlock is what came of a textBlock: the entries up to the first bad line, and what is wrong with that.
+type entryBlock struct {
+	entries []list.Entry
+	bad     error
+}
+
+const entriesDo = "put the file back from your backup; no command edits it in place"
+
+func openEntries(path string) (*entryReader, error) {
+	r := &entryReader{path: path, hash: sha256.New()}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, fault(CodeFailure, err, entriesDo, "cannot read the entries in %s", path)
+	}
+	r.file, r.blocks = f, inOrder(f, r.hash, decodeEntries)
+	return r, nil
+}
+
+func decodeEntries() func(textBlock) entryBlock {
+	rows := newRowReader()
+	return func(b textBlock) entryBlock {
+		done := entryBlock{entries: make([]list.Entry, 0, len(b.text)/200)}
+		b.lines(maxEntryLine, func(_ int, line string, err error) bool {
+			var e list.Entry
+			if err == nil {
+				e, err = rows.read(line)
+			}
+			if err != nil {
+				done.bad = err
+				return false
+			}
+			done.entries = append(done.entries, e)
+			return true
+		})
+		return done
+	}
+}
+
+// next gives the next entry; io.EOF ends. The entry is the reader's until the next call, and its expression keeps half a megabyte of text
+// in memory: whoever keeps it for long clones it. Entries that are not in order, or too many, are an error that names the line.
+func (r *entryReader) next() (*list.Entry, error) {
+	if r.file == nil {
+		return nil, io.EOF
+	}
+	for r.at == len(r.block.entries) {
+		if r.block.bad != nil {
+			r.line++
+			return nil, r.bad(r.block.bad)
+		}
+		if r.at > 0 {
+			r.last = r.block.entries[r.at-1]
+		}
+		r.at = 0
+		var err error
+		if r.block, err = r.blocks.next(); errors.Is(err, io.EOF) {
+			return nil, io.EOF
+		} else if err != nil {
+			return nil, fault(CodeFailure, err, "check the disk", "cannot read the entries in %s", r.path)
+		}
+	}
+	e, last := &r.block.entries[r.at], &r.last
+	if r.at > 0 {
+		last = &r.block.entries[r.at-1]
+	}
+	r.at++
+	r.line++
+	if r.line > 1 && byExpression(last, e) >= 0 {
+		return nil, r.bad(errors.New("entries are not in order"))
+	}
+	if r.line > maxEntries {
+		return nil, r.bad(fmt.Errorf("more than %d entries", maxEntries))
+	}
+	return e, nil
+}
+
+// bad is a fault about the line that next has read last.
+func (r *entryReader) bad(err error) error {
+	return fault(CodeInput, err, entriesDo, "cannot read the entries in %s, line %d", r.path, r.line)
+}
+
+// sum is the SHA-256 of the file. It may be asked once, after next has given io.EOF.
+func (r *entryReader) sum() [32]byte { return [32]byte(r.hash.Sum(nil)) }
+
+// close stops what reads ahead, and waits for it.
+func (r *entryReader) close() {
+	if r.file != nil {
+		r.blocks.close()
+		r.file.Close()
 	}
 }
 
@@ -150,26 +244,69 @@ func entriesSum(path string) ([32]byte, error) {
 
 // writeEntries sorts the entries and replaces the file.
 func writeEntries(path string, entries []list.Entry) error {
-	slices.SortFunc(entries, byExpression)
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600), renameio.IgnoreUmask())
+	slices.SortFunc(entries, func(a, b list.Entry) int { return byExpression(&a, &b) })
+	w, err := createEntries(path)
 	if err != nil {
-		return fault(CodeFailure, err, "check the disk", "cannot write %s", path)
+		return err
 	}
-	defer f.Cleanup()
-	w := bufio.NewWriterSize(f, 1<<20)
-	var line []byte
+	defer w.abort()
 	for i := range entries {
-		line = appendRow(line[:0], &entries[i])
-		if _, err := w.Write(line); err != nil {
-			return fault(CodeFailure, err, "check the disk", "cannot write %s", path)
+		if err := w.add(&entries[i]); err != nil {
+			return err
 		}
 	}
-	err = w.Flush()
-	if err == nil {
-		err = f.CloseAtomicallyReplace()
-	}
+	return w.replace()
+}
+
+// entryWriter writes an entries file beside the present one and then takes its place, so that a reader, a crash or a full disk meets the
+// old file or the new one.
+type entryWriter struct {
+	path string
+	file *renameio.PendingFile
+	buf  []byte
+}
+
+func createEntries(path string) (*entryWriter, error) {
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600), renameio.IgnoreUmask())
 	if err != nil {
-		return fault(CodeFailure, err, "check the disk", "cannot write %s", path)
+		return nil, cannotWrite(err, path)
+	}
+	return &entryWriter{path: path, file: f, buf: make([]byte, 0, writeBlock+maxEntryLine)}, nil
+}
+
+const writeBlock = 1 << 20
+
+func cannotWrite(err error, path string) error {
+	return fault(CodeFailure, err, "make room or check the disk; nothing has changed", "cannot write %s", path)
+}
+
+// add writes the next entry; the caller has them in order.
+func (w *entryWriter) add(e *list.Entry) error {
+	if w.buf = appendRow(w.buf, e); len(w.buf) >= writeBlock {
+		return w.flush()
 	}
 	return nil
 }
+
+func (w *entryWriter) flush() error {
+	_, err := w.file.Write(w.buf)
+	w.buf = w.buf[:0]
+	if err != nil {
+		return cannotWrite(err, w.path)
+	}
+	return nil
+}
+
+// replace puts the file in its place, after its bytes are on disk.
+func (w *entryWriter) replace() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if err := w.file.CloseAtomicallyReplace(); err != nil {
+		return cannotWrite(err, w.path)
+	}
+	return nil
+}
+
+// abort drops what was written, unless it has taken its place already.
+func (w *entryWriter) abort() { _ = w.file.Cleanup() } // a leftover has a name of its own and is in nobody's way

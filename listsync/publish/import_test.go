@@ -329,7 +329,7 @@ func FuzzImport(f *testing.F) {
 			}
 			seen[keyOf(e)] = true
 			line := appendRow(nil, e)
-			back, err := newRowReader().read(line[:len(line)-1])
+			back, err := newRowReader().read(string(line[:len(line)-1]))
 			if err != nil || back != *e {
 				t.Fatalf("entries.jsonl gives %+v, want %+v (%v)", back, *e, err)
 			}
@@ -341,7 +341,7 @@ func FuzzEntries(f *testing.F) {
 	f.Add([]byte(`{"id":"00112233445566778899aabbccddeeff","kind":"host","expression":"a.test","category":"csam-baseline","basis":"law","jurisdiction":"XA","since":1,"review_by":2,"assessor_1":"a","assessor_2":"b","reason":"c"}`))
 	f.Add([]byte(`{"id":"\u0030"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		e, ok := newRowReader().fast(line)
+		e, ok := newRowReader().fast(string(line))
 		if !ok {
 			return
 		}

@@ -36,7 +36,7 @@ func (f *rowFault) Error() string { return f.reason }
 // openRows looks at the first bytes and gives the reader for what they are: JSON begins with a bracket or a brace, which no CSV of
 // ours does.
 func openRows(r io.Reader) (rowSource, error) {
-	in := bufio.NewReaderSize(r, hashBlock)
+	in := bufio.NewReaderSize(r, 64<<10)
 	head, err := in.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fault(CodeFailure, err, "check the file and the disk it is on; nothing is imported", "cannot read the import")

@@ -21,7 +21,7 @@ type lineReader struct {
 }
 
 func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, hashBlock), max: max}
+	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), max: max}
 }
 
 // next gives the next line without its LF or CRLF. The bytes are the reader's until the next call. errLineTooLong comes with the

@@ -164,7 +164,7 @@ func TestRowCodecIsJSON(t *testing.T) {
 		if e != entries[i] {
 			t.Errorf("line %d: encoding/json reads %+v, the codec %+v", i+1, e, entries[i])
 		}
-		again, err := newRowReader().read([]byte(strings.Replace(l, `,"kind"`, ` ,  "kind"`, 1)))
+		again, err := newRowReader().read(strings.Replace(l, `,"kind"`, ` ,  "kind"`, 1))
 		w.must(err)
 		if again != e {
 			t.Errorf("line %d with spaces: got %+v, want %+v", i+1, again, e)

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,14 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
-	"sync"
+	"strings"
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
-	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -34,25 +32,46 @@ func (s *session) badRecord(format string, a ...any) error {
 		"the record of version %d, %s, cannot be used: %s", s.st.Seq, s.recordPath(s.st.Seq), fmt.Sprintf(format, a...))
 }
 
-// scanRecord calls each for every entry of the last published version, in order. It fails when the record is not the one that was
-// published, at the latest after each has seen it all.
-func (s *session) scanRecord(each func(list.Entry) error) error {
-	m, err := s.manifest(s.st.Seq)
-	if err != nil {
-		return err
+// recordReader gives the entries of the last published version in order; of none when nothing is published. It fails when the record is
+// not the one that was published, at the latest at its end. It must be closed.
+type recordReader struct {
+	s  *session
+	m  *manifest
+	in *entryReader
+}
+
+func (s *session) openRecord() (*recordReader, error) {
+	r := &recordReader{s: s, in: &entryReader{}}
+	if s.st.Seq == 0 {
+		return r, nil
+	}
+	var err error
+	if r.m, err = s.manifest(s.st.Seq); err != nil {
+		return nil, err
 	}
 	if !exists(s.recordPath(s.st.Seq)) {
-		return s.badRecord("it is not there")
+		return nil, s.badRecord("it is not there")
 	}
-	sum, err := scanEntries(s.recordPath(s.st.Seq), each)
-	if err != nil {
-		if changed := s.recordSum(m); changed != nil { // rather than the decoder's complaint
-			return changed
-		}
-		return err
-	}
-	return s.fitsManifest(m, sum)
+	r.in, err = openEntries(s.recordPath(s.st.Seq))
+	return r, err
 }
+
+// next is as entryReader.next.
+func (r *recordReader) next() (*list.Entry, error) {
+	e, err := r.in.next()
+	if err == nil || r.m == nil {
+		return e, err
+	}
+	if !errors.Is(err, io.EOF) {
+		if changed := r.s.recordSum(r.m); changed != nil { // rather than the decoder's complaint
+			return nil, changed
+		}
+		return nil, err
+	}
+	return nil, cmp.Or(r.s.fitsManifest(r.m, r.in.sum()), io.EOF)
+}
+
+func (r *recordReader) close() { r.in.close() }
 
 // recordSum compares the record's SHA-256 with the one in the manifest.
 func (s *session) recordSum(m *manifest) error {
@@ -76,78 +95,24 @@ func (s *session) fitsManifest(m *manifest, sum [32]byte) error {
 
 // record gives the entries of the last published version.
 func (s *session) record() ([]list.Entry, error) {
+	r, err := s.openRecord()
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
 	var all []list.Entry
-	err := s.scanRecord(func(e list.Entry) error {
-		if len(all) >= maxEntries {
-			return fmt.Errorf("more than %d entries", maxEntries)
+	for {
+		e, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return all, nil
 		}
-		all = append(all, e)
-		return nil
-	})
-	return all, err
-}
-
-// proveRecord compares the record with the edge list that officers have signed and that operators have: the same entries with the same
-// ids, kinds, times and addresses, none more and none less. Whoever changes the record and the manifest alike is found here.
-func (s *session) proveRecord(record []list.Entry) error {
-	edge, err := s.signedEdge()
-	if err != nil {
-		return err
-	}
-	keys, _, err := s.epoch(edge.Version().Epoch)
-	if err != nil {
-		return err
-	}
-	want := digests(s.set.List, record, keys)
-	at := 0
-	for i := range edge.Len() {
-		have := edge.Record(i)
-		if have.Flags&(match.FlagCanary|match.FlagDecoy) != 0 {
-			continue // the tool's own: no entry of the working set
+		if err != nil {
+			return nil, err
 		}
-		if at == len(want) || have != want[at] {
-			return s.badRecord("it does not give the list that officers have signed, from entry %s on", have.EntryID)
-		}
-		at++
+		keep := *e
+		keep.Expression = strings.Clone(e.Expression)
+		all = append(all, keep)
 	}
-	if at < len(want) {
-		return s.badRecord("it has entries that are not in the list that officers have signed, such as %s", want[at].EntryID)
-	}
-	return nil
-}
-
-// digests gives the records that the entries stand for in an edge list, in its order.
-func digests(id match.ListID, entries []list.Entry, keys *match.Keys) []match.Record {
-	records := make([]match.Record, 0, len(entries)+len(entries)/4)
-	text := make([]int, 0, cap(records)) // the entry of each record
-	for i := range entries {
-		e := &entries[i]
-		m := match.Meta{Kind: e.Kind, Category: e.Category, Basis: e.Basis, Since: uint32(e.Since.Unix()), ReviewBy: uint32(e.ReviewBy.Unix())}
-		copy(m.Jurisdiction[:], e.Jurisdiction)
-		records, text = append(records, match.Record{EntryID: e.ID, Meta: m}), append(text, i)
-		if e.Kind.Class() == canon.ClassPage {
-			m.Kind = canon.KindSteer
-			records, text = append(records, match.Record{EntryID: e.ID, Meta: m}), append(text, i)
-		}
-	}
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Go(func() {
-			for i := len(records) * w / workers; i < len(records)*(w+1)/workers; i++ {
-				r := &records[i]
-				expr := entries[text[i]].Expression
-				if r.Kind == canon.KindSteer {
-					expr = canon.HostOf(expr)
-				}
-				r.Digest = keys.Digest(id, r.Kind.Class(), []byte(expr))
-				r.Gate = keys.Gate64(r.Kind.Class(), []byte(expr))
-			}
-		})
-	}
-	wg.Wait()
-	slices.SortFunc(records, func(a, b match.Record) int { return a.Compare(&b) })
-	return records
 }
 
 // signedEdge reads the edge list of the last published version: the one whose hash the threshold of officers has signed.
@@ -266,17 +231,25 @@ func (s *session) baseProblem(entries int) error {
 
 // emptied says why an empty working set is a mistake, or nil.
 func (s *session) emptied() error {
-	record, err := s.record()
-	if err != nil || len(record) == 0 {
-		return err
-	}
 	out, err := s.removedIDs()
 	if err != nil {
 		return err
 	}
-	missing := 0
-	for i := range record {
-		if !out[record[i].ID] {
+	record, err := s.openRecord()
+	if err != nil {
+		return err
+	}
+	defer record.close()
+	n, missing := 0, 0
+	for {
+		e, err := record.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if n++; !out[e.ID] {
 			missing++
 		}
 	}
@@ -288,7 +261,7 @@ func (s *session) emptied() error {
 		what = "is not there"
 	}
 	return sentence(CodeInput, errRecord, "put entries.jsonl back from your backup (the entries as last published are in "+s.recordPath(s.st.Seq)+"); to take entries out, use remove --reason REASON",
-		"%s %s, but version %d has %d %s and no command has taken %d of them out", s.path("entries.jsonl"), what, s.st.Seq, len(record), plural(len(record), "entry", "entries"), missing)
+		"%s %s, but version %d has %d %s and no command has taken %d of them out", s.path("entries.jsonl"), what, s.st.Seq, n, plural(n, "entry", "entries"), missing)
 }
 
 // removedIDs are the ids in removals.jsonl.

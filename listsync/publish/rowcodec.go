@@ -1,10 +1,10 @@
 package publish
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -53,13 +53,14 @@ type rowReader struct {
 
 func newRowReader() *rowReader { return &rowReader{words: map[string]string{}} }
 
-// read reads a line as appendRow wrote it and falls back to encoding/json for any other form of the same object.
-func (r *rowReader) read(line []byte) (list.Entry, error) {
+// read reads a line as appendRow wrote it and falls back to encoding/json for any other form of the same object. The expression is a part
+// of line.
+func (r *rowReader) read(line string) (list.Entry, error) {
 	if e, ok := r.fast(line); ok {
 		return e, nil
 	}
 	var slow row
-	if err := decodeJSON(line, &slow); err != nil {
+	if err := decodeJSON([]byte(line), &slow); err != nil {
 		return list.Entry{}, err
 	}
 	return slow.entry()
@@ -68,50 +69,73 @@ func (r *rowReader) read(line []byte) (list.Entry, error) {
 // maxWords bounds the kept words: jurisdictions and assessors are few.
 const maxWords = 4096
 
-func (r *rowReader) word(b []byte) string {
-	if s, ok := r.words[string(b)]; ok {
-		return s
+func (r *rowReader) word(s string) string {
+	if w, ok := r.words[s]; ok {
+		return w
 	}
-	s := string(b)
+	w := strings.Clone(s)
 	if len(r.words) < maxWords {
-		r.words[s] = s
+		r.words[w] = w
 	}
-	return s
+	return w
 }
 
-func (r *rowReader) fast(line []byte) (e list.Entry, ok bool) {
-	if bytes.IndexByte(line, '\\') >= 0 || !utf8.Valid(line) { // encoding/json replaces what is not UTF-8
+func (r *rowReader) fast(line string) (e list.Entry, ok bool) {
+	if strings.IndexByte(line, '\\') >= 0 || !utf8.ValidString(line) { // encoding/json replaces what is not UTF-8
 		return e, false
 	}
 	in := scanner{rest: line}
-	if id := in.text(`{"id":`); len(id) == 2*len(e.ID) {
-		if _, err := hex.Decode(e.ID[:], id); err != nil {
-			return e, false
-		}
-	} else {
+	id := in.text(`{"id":"`)
+	if len(id) != 2*len(e.ID) || !unhex(e.ID[:], id) {
 		return e, false
 	}
-	kind, err1 := canon.ParseKind(r.word(in.text(`,"kind":`)))
-	e.Kind, e.Expression = kind, string(in.text(`,"expression":`))
-	category, err2 := match.ParseCategory(r.word(in.text(`,"category":`)))
-	basis, err3 := match.ParseBasis(r.word(in.text(`,"basis":`)))
-	e.Category, e.Basis, e.Jurisdiction = category, basis, r.word(in.text(`,"jurisdiction":`))
+	kind, err1 := canon.ParseKind(in.text(`,"kind":"`))
+	e.Kind, e.Expression = kind, in.text(`,"expression":"`)
+	category, err2 := match.ParseCategory(in.text(`,"category":"`))
+	basis, err3 := match.ParseBasis(in.text(`,"basis":"`))
+	e.Category, e.Basis, e.Jurisdiction = category, basis, r.word(in.text(`,"jurisdiction":"`))
 	e.Since, e.ReviewBy = in.time(`,"since":`), in.time(`,"review_by":`)
-	e.Assessors = [2]string{r.word(in.text(`,"assessor_1":`)), r.word(in.text(`,"assessor_2":`))}
-	if bytes.HasPrefix(in.rest, []byte(`,"reason":`)) {
-		e.Reason = r.word(in.text(`,"reason":`))
+	e.Assessors = [2]string{r.word(in.text(`,"assessor_1":"`)), r.word(in.text(`,"assessor_2":"`))}
+	if strings.HasPrefix(in.rest, `,"reason":"`) {
+		e.Reason = r.word(in.text(`,"reason":"`))
 	}
-	return e, err1 == nil && err2 == nil && err3 == nil && !in.bad && string(in.rest) == "}"
+	return e, err1 == nil && err2 == nil && err3 == nil && !in.bad && in.rest == "}"
 }
+
+// unhex reads hexadecimal digits, two for each byte of dst.
+func unhex(dst []byte, s string) bool {
+	for i := range dst {
+		hi, lo := digits[s[2*i]], digits[s[2*i+1]]
+		if hi|lo > 0xf {
+			return false
+		}
+		dst[i] = hi<<4 | lo
+	}
+	return true
+}
+
+// digits are the values of hexadecimal digits; 0xff is none.
+var digits = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for i, c := range "0123456789abcdef" {
+		t[c] = byte(i)
+	}
+	for i, c := range "ABCDEF" {
+		t[c] = byte(10 + i)
+	}
+	return t
+}()
 
 // scanner takes members off a line.
 type scanner struct {
-	rest []byte
+	rest string
 	bad  bool
 }
 
 func (s *scanner) skip(prefix string) bool {
-	if s.bad || len(s.rest) < len(prefix) || string(s.rest[:len(prefix)]) != prefix {
+	if s.bad || !strings.HasPrefix(s.rest, prefix) {
 		s.bad = true
 		return false
 	}
@@ -119,19 +143,19 @@ func (s *scanner) skip(prefix string) bool {
 	return true
 }
 
-// text takes a member whose value is a string without escapes.
-func (s *scanner) text(name string) []byte {
-	if !s.skip(name) || !s.skip(`"`) {
-		return nil
+// text takes a member whose value is a string without escapes; name ends with the quote before it.
+func (s *scanner) text(name string) string {
+	if !s.skip(name) {
+		return ""
 	}
-	end := bytes.IndexByte(s.rest, '"')
+	end := strings.IndexByte(s.rest, '"')
 	if end < 0 {
 		s.bad = true
-		return nil
+		return ""
 	}
-	b := s.rest[:end]
+	text := s.rest[:end]
 	s.rest = s.rest[end+1:]
-	return b
+	return text
 }
 
 // time takes a member whose value is Unix seconds.

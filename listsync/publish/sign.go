@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
@@ -18,6 +17,7 @@ type SignOptions struct {
 	NeverBlock []string // further never-block files for the check
 	Approve    string   // written reason for signing although a size or change brake holds
 	Again      bool     // sign an unchanged list anew although the published one is fresh
+	All        bool     // list every change in Signed.Diff
 }
 
 // Signed says what an officer has signed and what is still missing.
@@ -91,24 +91,24 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 	if err := s.acc.charter.ValidAt(s.now); err != nil {
 		return nil, fault(CodeVerify, err, "ask the authority for a new accreditation", "cannot sign")
 	}
-	set, entries, err := s.workingSet()
+	g := &Signed{Officer: key.Name, Notes: []string{}}
+	checks, err := s.newChecker(o.NeverBlock)
 	if err != nil {
 		return nil, err
 	}
-	g := &Signed{Officer: key.Name, Notes: []string{}}
-	var record []list.Entry
-	if g.Diff, err = s.compare(set, func(e list.Entry) { record = append(record, e) }); err != nil {
+	proof, err := s.newProver() // what this officer is shown is a difference to what is published, not to what someone says was
+	if err != nil {
 		return nil, err
 	}
-	if s.st.Seq > 0 { // what this officer is shown is a difference to what is published, not to what someone says was
-		if err := s.proveRecord(record); err != nil {
-			return nil, err
-		}
-	}
-	record = nil
-	if g.Check, err = s.check(set, g.Diff, o.NeverBlock); err != nil {
+	defer proof.stop()
+	var entries [32]byte
+	if g.Diff, entries, err = s.compare(o.All, onlookers{now: checks.entry, was: proof.add}); err != nil {
 		return nil, err
 	}
+	if err := proof.finish(); err != nil {
+		return nil, err
+	}
+	g.Check = checks.report(g.Diff)
 	if err := s.braked(g, o.Approve); err != nil {
 		return g, err
 	}
@@ -133,14 +133,14 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 		}
 	}
 	if c != nil {
-		if err := s.recheck(c, e, set, g.Diff); err != nil {
+		if err := s.recheck(c, e, entries, g.Diff); err != nil {
 			return nil, err
 		}
 	} else {
 		if err := s.needed(g.Diff, operators, o.Again); err != nil {
 			return g, err
 		}
-		if c, err = s.stage(set, entries, operators, g.Diff, g.Check.NeverBlock); err != nil {
+		if c, err = s.stage(entries, operators, g.Diff, g.Check.NeverBlock); err != nil {
 			return nil, err
 		}
 		if e, meta, err = readEnvelope(s.path("staging", "list.json"), "targets"); err != nil {

@@ -66,7 +66,7 @@ func (h *Hotline) Status() (*Status, error) {
 	if _, st.EpochSince, err = s.epoch(s.st.Epoch); err != nil {
 		return nil, err
 	}
-	entries, err := scanEntries(s.path("entries.jsonl"), func(e list.Entry) error {
+	entries, err := scanEntries(s.path("entries.jsonl"), func(e *list.Entry) error {
 		st.Entries++
 		st.ByKind[e.Kind.String()]++
 		if !e.ReviewBy.After(s.now) {
