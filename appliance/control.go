@@ -211,6 +211,8 @@ func decision(err error) error {
 	switch {
 	case errors.As(err, &refused) && refused.Reason == state.ReasonLimit:
 		return fmt.Errorf("%w: %w", listsync.ErrLater, err)
+	case errors.Is(err, cluster.ErrHeld):
+		return fmt.Errorf("%w: %w", listsync.ErrHeld, err)
 	case errors.Is(err, cluster.ErrRefused):
 		return fmt.Errorf("%w: %w", listsync.ErrRefused, err)
 	}

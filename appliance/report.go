@@ -37,6 +37,13 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 	for _, l := range n.Lists {
 		fmt.Fprintf(w, "  %s version %d, %d entries with its canaries, since %s; the hotline must renew before %s\n", l.List, l.Seq, l.Entries, clock(l.Since), clock(l.Expires))
 	}
+	for _, h := range n.Held {
+		state := "waits for the approval of two officers (cordon approve), or for the hotline's next version"
+		if h.Approved {
+			state = "is approved and being tried again"
+		}
+		fmt.Fprintf(w, "  %s version %d is held back since %s (%s): it %s\n", h.List, h.Seq, clock(h.Since), cmp.Or(reasons[h.Brake], h.Brake), state)
+	}
 	if best.Status.Removals > 0 {
 		fmt.Fprintf(w, "  %d of their entries are withdrawn\n", best.Status.Removals)
 	}
@@ -167,11 +174,11 @@ func clock(t time.Time) string {
 // reasons say what a refusal's word means where the log has the word alone, and what to do.
 var reasons = map[string]string{
 	"keys":            "the list has no keys for this cluster: send cluster.pub to the hotline, which adds it and publishes again",
-	"never_block":     "it would stop a name of never_block: ask the hotline",
+	"never_block":     "it would stop a name that nothing may stop",
 	"canary":          "a canary of the list is not stopped by it: ask the hotline",
 	"canon":           "made for other canonicalisation rules than these nodes have: hotline and nodes need the same version",
 	"empty":           "it has no entries but canaries: ask the hotline",
-	"growth":          "it more than doubles the list: ask the hotline",
+	"growth":          "it more than doubles the list",
 	"review_by":       "an entry would outlive its review: ask the hotline",
 	"hash":            "a file is not what was signed",
 	"format":          "a file or statement is not in the form that the format demands",
@@ -191,5 +198,7 @@ var reasons = map[string]string{
 	"rollback":        "older than what was accepted before",
 	"scope":           "scope is not csam",
 	"charter":         "outside of what the charter allows",
+	"order":           "an order whose number was used, or that does not fit what is in force: look at cordon status and sign another",
+	"held":            "a brake holds the version back and no two officers have approved it",
 	"receipt":         "a receipt that is not true, or not the edge's",
 }

@@ -35,6 +35,13 @@ const (
 	BrakeNeverBlock = "never_block" // a name that nothing may block
 )
 
+// holdable are the brakes that the operator's officers may overrule: the list is held back until they approve it, instead of refused. All
+// others say that something is wrong with the list itself. View.Approved has what they let pass, for judge.
+var holdable = map[string]bool{
+	BrakeGrowth:     true,
+	BrakeNeverBlock: true,
+}
+
 const (
 	// growthFrom is the size from which a list must not more than double: a
 	// new list may grow by any factor.
@@ -148,7 +155,7 @@ func (n *Node) brakes(e *list.Edge, t trust.ListTarget, now time.Time) string {
 		return BrakeEmpty
 	}
 	if before, _, ok := n.fsm.view().Publish(t.List); ok {
-		if had := entriesOf(before); had >= growthFrom && entries(c) > growth*had {
+		if had := entriesOf(before); had >= growthFrom && entries(c) > growth*had && !n.lifted(BrakeGrowth, t) {
 			return BrakeGrowth
 		}
 	}
@@ -159,6 +166,12 @@ func (n *Node) brakes(e *list.Edge, t trust.ListTarget, now time.Time) string {
 		}
 	}
 	return audit.ResultOK
+}
+
+// lifted reports whether the officers have approved this version in spite of a brake that is not about single entries.
+func (n *Node) lifted(brake string, t trust.ListTarget) bool {
+	a, ok := n.fsm.view().Approved(t.List, t.Seq, t.Edge.SHA256)
+	return ok && a.NeverBlock == n.neverBlock && slices.Contains(a.Brakes, brake)
 }
 
 // entriesOf is the number of entries of a publish leaf.

@@ -124,7 +124,6 @@ func TestWhatMustNotComeIntoForceIsARefusalOnEveryMember(t *testing.T) {
 	}{
 		{name: "signed by one officer of two", reason: "threshold", n: 900, fault: trusttest.ListSigners(0)},
 		{name: "another scope", reason: "scope", n: 900, fault: trusttest.Scope("copyright")},
-		{name: "more than doubled", reason: cluster.BrakeGrowth, n: 2001},
 		{name: "no entry but the canary", reason: cluster.BrakeEmpty, n: 1},
 		{name: "a canary that does not hit", reason: cluster.BrakeCanary, n: 900, change: func(l *trusttest.List) {
 			l.Target.Canaries = []string{"other.hotline-one.test"}
@@ -173,15 +172,17 @@ func TestWhatMustNotComeIntoForceIsARefusalOnEveryMember(t *testing.T) {
 	equal(c)
 }
 
-func TestAListedNameThatNothingMayBlockIsRefused(t *testing.T) {
+func TestAListedNameThatNothingMayBlockIsHeldBack(t *testing.T) {
 	c := clustertest.New(t, clustertest.Options{Configure: func(c *cluster.Config) {
 		c.NeverBlock = []string{"deep." + listtest.Name(1)}
 	}})
 	leader := c.Leader()
 	err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List)
-	var r *state.Refusal
-	if !errors.As(err, &r) || r.Reason != cluster.BrakeNeverBlock {
-		t.Fatalf("publish: %v, want reason never_block", err)
+	if !errors.Is(err, cluster.ErrHeld) {
+		t.Fatalf("publish: %v, want held", err)
+	}
+	if h := leader.Node().View().Orders.Held; len(h) != 1 || h[0].Brake != cluster.BrakeNeverBlock {
+		t.Fatalf("held: %+v, want never_block", h)
 	}
 	if n := len(leader.Node().View().InForce.Lists); n != 0 {
 		t.Errorf("%d lists in force, want none", n)

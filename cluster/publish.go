@@ -20,7 +20,7 @@ import (
 // its metadata. The list's files must already be in Config.Files. It returns
 // nil when the cluster has it in force (also when it had it before), an error
 // wrapping ErrRefused and *state.Refusal when it was refused and the refusal
-// is in the log, ErrNoQuorum, ErrNoLeader or ErrSkew when nothing was decided.
+// is in the log, ErrHeld when a brake holds it back and that is in the log, ErrNoQuorum, ErrNoLeader or ErrSkew when nothing was decided.
 // It may be called on any member and repeated.
 func (n *Node) Publish(ctx context.Context, m trust.Metadata, id match.ListID) error {
 	if err := n.publish(ctx, m, id); err != nil {
@@ -65,11 +65,17 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 	}
 	publish := command.Publish{Metadata: encoded, List: id}
 	if cur, ok := view.InForce.List(id); !ok || cur.Seq != target.Seq {
+		if err := waits(view, target); err != nil {
+			return err
+		}
 		verdicts, err := n.verdicts(ctx, StageRequest{From: n.c.Name, List: id, Metadata: encoded}, v, target)
 		if err != nil {
 			return err
 		}
 		if reason := objection(verdicts); reason != "" {
+			if holdable[reason] {
+				return n.hold(ctx, target, m.Hash(), reason, verdicts)
+			}
 			refusal.Verdicts = signed(verdicts, "")
 			return refuse(reason, "")
 		}

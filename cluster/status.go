@@ -31,6 +31,8 @@ const (
 	AlarmExpiry     = "expiry"           // a hotline's metadata has expired: no new list from it
 	AlarmLogFull    = "log_full"         // the log has used half of its room
 	AlarmOwed       = "owed"             // a withdrawal's second signature is still missing
+	AlarmHeld       = "held"             // a brake holds a list version back
+	AlarmPolicy     = "policy"           // this node checks lists against another never-block list than the officers decided on
 )
 
 // Status is one moment of a node for people and, as JSON, for programs: the
@@ -61,6 +63,9 @@ type Status struct {
 
 	Refused  uint64    `json:"refused"`  // refusals met, logged or not
 	Refusals []Refusal `json:"refusals"` // the last ones in the log, newest first, at most 16
+
+	Held   []HeldStatus `json:"held"` // versions that a brake holds back, by list
+	Orders OrderStatus  `json:"orders"`
 
 	Receipts     ReceiptStatus `json:"receipts"`
 	ConnsRefused uint64        `json:"connections_refused"` // connections on the Raft port that were no member's
@@ -187,7 +192,7 @@ func (n *Node) status(view *state.View) Status {
 		Name: n.c.Name, Role: role(n.raft.State()), Term: n.raft.CurrentTerm(), Leader: string(leader),
 		Fenced: n.stream.Fenced(), LogSize: view.Size, LogFilled: view.Filled, LastTime: time.Unix(view.Time, 0).UTC(),
 		Refused: view.Refused, ConnsRefused: n.stream.Refused(),
-		CosignedBy: []string{}, Lists: n.lists(view), Alarms: []Alarm{}, Refusals: []Refusal{},
+		CosignedBy: []string{}, Lists: n.lists(view), Alarms: []Alarm{}, Refusals: []Refusal{}, Held: held(view), Orders: n.orders(view),
 	}
 	for _, r := range view.Refusals {
 		s.Refusals = append(s.Refusals, Refusal{r})
@@ -236,6 +241,7 @@ func (n *Node) conditions(s *Status, view *state.View, now time.Time) []Alarm {
 	if limit := 3 * n.c.Timeouts.Checkpoint; !s.CheckpointAt.IsZero() && time.Duration(s.CheckpointAge) > limit {
 		out = append(out, Alarm{AlarmCheckpoint, "no quorum of members has cosigned the log since then", s.CheckpointAt})
 	}
+	out = append(out, n.orderConditions(view)...)
 	for _, h := range view.Hotlines {
 		if h.Verified == nil {
 			continue

@@ -27,6 +27,11 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 		Refusals: []cluster.Refusal{{Refused: state.Refused{
 			Leaf: 6, Time: at.Unix(), Hotline: "h", List: "h/l", Seq: 2, Stage: "apply", Reason: "expired", Detail: "d", Node: "control-3",
 		}}},
+		Held: []cluster.HeldStatus{{List: "h/l", Seq: 3, Brake: "growth", Since: at, Leaf: 8, Edge: "aa", NeverBlock: "bb", Approved: true}},
+		Orders: cluster.OrderStatus{
+			Cluster: "cc", Officers: []string{"ada"}, Numbers: map[string]uint64{"policy": 2}, NeverBlock: "bb",
+			Policy: &cluster.PolicyStatus{NeverBlock: "dd", Names: 4, Since: at},
+		},
 		Receipts: cluster.ReceiptStatus{Queued: 1, Accepted: 2, Dropped: 3}, ConnsRefused: 4,
 	}
 	for _, tc := range []struct {
@@ -45,11 +50,14 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 			"alarms":[{"what":"clock","text":"wrong","since":"2026-03-01T12:00:00Z"}],
 			"refused":7,"refusals":[{"leaf":6,"time":"2026-03-01T12:00:00Z","hotline":"h","list":"h/l","seq":2,"stage":"apply",
 				"reason":"expired","detail":"d","node":"control-3"}],
+			"held":[{"list":"h/l","seq":3,"brake":"growth","since":"2026-03-01T12:00:00Z","leaf":8,"edge":"aa","never_block":"bb","approved":true}],
+			"orders":{"cluster":"cc","officers":["ada"],"numbers":{"policy":2},"never_block":"bb",
+				"policy":{"never_block":"dd","names":4,"since":"2026-03-01T12:00:00Z"}},
 			"receipts":{"queued":1,"accepted":2,"dropped":3},"connections_refused":4}`},
 		{"no times", cluster.Status{Members: []cluster.MemberStatus{{}}, Lists: []cluster.ListStatus{}, Alarms: []cluster.Alarm{}},
 			`{"name":"","role":"","term":0,"leader":"","halted":"","fenced":false,"log_size":0,"log_filled_percent":0,"checkpoint_size":0,
 			"cosigned_by":null,"members":[{"name":"","self":false,"leader":false,"problem":""}],"lists":[],"alarms":[],
-			"refused":0,"refusals":null,"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
+			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","policy":null},"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := json.Marshal(tc.status)

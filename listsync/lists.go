@@ -122,7 +122,11 @@ func (l *lists) publish(ctx context.Context, repo *fetch.Repository, m trust.Met
 	} else if err != nil {
 		return fmt.Errorf("fetch %s: %w", what, err)
 	}
-	if err := l.Proposer.Publish(ctx, m, t.List); err != nil {
+	err := l.Proposer.Publish(ctx, m, t.List)
+	if errors.Is(err, ErrHeld) {
+		return nil // the cluster says so itself; the next poll finds out whether it has been approved
+	}
+	if err != nil {
 		return l.keep(m.Hash(), fmt.Errorf("publish %s: %w", what, err))
 	}
 	l.Log.InfoContext(ctx, "list version agreed", slog.Any("list", t.List), slog.Uint64("seq", t.Seq))

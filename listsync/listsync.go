@@ -37,6 +37,8 @@ type Proposer interface {
 var (
 	// ErrRefused is wrapped by a Proposer's errors that are decisions.
 	ErrRefused = errors.New("refused by the cluster")
+	// ErrHeld is wrapped by a Proposer's error for a version that a brake holds back: the hotline is followed, people decide.
+	ErrHeld = errors.New("held back by a brake")
 	// ErrLater is wrapped by a Proposer's errors that time alone can change, such as a daily limit.
 	ErrLater = errors.New("not now")
 )

@@ -66,6 +66,10 @@ var (
 	ErrRollback = errors.New("goes back behind what was already seen")
 	// ErrMismatch: two things that must be equal differ.
 	ErrMismatch = errors.New("does not match")
+	// ErrOrder: an order or a hold does not fit what is in force, or its number was used.
+	ErrOrder = errors.New("does not fit what is in force")
+	// ErrHeld: a version that is held back would come into force without an approval.
+	ErrHeld = errors.New("held back by a brake and not approved")
 	// ErrNotFound: the log has no such leaf, tile or proof.
 	ErrNotFound = errors.New("not found")
 )

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
@@ -25,6 +26,7 @@ type Cluster struct {
 	Development bool            `json:"development" cbor:"development"`
 	Recipient   string          `json:"recipient" cbor:"recipient"` // age recipient of the cluster key
 	Members     []MemberKey     `json:"members" cbor:"members"`
+	Officers    []order.Officer `json:"officers" cbor:"officers"` // who may sign orders; none, or order.Threshold at least
 	Edges       []EdgeKey       `json:"edges" cbor:"edges"`
 	Hotlines    []HotlineAnchor `json:"hotlines" cbor:"hotlines"`
 }
@@ -102,6 +104,14 @@ func (c Cluster) Check() error {
 			return err
 		}
 	}
+	if n := len(c.Officers); n == 1 || n > order.MaxOfficers {
+		return fmt.Errorf("%d officers: none, or %d to %d: %w", n, order.Threshold, order.MaxOfficers, ErrFormat)
+	}
+	for _, o := range c.Officers {
+		if err := once("officer", o.Name, o.Key); err != nil {
+			return err
+		}
+	}
 	for _, e := range c.Edges {
 		if err := once("edge", e.Name, e.Key); err != nil {
 			return err
@@ -174,6 +184,9 @@ func (c Cluster) Genesis() []Leaf {
 func (c Cluster) normal() Cluster {
 	if c.Members == nil {
 		c.Members = []MemberKey{}
+	}
+	if c.Officers == nil {
+		c.Officers = []order.Officer{}
 	}
 	if c.Edges == nil {
 		c.Edges = []EdgeKey{}

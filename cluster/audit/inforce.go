@@ -126,7 +126,7 @@ func (f InForce) StateID(index func(InForceList) ([32]byte, error)) (match.State
 func (f InForce) Apply(leaf Leaf) (InForce, error) {
 	switch leaf.K {
 	case KindPublish, KindWithdraw:
-	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm:
+	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove:
 		return f, nil // recorded, but nothing in force depends on it
 	default:
 		return f, fmt.Errorf("apply leaf %d of kind %q: %w", leaf.N, clip(string(leaf.K)), ErrUnknownKind)

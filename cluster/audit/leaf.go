@@ -9,7 +9,7 @@ import (
 // Kind says what a leaf records. The set is closed; an unknown word is refused when decoding.
 type Kind string
 
-// The kinds of leaf. Those after KindAlarm have their names reserved: they decode, their body stays
+// The kinds of leaf. Those after KindApprove have their names reserved: they decode, their body stays
 // opaque, and replaying one is ErrUnknownKind until the version that defines it.
 const (
 	KindPublish  Kind = "publish"  // a list version came into force
@@ -19,11 +19,11 @@ const (
 	KindReceipts Kind = "receipts" // edges say what they serve
 	KindTrust    Kind = "trust"    // an anchor at genesis; metadata renewed without a new list
 	KindAlarm    Kind = "alarm"    // a node says that something is wrong
+	KindHold     Kind = "hold"     // a brake holds a list version back, until people approve it
+	KindPolicy   Kind = "policy"   // officers said which never-block list counts
+	KindApprove  Kind = "approve"  // officers let a held version through
 
 	KindSuppress    Kind = "suppress"
-	KindPolicy      Kind = "policy"
-	KindHold        Kind = "hold"
-	KindApprove     Kind = "approve"
 	KindReturn      Kind = "return"
 	KindPin         Kind = "pin"
 	KindBypass      Kind = "bypass"
@@ -37,7 +37,7 @@ const (
 // Known reports whether this version defines the body of the kind.
 func (k Kind) Known() bool {
 	switch k {
-	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm:
+	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove:
 		return true
 	}
 	return false
@@ -46,7 +46,7 @@ func (k Kind) Known() bool {
 // Reserved reports whether the name is one of the closed set but its body is not defined here yet.
 func (k Kind) Reserved() bool {
 	switch k {
-	case KindSuppress, KindPolicy, KindHold, KindApprove, KindReturn, KindPin, KindBypass,
+	case KindSuppress, KindReturn, KindPin, KindBypass,
 		KindAdmin, KindOpen, KindFork, KindCertificate, KindRekey:
 		return true
 	}
@@ -66,7 +66,7 @@ type Leaf struct {
 	B cbor.RawMessage `cbor:"b"` // the body of its kind
 }
 
-// NewLeaf builds a leaf around a body (Publish, Reject, Withdraw, Member, Receipts, Trust or Alarm,
+// NewLeaf builds a leaf around a body (Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold or Ordered,
 // by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
 // rules (too long, unknown word) is an error.
 func NewLeaf(n uint64, t int64, body Body) (Leaf, error) {
@@ -102,7 +102,7 @@ func DecodeLeaf(b []byte) (Leaf, error) {
 	return l, nil
 }
 
-// Body decodes the leaf's body: a Publish, Reject, Withdraw, Member, Receipts, Trust or Alarm by
+// Body decodes the leaf's body: a Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold or Ordered by
 // value, or Unknown for a kind whose name is reserved.
 func (l Leaf) Body() (Body, error) {
 	switch l.K {
@@ -120,6 +120,10 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Trust](l)
 	case KindAlarm:
 		return decodeBody[Alarm](l)
+	case KindHold:
+		return decodeBody[Hold](l)
+	case KindPolicy, KindApprove:
+		return decodeBody[Ordered](l)
 	}
 	if l.K.Reserved() {
 		var opaque any
@@ -146,7 +150,7 @@ func (l Leaf) check() error {
 const maxTime = 1 << 36
 
 func decodeBody[B interface {
-	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm
+	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered
 	Body
 }](l Leaf) (Body, error) {
 	var b B
@@ -154,8 +158,11 @@ func decodeBody[B interface {
 		return nil, fmt.Errorf("leaf %d %s: %w", l.N, l.K, err)
 	}
 	body := Body(b)
-	if w, ok := body.(Withdraw); ok {
-		body = w.fill()
+	switch b := body.(type) {
+	case Withdraw:
+		body = b.fill()
+	case Ordered:
+		body = b.fill(l.K)
 	}
 	if err := body.check(); err != nil {
 		return nil, fmt.Errorf("leaf %d %s: %w", l.N, l.K, err)

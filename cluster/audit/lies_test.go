@@ -26,7 +26,7 @@ type lie struct {
 }
 
 func TestEachLieFailsItsCheck(t *testing.T) {
-	for _, lies := range [][]lie{archiveLies, logLies, hotlineLies, listLies, receiptLies} {
+	for _, lies := range [][]lie{archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies} {
 		for _, x := range lies {
 			t.Run(x.name, func(t *testing.T) {
 				t.Parallel()

@@ -22,6 +22,7 @@ const (
 	CheckCharter     = "charter"     // scope csam, valid at that time, filter the charter's
 	CheckVerdicts    = "verdicts"    // a quorum of members had checked each version
 	CheckWithdrawals = "withdrawals" // each removal is a hotline's
+	CheckOrders      = "orders"      // what the operator decided was signed by two officers, and nothing held came into force without them
 	CheckLists       = "lists"       // files are the signed and logged ones
 	CheckVersions    = "versions"    // nothing hidden, nothing rolled back
 	CheckReceipts    = "receipts"    // edges serve what the lists compile to

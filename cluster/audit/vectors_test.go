@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -37,6 +38,7 @@ func vectors(t *testing.T) [][2]string {
 	c := audit.Cluster{
 		V: 1, Name: "isp.example", Origin: "isp.example/cordon", Created: 1780000000,
 		Members:  []audit.MemberKey{{Name: "c1", Key: pub(1)}, {Name: "c2", Key: pub(2)}, {Name: "c3", Key: pub(3)}},
+		Officers: []order.Officer{{Name: "o1", Key: pub(5)}, {Name: "o2", Key: pub(6)}},
 		Edges:    []audit.EdgeKey{{Name: "e1", Key: pub(4)}},
 		Hotlines: []audit.HotlineAnchor{{ID: "hotline-one", Root: []byte("root.json")}},
 	}
@@ -84,6 +86,34 @@ func vectors(t *testing.T) [][2]string {
 	size, root := tree.Head()
 	hash("root of size 6", root)
 
+	for _, b := range orderVectors(p) {
+		raw, err := order.Sign(order.Order{Cluster: c.ID(), Number: 3, Issued: 1780000060, Expires: 1780003660, Reason: "appeal", Body: b}, "o1", seeded(5))
+		must(err)
+		raw, err = order.Countersign(raw, "o2", seeded(6))
+		must(err)
+		add(string(b.Kind())+" order", raw)
+		said, signers, err := order.Verify(c.Officers, c.ID(), raw, time.Unix(1780000061, 0))
+		must(err)
+		leaf, err := audit.NewLeaf(6, 1780000061, audit.NewOrdered(raw, said, signers))
+		must(err)
+		leaf.F = next.Hash()
+		lb, err := audit.EncodeLeaf(leaf)
+		must(err)
+		add(string(b.Kind())+" leaf", lb)
+	}
+	held := audit.SignVerdict(audit.Verdict{
+		Cluster: c.ID(), Node: "c1", List: p.List, Seq: 3, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
+		NeverBlock: sha256.Sum256([]byte("never-block")), Result: "never_block",
+	}, seeded(1))
+	leaf, err = audit.NewLeaf(6, 1780000061, audit.Hold{
+		Hotline: p.Hotline, List: p.List, Seq: 3, Edge: p.Edge, Metadata: p.Metadata, Brake: "never_block", Node: "c1", Verdicts: []audit.SignedVerdict{held},
+	})
+	must(err)
+	leaf.F = next.Hash()
+	b, err = audit.EncodeLeaf(leaf)
+	must(err)
+	add("hold leaf", b)
+
 	r := audit.SignReceipt(audit.Receipt{
 		Cluster: c.ID(), Edge: "e1", Counter: 7, State: match.StateID(sha256.Sum256([]byte("state"))), Size: size, Root: root, Time: 1780000070,
 	}, seeded(4))
@@ -118,6 +148,15 @@ func vectors(t *testing.T) [][2]string {
 	must(err)
 	text("cosignature key of c1", key)
 	return out
+}
+
+// orderVectors is one order of each kind that has a leaf.
+func orderVectors(p audit.Publish) []order.Body {
+	entries := []match.EntryID{{1}, {2}}
+	return []order.Body{
+		order.Approve{List: p.List, Seq: 3, Edge: p.Edge, Entries: entries, Brakes: []string{"growth", "never_block"}, NeverBlock: sha256.Sum256([]byte("never-block"))},
+		order.Policy{NeverBlock: sha256.Sum256([]byte("never-block")), Count: 11},
+	}
 }
 
 func TestTheDocumentsVectorsAreWhatWeCompute(t *testing.T) {

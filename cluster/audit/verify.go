@@ -47,6 +47,7 @@ type verifier struct {
 	checks  map[string]*Check // those made so far
 	why     string            // why the others were not
 	skipped skipAt            // last record of skipped versions
+	orders  int               // leaves that record orders
 	notes   []string
 	members int
 
@@ -83,6 +84,7 @@ type publishAt struct {
 	leaf    Leaf
 	p       Publish
 	members []MemberKey // at that time
+	orders  Orders      // before it
 }
 
 type indexKey struct{ edge, filter [32]byte }
@@ -243,7 +245,7 @@ func (v *verifier) note(format string, args ...any) {
 func (v *verifier) report() *Report {
 	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter,
-		CheckVerdicts, CheckWithdrawals, CheckLists, CheckVersions, CheckReceipts}
+		CheckVerdicts, CheckWithdrawals, CheckOrders, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
 		if n == CheckConsistency && v.o.Before == nil {
 			continue

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -99,6 +100,28 @@ func TestHonestHistoriesPass(t *testing.T) {
 			l.Renew()
 			l.Canon = [32]byte{}
 			l.Publish(46)
+		}},
+		{"a version is held, approved, held again, approved again and comes into force", func(l *audittest.Log) {
+			p := l.Offer(50)
+			l.Hold(p, "never_block")
+			l.Order(approve(p, "never_block"))
+			l.Hold(p, "growth", audittest.C2, audittest.C3)
+			l.Order(approve(p, "growth", "never_block"))
+			p.Verdicts = l.Verdicts(p, audittest.C1, audittest.C2)
+			l.Append(p)
+			l.Receipts(audittest.E1, audittest.E2)
+		}},
+		{"a held version is never approved, and the next one needs no approval", func(l *audittest.Log) {
+			held := l.Offer(50)
+			l.Hold(held, "growth")
+			p := l.Offer(51)
+			p.Verdicts = l.Verdicts(p, audittest.C1, audittest.C2)
+			l.Append(audit.Reject{Hotline: p.Hotline, List: p.List, Seq: p.Prev, Object: p.Edge, Stage: "apply", Reason: audit.ReasonSuperseded})
+			l.Append(p)
+		}},
+		{"a policy, and versions after it", func(l *audittest.Log) {
+			l.Order(order.Policy{NeverBlock: audittest.NeverBlock, Count: 4})
+			l.Publish(50)
 		}},
 		{"one member down", func(l *audittest.Log) {
 			l.PublishWith(45, func(p audit.Publish) audit.Publish { p.Verdicts = p.Verdicts[1:]; return p })

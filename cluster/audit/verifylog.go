@@ -7,6 +7,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // maxLogBytes bounds the leaves an auditor holds in memory.
@@ -119,6 +120,7 @@ func (v *verifier) consistency() error {
 func (v *verifier) replay() error {
 	f := Genesis()
 	hash := f.Hash()
+	var orders Orders
 	var members []MemberKey
 	edges := map[string][32]byte{}
 	v.states = []stateAt{{0, f}}
@@ -136,7 +138,7 @@ func (v *verifier) replay() error {
 			}
 		case Publish:
 			v.sequence(f, l, b)
-			v.publishes = append(v.publishes, &publishAt{leaf: l, p: b, members: members})
+			v.publishes = append(v.publishes, &publishAt{leaf: l, p: b, members: members, orders: orders})
 		case Trust:
 			if b.Metadata != ([32]byte{}) {
 				v.renewals = append(v.renewals, int(l.N))
@@ -148,6 +150,7 @@ func (v *verifier) replay() error {
 		case Unknown:
 			return v.stop(CheckReplay, "the log could not be replayed", "leaf %d is of kind %q, which this version cannot replay", l.N, string(b.Kind))
 		}
+		orders = v.order(orders, f, l, body)
 		next, err := f.Apply(l)
 		if errors.Is(err, ErrRollback) { // the cause is with the versions
 			v.why = fmt.Sprintf("a list was rolled back at leaf %d", l.N)
@@ -164,8 +167,26 @@ func (v *verifier) replay() error {
 			v.fail(CheckReplay, "leaf %d (%s) says that %x is in force after it, replay yields %x", l.N, l.K, l.F[:8], hash[:8])
 		}
 	}
+	v.pass(CheckOrders, "%d orders of the operator, each signed by two officers; %d versions held back now", v.orders, len(orders.Held))
 	v.pass(CheckReplay, "%d lists and %d removals in force, as every leaf says", len(f.Lists), len(f.Removals))
 	return nil
+}
+
+// order follows what officers and brakes decide. A leaf that does not stand is a cause; its order then counts for nothing.
+func (v *verifier) order(o Orders, f InForce, l Leaf, body Body) Orders {
+	next, err := o.Apply(&v.trust.Cluster, v.trust.Cluster.ID(), f, l, body)
+	if err != nil {
+		v.fail(CheckOrders, "leaf %d, %s: %v", l.N, l.Describe(), err)
+		return o
+	}
+	switch b := body.(type) {
+	case Ordered:
+		v.orders++
+		v.note("leaf %d: %s, signed by %s, reason %s", l.N, l.Describe(), strings.Join(b.Signers, " and "), b.Order.Reason)
+	case Hold:
+		v.note("leaf %d: %s", l.N, l.Describe())
+	}
+	return next
 }
 
 // enrol follows who is a member. The maps and slices handed out before are never altered.

@@ -230,10 +230,18 @@ const secondWithin = 24 * time.Hour
 func (v *verifier) verdicts() {
 	id := v.trust.Cluster.ID()
 	for _, at := range v.publishes {
-		by, need := Approvals(at.p.Verdicts, id, at.members, at.p), Majority(len(at.members))
+		admitted := slices.DeleteFunc(slices.Clone(at.p.Verdicts), func(s SignedVerdict) bool {
+			said, err := s.Verdict()
+			return err != nil || !at.orders.Admits(said)
+		})
+		by, need := Approvals(admitted, id, at.members, at.p), Majority(len(at.members))
 		if len(by) < need {
-			v.fail(CheckVerdicts, "leaf %d, list %s: checked and signed by %d of %d members (%s), %d are needed",
-				at.leaf.N, listSeq(at.p.List, at.p.Seq), len(by), len(at.members), strings.Join(by, ", "), need)
+			against := ""
+			if len(admitted) < len(at.p.Verdicts) {
+				against = " against the never-block list that the officers decided on"
+			}
+			v.fail(CheckVerdicts, "leaf %d, list %s: checked and signed%s by %d of %d members (%s), %d are needed",
+				at.leaf.N, listSeq(at.p.List, at.p.Seq), against, len(by), len(at.members), strings.Join(by, ", "), need)
 		}
 	}
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
@@ -28,6 +29,9 @@ import (
 
 // List is the list that Publication publishes.
 const List = listtest.List
+
+// Officers are the operator's people who may sign orders.
+var Officers = []string{"ada", "grace"}
 
 // Patience is how long a test waits for what must happen.
 const Patience = 30 * time.Second
@@ -111,6 +115,9 @@ func New(t testing.TB, o Options) *Cluster {
 		V: 1, Name: "isp.example", Origin: "isp.example/cordon", Created: now.Unix(), Recipient: identity.Recipient().String(),
 		Hotlines: []audit.HotlineAnchor{{ID: c.Hotline.ID, Root: c.Hotline.Pinned}},
 		Edges:    []audit.EdgeKey{{Name: "edge-1", Key: Public("edge-1")}},
+	}
+	for _, name := range Officers {
+		c.Desc.Officers = append(c.Desc.Officers, order.Officer{Name: name, Key: Public(name)})
 	}
 	base := t.TempDir()
 	for i := range o.Members {

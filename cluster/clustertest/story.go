@@ -9,6 +9,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -67,6 +68,18 @@ func (c *Cluster) Withdrawal(number uint64, officer int, entries ...match.EntryI
 		List: List, Entries: entries, SeqFrom: 1, SeqTo: 1 << 20, Number: number,
 		Issued: now - 1, Expires: now + 3600, Reason: "error",
 	}, officer)
+}
+
+// Order is an order for the next hour that both officers have signed.
+func (c *Cluster) Order(number uint64, b order.Body) []byte {
+	c.T.Helper()
+	now := c.Now().Unix()
+	o := order.Order{Cluster: c.ID, Number: number, Issued: now - 1, Expires: now + 3600, Reason: "error", Body: b}
+	raw, err := order.Sign(o, Officers[0], Key(Officers[0]))
+	c.must(err)
+	raw, err = order.Countersign(raw, Officers[1], Key(Officers[1]))
+	c.must(err)
+	return raw
 }
 
 // Snapshots is how many Raft snapshots lie in a member's directory.

@@ -111,6 +111,19 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindReceipts: read[Receipts],
 	KindAssert:   read[Assert],
 	KindTick:     read[Tick],
+	KindHold:     read[Hold],
+	KindPolicy:   readOrder(KindPolicy),
+	KindApprove:  readOrder(KindApprove),
+}
+
+func readOrder(as Kind) func(cbor.RawMessage) (Body, error) {
+	return func(raw cbor.RawMessage) (Body, error) {
+		o := Order{As: as}
+		if err := decMode.Unmarshal(raw, &o); err != nil {
+			return nil, fmt.Errorf("%w: %v", ErrFormat, err)
+		}
+		return o, nil
+	}
 }
 
 func read[B Body](raw cbor.RawMessage) (Body, error) {
@@ -178,6 +191,28 @@ func (a Assert) check() error {
 }
 
 func (Tick) check() error { return nil }
+
+func (h Hold) check() error {
+	for _, s := range []string{h.Hotline, string(h.List), h.Brake, h.Node} {
+		if err := text(s, maxID); err != nil {
+			return err
+		}
+	}
+	if len(h.Edge) != 32 || len(h.Metadata) != 32 || len(h.Verdicts) > maxItems || h.Brake == "" {
+		return fmt.Errorf("hold: hashes, verdicts or brake: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (o Order) check() error {
+	if _, known := orders[o.As]; !known || len(o.Statement) == 0 {
+		return fmt.Errorf("order of kind %q, or without a statement: %w", clip(string(o.As)), ErrFormat)
+	}
+	return nil
+}
+
+// orders are the kinds that Order may be of.
+var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}}
 
 const (
 	maxID        = 128

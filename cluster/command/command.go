@@ -40,12 +40,12 @@ const (
 	KindReceipts Kind = "receipts"
 	KindAssert   Kind = "checkpoint_assert"
 	KindTick     Kind = "tick"
+	KindHold     Kind = "hold"
+	KindPolicy   Kind = "policy"
+	KindApprove  Kind = "approve"
 
 	// Reserved: named by the format, decoded as ErrUnknown by this version.
 	KindSuppress Kind = "suppress"
-	KindPolicy   Kind = "policy"
-	KindHold     Kind = "hold"
-	KindApprove  Kind = "approve"
 	KindReturn   Kind = "return"
 	KindPin      Kind = "pin"
 	KindBypass   Kind = "bypass"
@@ -101,6 +101,24 @@ type Reject struct {
 	Verdicts []audit.SignedVerdict `cbor:"verdicts"`
 }
 
+// Hold holds a list version back because of a brake that people may overrule.
+type Hold struct {
+	Hotline  string                `cbor:"hotline"`
+	List     match.ListID          `cbor:"list"`
+	Seq      uint64                `cbor:"seq"`
+	Edge     []byte                `cbor:"edge"`     // SHA-256 of its edge list
+	Metadata []byte                `cbor:"metadata"` // trust.Metadata.Hash of what it came with
+	Brake    string                `cbor:"brake"`
+	Node     string                `cbor:"node"`
+	Verdicts []audit.SignedVerdict `cbor:"verdicts"`
+}
+
+// Order carries what the operator's officers have signed. Each kind of order is a kind of command of this one form.
+type Order struct {
+	As        Kind   `cbor:"-"` // policy, approve
+	Statement []byte `cbor:"statement"`
+}
+
 // Receipts records what edges have in force.
 type Receipts struct {
 	Items []audit.SignedReceipt `cbor:"items"`
@@ -123,3 +141,5 @@ func (Reject) kind() Kind   { return KindReject }
 func (Receipts) kind() Kind { return KindReceipts }
 func (Assert) kind() Kind   { return KindAssert }
 func (Tick) kind() Kind     { return KindTick }
+func (Hold) kind() Kind     { return KindHold }
+func (o Order) kind() Kind  { return o.As }

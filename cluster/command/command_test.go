@@ -41,6 +41,12 @@ func samples() []struct {
 		{"receipts", command.Command{Time: 1767225605, Body: command.Receipts{
 			Items: []audit.SignedReceipt{{Body: []byte{11}, Sig: []byte{12, 13}}},
 		}}},
+		{"hold", command.Command{Time: 1767225607, Body: command.Hold{
+			Hotline: "hotline-one", List: "hotline-one/main", Seq: 5, Edge: bytes32(16), Metadata: bytes32(17), Brake: "never_block",
+			Node: "control-1", Verdicts: []audit.SignedVerdict{{Body: []byte{18}, Sig: []byte{19}}},
+		}}},
+		{"policy", command.Command{Time: 1767225608, Body: command.Order{As: command.KindPolicy, Statement: []byte{20}}}},
+		{"approve", command.Command{Time: 1767225609, Body: command.Order{As: command.KindApprove, Statement: []byte{21}}}},
 		{"checkpoint_assert", command.Command{Time: 1767225606, Body: command.Assert{
 			Size: 14, Root: bytes32(15), Checkpoint: []byte("note\n"),
 		}}},
@@ -149,6 +155,9 @@ func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 		{"more than 64 KiB", command.Command{Body: command.Withdraw{Statement: make([]byte, command.MaxSize)}}, command.ErrTooLarge},
 		{"a line break in a detail", command.Command{Body: command.Reject{Object: make([]byte, 32), Reason: "x", Detail: "a\nb"}}, command.ErrFormat},
 		{"a key of 31 bytes", command.Command{Body: command.Member{Key: make([]byte, 31)}}, command.ErrFormat},
+		{"an order of no kind", command.Command{Body: command.Order{As: "tick", Statement: []byte{1}}}, command.ErrFormat},
+		{"an order without a statement", command.Command{Body: command.Order{As: command.KindPolicy}}, command.ErrFormat},
+		{"a hold without a brake", command.Command{Body: command.Hold{Edge: make([]byte, 32), Metadata: make([]byte, 32)}}, command.ErrFormat},
 		{"a public proof", command.Command{Body: command.Publish{Metadata: []byte{1}, PublicProof: []byte{1}}}, command.ErrFormat},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -64,6 +64,11 @@ func (s *State) keyTaken(key []byte) bool {
 			return true
 		}
 	}
+	for _, o := range s.cluster.Officers {
+		if bytes.Equal(o.Key, key) {
+			return true
+		}
+	}
 	return slices.ContainsFunc(s.edges, func(e Edge) bool { return bytes.Equal(e.Key, key) })
 }
 

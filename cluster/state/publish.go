@@ -175,6 +175,9 @@ func (s *State) approvals(verdicts []audit.SignedVerdict, p audit.Publish) []aud
 	var out []audit.SignedVerdict
 	for _, m := range s.quorum.Members {
 		for _, v := range verdicts {
+			if said, err := v.Verdict(); err != nil || !s.orders.Admits(said) {
+				continue
+			}
 			if len(audit.Approvals([]audit.SignedVerdict{v}, s.id, []audit.MemberKey{m}, p)) == 1 {
 				out = append(out, v)
 				break
@@ -190,6 +193,8 @@ func leafReason(err error) string {
 	switch {
 	case errors.As(err, &r):
 		return r.Reason
+	case isOrderError(err):
+		return audit.OrderReason(err)
 	case errors.Is(err, audit.ErrRollback):
 		return ReasonSequence
 	case errors.Is(err, audit.ErrTooLarge):

@@ -62,7 +62,7 @@ func (s *State) fits(body audit.Body, length int) bool {
 	switch b := body.(type) {
 	case audit.Withdraw:
 		until, kept = 100, 0
-	case audit.Publish:
+	case audit.Publish, audit.Hold, audit.Ordered:
 		until, kept = publishUntil, reserve/4
 	case audit.Reject:
 		if b.Reason == audit.ReasonSuperseded { // goes before a publication
@@ -274,6 +274,8 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 	case audit.Reject:
 		p.rejects++
 		return nil
+	case audit.Ordered, audit.Hold:
+		return nil // enter verifies them, by audit.Orders
 	}
 	return fmt.Errorf("leaf of kind %s: %w", leaf.K, ErrSnapshot)
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
@@ -65,6 +66,8 @@ type State struct {
 	rejects   tally
 	refused   uint64
 	refusals  []Refused // newest first; copied before it is changed
+	orders    audit.Orders
+	lastOrder map[order.Kind][32]byte // hash of the last statement of each kind
 	halted    error
 	published atomic.Pointer[View]
 }
@@ -143,6 +146,8 @@ const (
 	ReasonMember         = "member"          // a membership change that cannot be
 	ReasonReceipt        = "receipt"         // a receipt that is not true or not the edge's
 	ReasonCheckpoint     = "checkpoint"      // an assertion without its quorum
+	ReasonOrder          = "order"           // an order whose number was used, or that does not fit what is in force
+	ReasonHeld           = "held"            // held back by a brake, and the operator's officers have not approved it
 )
 
 // New is the state before any command: the genesis leaves of the cluster file.
@@ -154,7 +159,7 @@ func New(c audit.Cluster) (*State, error) {
 	s := &State{
 		cluster: c, id: c.ID(), quorum: c.Quorum(),
 		tree: new(audit.Tree), archive: newArchive(), room: room{MaxSnapshot, audit.MaxLeaves}, inForce: audit.Genesis(),
-		retired: map[string]Edge{}, rejected: map[rejection]struct{}{},
+		retired: map[string]Edge{}, rejected: map[rejection]struct{}{}, lastOrder: map[order.Kind][32]byte{},
 	}
 	s.force = s.inForce.Hash()
 	for _, h := range c.Hotlines {
@@ -208,6 +213,10 @@ func (s *State) Apply(cmd []byte) Result {
 		return s.receipts(s.time, b)
 	case command.Assert:
 		return s.assert(s.time, b)
+	case command.Hold:
+		return s.hold(s.time, b)
+	case command.Order:
+		return s.order(s.time, b)
 	case command.Tick:
 		return Result{}
 	}
@@ -234,6 +243,9 @@ func (s *State) append(t int64, body audit.Body) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
 	}
+	if _, err := s.orders.Apply(&s.cluster, s.id, s.inForce, leaf, body); err != nil {
+		return Result{}, fmt.Errorf("make leaf: %w", err)
+	}
 	leaf.F = s.force
 	if leaf.K.Changes() {
 		leaf.F = next.Hash()
@@ -258,7 +270,11 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 	if err != nil {
 		return fmt.Errorf("enter leaf %d: %w", leaf.N, err)
 	}
-	s.inForce, s.force = next, leaf.F
+	orders, err := s.orders.Apply(&s.cluster, s.id, s.inForce, leaf, body)
+	if err != nil {
+		return fmt.Errorf("enter leaf %d: %w", leaf.N, err)
+	}
+	s.inForce, s.force, s.orders = next, leaf.F, orders
 	s.time = max(s.time, leaf.T)
 	s.tree.Append(encoded)
 	s.leafBytes += len(encoded) + head
@@ -281,6 +297,8 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 		s.enterReceipts(b)
 	case audit.Reject:
 		s.enterReject(leaf, b)
+	case audit.Ordered:
+		s.enterOrder(b)
 	}
 	return nil
 }

@@ -18,12 +18,13 @@ type View struct {
 	Root     [32]byte // tree root at Size
 	Time     int64    // cluster time, unix seconds
 	InForce  audit.InForce
-	Hotlines []Hotline // by id
-	Edges    []Edge    // enrolled, by name
-	Refused  uint64    // refusals met, logged or not
-	Refusals []Refused // last 16 in the log, newest first
-	Filled   int       // percent of the log's room that are used; see ReceiptsUntil
-	Halted   error     // command.ErrUnknown or ErrDiverged, wrapped, once the replica has stopped; else nil
+	Hotlines []Hotline    // by id
+	Edges    []Edge       // enrolled, by name
+	Refused  uint64       // refusals met, logged or not
+	Refusals []Refused    // last 16 in the log, newest first
+	Orders   audit.Orders // what the operator's officers and brakes have decided
+	Filled   int          // percent of the log's room that are used; see ReceiptsUntil
+	Halted   error        // command.ErrUnknown or ErrDiverged, wrapped, once the replica has stopped; else nil
 
 	id      string
 	tree    *audit.Tree
@@ -87,7 +88,8 @@ func (s *State) publishView() {
 	v := &View{
 		Cluster: &s.cluster, Size: size, Root: root, Time: s.time, InForce: s.inForce,
 		Edges: s.edges, Refused: s.refused, Refusals: s.refusals, Filled: s.filled(), Halted: s.halted,
-		id: s.id, tree: s.tree, archive: s.archive,
+		Orders: s.orders,
+		id:     s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
 		w := Hotline{ID: h.id, Anchor: h.anchor, Root: h.anchor, High: h.high, Metadata: h.last.metadata, Verified: h.verified}
@@ -131,6 +133,12 @@ func (v *View) Hotline(id trust.HotlineID) (Hotline, bool) {
 		}
 	}
 	return Hotline{}, false
+}
+
+// Approved is the officers' word that this very version, which a brake holds back, may come into force, while it is in its time by the
+// cluster's clock: a verdict passes the entries and brakes that it names, against the never-block list that it names, and nothing else.
+func (v *View) Approved(list match.ListID, seq uint64, edge [32]byte) (audit.Approval, bool) {
+	return v.Orders.Approved(list, seq, edge, v.Time)
 }
 
 // Edge finds an enrolled edge.

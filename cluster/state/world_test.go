@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -45,6 +46,9 @@ func newWorld(t testing.TB) *world {
 	}
 	for _, m := range []string{"control-1", "control-2", "control-3"} {
 		w.desc.Members = append(w.desc.Members, audit.MemberKey{Name: m, Key: public(m)})
+	}
+	for _, name := range officers {
+		w.desc.Officers = append(w.desc.Officers, order.Officer{Name: name, Key: public(name)})
 	}
 	if err := w.desc.Check(); err != nil {
 		t.Fatalf("cluster: %v", err)

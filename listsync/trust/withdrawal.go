@@ -190,7 +190,7 @@ func (w Withdrawal) check() error {
 	case w.Issued <= 0 || w.Expires <= w.Issued || w.Expires-w.Issued > int64(MaxWithdrawalLife/time.Second):
 		return bad(fmt.Sprintf("does not expire within %v of when it was issued", MaxWithdrawalLife))
 	}
-	return checkReason(w.Reason)
+	return CheckReason(w.Reason)
 }
 
 // maxClockSkew is how far a hotline's clock may be ahead of ours.
@@ -199,9 +199,9 @@ const maxClockSkew = 10 * time.Minute
 // removalReasons is the closed set, beside other(text).
 var removalReasons = []string{"content_gone", "error", "appeal", "court", "law_enforcement", "duplicate"}
 
-// checkReason accepts the closed set. The text of other(...) goes into the public log, so it has no character that a name or an
+// CheckReason accepts the closed set of reasons for a removal: ErrFormat for all others. The text of other(...) goes into the public log, so it has no character that a name or an
 // address needs: letters, digits, spaces, commas and hyphens only (P4).
-func checkReason(s string) error {
+func CheckReason(s string) error {
 	if slices.Contains(removalReasons, s) {
 		return nil
 	}
@@ -211,7 +211,7 @@ func checkReason(s string) error {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == ' ' || r == ',' || r == '-'
 	}
 	if !ok || !closed || len(text) == 0 || len(text) > maxOtherReason || strings.IndexFunc(text, func(r rune) bool { return !allowed(r) }) >= 0 {
-		return fmt.Errorf("%w: withdrawal reason is not of the closed set", ErrFormat)
+		return fmt.Errorf("%w: the reason is not of the closed set: content_gone error appeal court law_enforcement duplicate other(TEXT)", ErrFormat)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -32,6 +33,7 @@ type Log struct {
 	Desc     audit.Cluster // Cluster returns it
 	Members  map[string]ed25519.PrivateKey
 	Edges    map[string]ed25519.PrivateKey
+	Officers map[string]ed25519.PrivateKey // the operator's
 	InForce  audit.InForce
 	Leaves   [][]byte // encoded; Tree builds a tree of them
 	Docs     map[[32]byte][]byte
@@ -42,6 +44,7 @@ type Log struct {
 	Canon    [32]byte // canonicalisation rules the hotline's lists say they were made for; zero means ours
 
 	seq, number uint64
+	orders      map[order.Kind]uint64
 	verified    *trust.Verified
 }
 
@@ -49,6 +52,7 @@ type Log struct {
 const (
 	C1, C2, C3 = "c1", "c2", "c3"
 	E1, E2     = "e1", "e2"
+	O1, O2     = "o1", "o2" // officers of the operator
 )
 
 // Hotline is the hotline's id; its one list is listtest.List.
@@ -64,7 +68,7 @@ func Key(words ...string) ed25519.PrivateKey {
 func New(seed string) *Log {
 	l := &Log{
 		Hotline: trusttest.New(seed, Hotline, trusttest.Now), Now: trusttest.Now,
-		Members: map[string]ed25519.PrivateKey{}, Edges: map[string]ed25519.PrivateKey{},
+		Members: map[string]ed25519.PrivateKey{}, Edges: map[string]ed25519.PrivateKey{}, Officers: map[string]ed25519.PrivateKey{}, orders: map[order.Kind]uint64{},
 		Docs: map[[32]byte][]byte{}, Files: map[[32]byte][]byte{}, Indexes: map[[32]byte][32]byte{},
 		Counters: map[string]uint64{}, Signers: []string{C1, C2, C3}, InForce: audit.Genesis(),
 	}
@@ -76,6 +80,10 @@ func New(seed string) *Log {
 	for _, name := range []string{C1, C2, C3} {
 		l.Members[name] = Key(seed, name)
 		l.Desc.Members = append(l.Desc.Members, audit.MemberKey{Name: name, Key: public(l.Members[name])})
+	}
+	for _, name := range []string{O1, O2} {
+		l.Officers[name] = Key(seed, name)
+		l.Desc.Officers = append(l.Desc.Officers, order.Officer{Name: name, Key: public(l.Officers[name])})
 	}
 	for _, name := range []string{E1, E2} {
 		l.Edges[name] = Key(seed, name)
@@ -219,6 +227,44 @@ func (l *Log) withdraw(w trust.Withdrawal, officers []int) {
 	l.Append(audit.NewWithdraw(raw, w, signers, l.Hotline.OfficerKeys()))
 }
 
+// Order logs the next order of its kind, for the next hour, signed by these officers, both when none is named. Nothing verifies it.
+func (l *Log) Order(b order.Body, by ...string) {
+	now := l.Tick()
+	l.orders[b.Kind()]++
+	if len(by) == 0 {
+		by = []string{O1, O2}
+	}
+	o := order.Order{Cluster: l.Desc.ID(), Number: l.orders[b.Kind()], Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Reason: "error", Body: b}
+	raw, err := order.Sign(o, by[0], l.Officers[by[0]])
+	check(err)
+	for _, name := range by[1:] {
+		raw, err = order.Countersign(raw, name, l.Officers[name])
+		check(err)
+	}
+	o, signers, err := order.Decode(raw)
+	check(err)
+	l.Append(audit.NewOrdered(raw, o, signers))
+}
+
+// Hold logs that members hold a version back; all of them when none is named.
+func (l *Log) Hold(p audit.Publish, brake string, members ...string) {
+	l.Tick()
+	if len(members) == 0 {
+		members = []string{C1, C2, C3}
+	}
+	h := audit.Hold{Hotline: p.Hotline, List: p.List, Seq: p.Seq, Edge: p.Edge, Metadata: p.Metadata, Brake: brake, Node: C1}
+	for _, m := range members {
+		h.Verdicts = append(h.Verdicts, audit.SignVerdict(audit.Verdict{
+			Cluster: l.Desc.ID(), Node: m, List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
+			NeverBlock: NeverBlock, Result: brake,
+		}, l.Members[m]))
+	}
+	l.Append(h)
+}
+
+// NeverBlock is the hash of the never-block list that verdicts are about.
+var NeverBlock = sha256.Sum256([]byte("never-block"))
+
 // Enrol adds an edge.
 func (l *Log) Enrol(name string) {
 	l.Tick()
@@ -259,7 +305,7 @@ func (l *Log) Verdicts(p audit.Publish, members ...string) []audit.SignedVerdict
 	for _, m := range members {
 		out = append(out, audit.SignVerdict(audit.Verdict{
 			Cluster: l.Desc.ID(), Node: m, List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit,
-			EntriesRoot: p.EntriesRoot, NeverBlock: sha256.Sum256([]byte("never-block")), Result: audit.ResultOK,
+			EntriesRoot: p.EntriesRoot, NeverBlock: NeverBlock, Result: audit.ResultOK,
 		}, l.Members[m]))
 	}
 	return out
