@@ -279,18 +279,25 @@ func categories() string {
 
 // parseReview reads a day (its first second, UTC) or a full RFC 3339 time, and wants it within 180 days from now.
 func parseReview(s string, now time.Time) (time.Time, error) {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		if t, err = time.Parse(time.RFC3339, s); err != nil {
-			return time.Time{}, errors.New("not a day such as 2030-01-31 (year, month, day: other orders can be read in two ways)")
-		}
-	}
-	t = t.UTC().Truncate(time.Second)
+	t, err := parseDay(s)
 	switch {
+	case err != nil:
+		return time.Time{}, err
 	case !t.After(now):
 		return time.Time{}, errors.New("not in the future; an entry needs a day by which it is assessed again")
 	case t.Sub(now) > maxReview:
 		return time.Time{}, fmt.Errorf("later than %s; an entry is assessed again within 180 days", now.Add(maxReview).Format(time.DateOnly))
 	}
 	return t, nil
+}
+
+// parseDay reads a day (its first second, UTC) or a full RFC 3339 time.
+func parseDay(s string) (time.Time, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		if t, err = time.Parse(time.RFC3339, s); err != nil {
+			return time.Time{}, errors.New("not a day such as 2030-01-31 (year, month, day: other orders can be read in two ways)")
+		}
+	}
+	return t.UTC().Truncate(time.Second), nil
 }

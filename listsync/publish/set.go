@@ -203,45 +203,26 @@ func (s *session) isCanary(w string) bool {
 	return err == nil && host == s.set.Canary
 }
 
-// find gives the ids of the named entries. An address is written as in an import: one without a path names host and domain entries,
-// and pages only when there are none.
+// find gives the ids of the named entries, as named has them.
 func (s *session) find(set []list.Entry, which []string) (map[match.EntryID]bool, error) {
 	if len(which) == 0 {
 		return nil, sentence(CodeUsage, nil, "name entries by address or by id", "no entry is named")
 	}
-	byKey := make(map[entryKey]match.EntryID, len(set))
-	byID := make(map[match.EntryID]bool, len(set))
+	n := newNamed(which)
 	for i := range set {
-		byKey[keyOf(&set[i])] = set[i].ID
-		byID[set[i].ID] = true
+		n.see(&set[i])
 	}
-	out := map[match.EntryID]bool{}
-	for _, w := range which {
-		known := false
-		if id, err := match.ParseEntryID(w); err == nil && byID[id] {
-			out[id], known = true, true
-		}
-		for _, kinds := range [][]canon.Kind{{canon.KindHost, canon.KindDomain}, {canon.KindURL, canon.KindPrefix}} {
-			for _, k := range kinds {
-				expr, err := canon.Expression(k, w)
-				if id, ok := byKey[entryKey{k, expr}]; err == nil && ok {
-					out[id], known = true, true
-				}
-			}
-			if known {
-				break
-			}
-		}
-		if !known && s.isCanary(w) {
-			return nil, sentence(CodeInput, errCanary, "name other entries",
-				"%q is this hotline's canary and cannot be taken out: the tool puts the harmless name into every version, and operators and auditors ask for it to see that the list is in force",
-				printable(w))
-		}
-		if !known {
-			return nil, sentence(CodeInput, errNoEntry, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
-		}
+	out, unknown := n.found()
+	if len(unknown) == 0 {
+		return out, nil
 	}
-	return out, nil
+	w := which[unknown[0]]
+	if s.isCanary(w) {
+		return nil, sentence(CodeInput, errCanary, "name other entries",
+			"%q is this hotline's canary and cannot be taken out: the tool puts the harmless name into every version, and operators and auditors ask for it to see that the list is in force",
+			printable(w))
+	}
+	return nil, sentence(CodeInput, errNoEntry, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
 }
 
 // takeOut writes the working set without the entries and a line for each to removals.jsonl. The lines go first: a crash between the
