@@ -7,6 +7,7 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 const million = 1 << 20
@@ -14,7 +15,9 @@ const million = 1 << 20
 // bigIndex is made once: a million records take about a second.
 var bigIndex = sync.OnceValues(func() ([]byte, error) { return listtest.Index(million, 1) })
 
-func bigSet(tb testing.TB) *match.Set {
+func bigSet(tb testing.TB) *match.Set { return bigSetWith(tb, listtest.Keys(1)) }
+
+func bigSetWith(tb testing.TB, keys *match.Keys) *match.Set {
 	tb.Helper()
 	b, err := bigIndex()
 	if err != nil {
@@ -24,7 +27,7 @@ func bigSet(tb testing.TB) *match.Set {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := match.NewSet([]match.Member{{Index: x, Keys: listtest.Keys(1)}}, nil)
+	s, err := match.NewSet([]match.Member{{Index: x, Keys: keys}}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -51,8 +54,20 @@ func (q *questions) name(i int) []byte { return q.slab[q.at[i]:q.at[i+1]] }
 
 const asked = 1 << 16 // different names, so that the filter is read all over
 
-func BenchmarkNameMiss(b *testing.B) {
-	s := bigSet(b)
+func BenchmarkNameMiss(b *testing.B) { nameMiss(b, bigSet(b)) }
+
+// On a node the keys are in locked memory, where the kernel may map small pages only.
+func BenchmarkNameMissLockedKeys(b *testing.B) {
+	v, err := locked.New[match.Keys]()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	*v.Get() = *listtest.Keys(1)
+	nameMiss(b, bigSetWith(b, v.Get()))
+}
+
+func nameMiss(b *testing.B, s *match.Set) {
 	q := ask(asked, func(i int) int { return million + i*37 })
 	b.ReportAllocs()
 	b.ResetTimer()

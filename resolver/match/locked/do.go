@@ -1,0 +1,12 @@
+//go:build goexperiment.runtimesecret
+
+package locked
+
+import "runtime/secret"
+
+// Erases says whether Do erases, which is a matter of how the program was built.
+const Erases = true
+
+// Do calls f and erases what it leaves behind in registers and on the stack, and the heap memory it took, as soon as the garbage collector finds
+// that nobody uses it any more. In a program built without GOEXPERIMENT=runtimesecret it calls f. Not for hot code.
+func Do(f func()) { secret.Do(f) }
