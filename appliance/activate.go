@@ -20,6 +20,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 // source gives an edge what its manifest names: files by hash, wrapped keys. What comes is verified here, whoever gave it.
@@ -36,6 +37,10 @@ type shelf struct {
 	dir     *dataDir
 	key     identity.AgeKey
 	log     *slog.Logger
+
+	// owned by whoever calls load
+	held       map[string]trust.EpochKeys // of the last set that came to be, by keyPath; one share each
+	weakMemory bool                       // said once that keys may be swapped
 }
 
 func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, error) {
@@ -52,10 +57,10 @@ func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, err
 			return nil, fmt.Errorf("make data directory: %w", err)
 		}
 	}
-	return &shelf{files, indexes, dir, key, log}, nil
+	return &shelf{files: files, indexes: indexes, dir: dir, key: key, log: log}, nil
 }
 
-// loaded is a set ready to serve and the mappings it reads from.
+// loaded is a set ready to serve and the memory it reads from: mapped indexes, locked keys.
 type loaded struct {
 	set  *match.Set
 	maps []io.Closer
@@ -72,10 +77,9 @@ func (l *loaded) Close() error {
 // load makes the set that a verified manifest puts in force, tests it on itself, and returns it. What the shelf lacks comes from src; a nil
 // src means that only the shelf may be used, as after a restart without any control node.
 func (s *shelf) load(ctx context.Context, m *audit.Opened, src source, neverBlock []string, now time.Time) (*loaded, error) {
-	l, err := s.assemble(ctx, m, src)
+	l, err := s.assemble(ctx, m, src, false)
 	if errors.Is(err, errCanary) && src != nil {
-		s.dropKeys(m.InForce) // what lies here may be keys of another time
-		l, err = s.assemble(ctx, m, src)
+		l, err = s.assemble(ctx, m, src, true) // the keys that lie here may be of another time
 	}
 	if err != nil {
 		return nil, err
@@ -87,7 +91,7 @@ func (s *shelf) load(ctx context.Context, m *audit.Opened, src source, neverBloc
 	return l, nil
 }
 
-func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source) (_ *loaded, err error) {
+func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew bool) (_ *loaded, err error) {
 	l := &loaded{}
 	defer func() {
 		if err != nil {
@@ -96,6 +100,8 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source) (_ *l
 	}()
 	var members []match.Member
 	var canaries []string
+	var fresh []*wrapped
+	held := map[string]trust.EpochKeys{}
 	for _, o := range m.Lists {
 		in := o.InForceList
 		index, closer, err := s.index(ctx, in, src)
@@ -103,16 +109,24 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source) (_ *l
 			return nil, fmt.Errorf("load list %s seq %d: %w", in.List, in.Seq, err)
 		}
 		l.maps = append(l.maps, closer)
-		keys, err := s.keys(ctx, in, src)
+		keys, came, err := s.keys(ctx, in, src, anew)
 		if err != nil {
 			return nil, fmt.Errorf("load keys of list %s epoch %d: %w", in.List, in.Epoch, err)
 		}
-		members = append(members, match.Member{Index: index, Keys: keys})
+		l.maps = append(l.maps, keys)
+		held[s.keyPath(in)] = keys
+		s.noteMemory(ctx, keys.Mode())
+		if came != nil {
+			fresh = append(fresh, came)
+		}
+		members = append(members, match.Member{Index: index, Keys: keys.Keys})
 		canaries = append(canaries, o.Target.Canaries...)
 	}
 	if err := testCanaries(members, canaries); err != nil {
 		return nil, err
 	}
+	s.keep(ctx, fresh)
+	s.hold(held)
 	set, err := match.NewSet(members, m.InForce.Overlay())
 	if err != nil {
 		return nil, err
@@ -270,50 +284,78 @@ func (s *shelf) noteCompiled(in audit.InForceList, n compiledNote) error {
 	return renameio.WriteFile(s.notePath(in), append(b, '\n'), 0o600)
 }
 
-// keys opens the epoch's keys: in memory only; what lies on disk is wrapped to the node key.
-func (s *shelf) keys(ctx context.Context, in audit.InForceList, src source) (*match.Keys, error) {
+// wrapped are keys as a control node gave them, not yet proved to fit their list.
+type wrapped struct {
+	path string
+	b    []byte
+}
+
+// keys opens the epoch's keys into locked memory, which the caller closes; what lies on disk is wrapped to the node key. Keys that came from
+// src are returned as they came, too: they go to disk when the list has proved them. anew passes over memory and disk.
+func (s *shelf) keys(ctx context.Context, in audit.InForceList, src source, anew bool) (trust.EpochKeys, *wrapped, error) {
 	path := s.keyPath(in)
-	if b, err := os.ReadFile(path); err == nil {
+	if keys, ok := s.held[path]; ok && !anew {
+		return keys.Share(), nil, nil
+	}
+	if b, err := os.ReadFile(path); err == nil && !anew {
 		if keys, err := s.unwrap(b, in); err == nil {
-			return keys, nil
+			return keys, nil, nil
 		}
 	}
 	if src == nil {
-		return nil, errors.New("keys are not on this disk and no control node can be asked")
+		return trust.EpochKeys{}, nil, errors.New("keys are not on this disk and no control node can be asked")
 	}
 	b, err := src.Keys(ctx, in.List, in.Epoch)
 	if err != nil {
-		return nil, err
+		return trust.EpochKeys{}, nil, err
 	}
 	keys, err := s.unwrap(b, in)
-	if err != nil {
-		return nil, err
+	return keys, &wrapped{path, b}, err
+}
+
+// keep puts keys that fit on disk, where a restart finds them.
+func (s *shelf) keep(ctx context.Context, fresh []*wrapped) {
+	for _, w := range fresh {
+		if err := renameio.WriteFile(w.path, w.b, 0o600); err != nil {
+			s.log.ErrorContext(ctx, "wrapped keys not kept: a restart needs a control node", slog.Any("error", err))
+		}
 	}
-	if err := renameio.WriteFile(path, b, 0o600); err != nil {
-		s.log.ErrorContext(ctx, "wrapped keys not kept: a restart needs a control node", slog.Any("list", in.List), slog.Any("error", err))
+}
+
+// hold takes a share of each key of a new set, and gives up those of the set before: removals, which come often, need no new copy.
+func (s *shelf) hold(now map[string]trust.EpochKeys) {
+	before := s.held
+	s.held = map[string]trust.EpochKeys{}
+	for path, k := range now {
+		s.held[path] = k.Share()
 	}
-	return keys, nil
+	for _, k := range before {
+		k.Close()
+	}
 }
 
 func (s *shelf) keyPath(in audit.InForceList) string {
 	return s.dir.join("keys", strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch))
 }
 
-func (s *shelf) dropKeys(f audit.InForce) {
-	for _, in := range f.Lists {
-		os.Remove(s.keyPath(in))
-	}
-}
-
-func (s *shelf) unwrap(b []byte, in audit.InForceList) (*match.Keys, error) {
+func (s *shelf) unwrap(b []byte, in audit.InForceList) (trust.EpochKeys, error) {
 	k, err := trust.UnwrapKeys(b, s.key.Identity)
 	if err != nil {
-		return nil, err
+		return k, err
 	}
 	if k.List != in.List || k.Epoch != in.Epoch {
-		return nil, fmt.Errorf("keys are of list %s epoch %d", k.List, k.Epoch)
+		defer k.Close()
+		return trust.EpochKeys{}, fmt.Errorf("keys are of list %s epoch %d", k.List, k.Epoch)
 	}
-	return &k.Keys, nil
+	return k, nil
+}
+
+// noteMemory says, once, that list keys may be swapped.
+func (s *shelf) noteMemory(ctx context.Context, m locked.Mode) {
+	if m == locked.Plain && !s.weakMemory {
+		s.weakMemory = true
+		s.log.WarnContext(ctx, "list keys are in memory that may be swapped: allow this process to lock memory (LimitMEMLOCK=8M in its unit)", slog.Any("memory", m.String()))
+	}
 }
 
 // tidy removes what neither the set in force nor the one before it uses, so that the disk holds two versions at most.

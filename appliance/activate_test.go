@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -26,7 +27,8 @@ import (
 type control struct {
 	log       *audittest.Log
 	recipient string
-	keys      *match.Keys
+	keys      *match.Keys     // nil: those of the epoch asked for
+	late      map[uint32]bool // epochs whose keys are not here yet
 	spoil     func([]byte) []byte
 	asked     int
 }
@@ -42,7 +44,10 @@ func (c *control) File(_ context.Context, sum [32]byte) (io.ReadCloser, error) {
 
 func (c *control) Keys(_ context.Context, list match.ListID, epoch uint32) ([]byte, error) {
 	c.asked++
-	return trust.WrapKeys(trust.EpochKeys{List: list, Epoch: epoch, Keys: *c.keys}, c.recipient)
+	if c.late[epoch] {
+		return nil, errors.New("keys of this epoch are not here yet")
+	}
+	return trust.WrapKeys(trust.EpochKeys{List: list, Epoch: epoch, Keys: cmp.Or(c.keys, listtest.Keys(int64(epoch)))}, c.recipient)
 }
 
 // edgeDisk is an edge's shelf, the honest log it follows and the control node it asks.
@@ -72,7 +77,17 @@ func newEdgeDisk(t *testing.T) *edgeDisk {
 	}
 	l := audittest.Honest("shelf")
 	l.Publish(50)
-	return &edgeDisk{t, l, s, &control{log: l, recipient: id.Recipient().String(), keys: listtest.Keys(1)}, d.path}
+	return &edgeDisk{t, l, s, &control{log: l, recipient: id.Recipient().String(), late: map[uint32]bool{}}, d.path}
+}
+
+// restart is the shelf of a new process on the same disk.
+func (e *edgeDisk) restart() {
+	e.t.Helper()
+	s, err := openShelf(e.shelf.dir, e.shelf.key, e.shelf.log)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.shelf = s
 }
 
 func (e *edgeDisk) opened() *audit.Opened {
@@ -201,9 +216,46 @@ func TestKeysThatDoNotFitAreFetchedAnew(t *testing.T) {
 	if _, err := e.load(e.src); !errors.Is(err, errCanary) {
 		t.Fatalf("wrong keys: %v", err)
 	}
-	e.src.keys = listtest.Keys(1)
+	e.src.keys = nil
+	if _, err := e.load(e.src); err != nil {
+		t.Errorf("right keys after wrong ones: %v", err)
+	}
+	// Such as a hotline that was restored from an old backup makes: other keys under the number of an epoch that was.
+	wrong, err := trust.WrapKeys(trust.EpochKeys{List: listtest.List, Epoch: 1, Keys: listtest.Keys(99)}, e.src.recipient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(e.shelf.keyPath(e.log.InForce.Lists[0]), wrong, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.restart()
 	if _, err := e.load(e.src); err != nil {
 		t.Errorf("right keys after wrong ones on disk: %v", err)
+	}
+}
+
+// A control node that hands out keys that fit nothing must not cost an edge the keys it has: they are what a restart needs (found reading).
+func TestWrongKeysFromAControlNodeTakeNothingAway(t *testing.T) {
+	e := newEdgeDisk(t)
+	want, err := e.load(e.src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := e.opened()
+	e.log.Epoch = 2
+	e.log.Publish(50)
+	e.src.keys = listtest.Keys(99)
+	if _, err := e.load(e.src); !errors.Is(err, errCanary) {
+		t.Fatalf("keys that fit nothing: %v", err)
+	}
+	e.restart()
+	got, err := e.shelf.load(t.Context(), before, nil, nil, e.log.Now)
+	if err != nil {
+		t.Fatalf("the list that was in force, alone after a restart: %v", err)
+	}
+	defer got.Close()
+	if got.set.StateID() != want.set.StateID() {
+		t.Error("another state")
 	}
 }
 

@@ -197,6 +197,7 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 	} else if err != nil {
 		return "", err
 	}
+	defer keys.Close()
 	b, err := list.Compile(e, v.Charter.Filter())
 	if err != nil {
 		return word(err)
@@ -205,7 +206,7 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 	if err != nil {
 		return word(err)
 	}
-	set, err := match.NewSet([]match.Member{{Index: index, Keys: keys}}, nil)
+	set, err := match.NewSet([]match.Member{{Index: index, Keys: keys.Keys}}, nil)
 	if err != nil {
 		return word(err)
 	}
@@ -223,7 +224,7 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 			return BrakeNeverBlock, nil
 		}
 	}
-	n.keepKeys(t.List, t.Epoch, keys)
+	n.keepKeys(keys)
 	return audit.ResultOK, nil
 }
 

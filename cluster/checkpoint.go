@@ -274,8 +274,10 @@ func (n *Node) gather(ctx context.Context, size uint64, root [32]byte) ([][]byte
 	return lines, errors.Join(failed...)
 }
 
-// publishCheckpoint makes p the newest and wakes who waits for it.
+// publishCheckpoint makes p the newest, wakes who waits for it, and lets go of
+// the keys that nothing in force needs any more.
 func (n *Node) publishCheckpoint(p *published) {
+	defer n.releaseKeys()
 	n.pubMu.Lock()
 	defer n.pubMu.Unlock()
 	n.pub.Store(p)

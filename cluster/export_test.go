@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/state"
@@ -14,3 +15,15 @@ func (n *Node) Stall(on bool) { n.fence(on) }
 
 // StatusOf is Status as if the replica had this state.
 func (n *Node) StatusOf(v *state.View) Status { return n.status(v) }
+
+// HeldEpochs are the epochs whose keys this node has in memory.
+func (n *Node) HeldEpochs() []uint32 {
+	n.keyMu.Lock()
+	defer n.keyMu.Unlock()
+	var out []uint32
+	for e := range n.keys {
+		out = append(out, e.n)
+	}
+	slices.Sort(out)
+	return out
+}

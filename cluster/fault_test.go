@@ -74,7 +74,7 @@ func TestARestartOfAllKeepsEverything(t *testing.T) {
 	if got := n.Status().CheckpointSize; got != sizes[first.Name] {
 		t.Errorf("alone after the restart: checkpoint of size %d, want %d", got, sizes[first.Name])
 	}
-	if k, err := n.EpochKeys(clustertest.List, 1); err != nil || k.Gate != listtest.Keys(1).Gate {
+	if k, err := n.EpochKeys(clustertest.List, 1); err != nil || k.Keys.Gate != listtest.Keys(1).Gate {
 		t.Errorf("alone after the restart: epoch keys: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)

@@ -12,6 +12,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 // epoch names the keys of one list and epoch.
@@ -25,74 +26,114 @@ type epoch struct {
 const maxKeys = 4 * audit.MaxLists
 
 // EpochKeys are the unwrapped keys of a list in force (or of its staged
-// successor), held in memory only: after a restart they are unwrapped again
+// successor), in locked memory only: after a restart they are unwrapped again
 // from the stored key file, which is sealed to the cluster key. ErrKeys when
-// they cannot be had. The keys must not be changed.
-func (n *Node) EpochKeys(list match.ListID, number uint32) (*match.Keys, error) {
-	n.keyMu.Lock()
-	k := n.keys[epoch{list, number}]
-	n.keyMu.Unlock()
-	if k != nil {
+// they cannot be had. The caller closes them and does not change them.
+func (n *Node) EpochKeys(list match.ListID, number uint32) (trust.EpochKeys, error) {
+	if k, ok := n.keptKeys(list, number); ok {
 		return k, nil
 	}
 	l, ok := n.inForce().List(list)
 	if !ok || l.Epoch != number {
-		return nil, fmt.Errorf("keys of list %s epoch %d: not in force: %w", list, number, ErrKeys)
+		return trust.EpochKeys{}, fmt.Errorf("keys of list %s epoch %d: not in force: %w", list, number, ErrKeys)
 	}
 	t, err := n.target(l)
 	if err != nil {
-		return nil, fmt.Errorf("keys of list %s epoch %d: %w: %w", list, number, ErrKeys, err)
+		return trust.EpochKeys{}, fmt.Errorf("keys of list %s epoch %d: %w: %w", list, number, ErrKeys, err)
 	}
-	k, err = n.unwrap(t)
+	k, err := n.unwrap(t)
 	if err != nil {
-		return nil, fmt.Errorf("keys of list %s epoch %d: %w", list, number, err)
+		return trust.EpochKeys{}, fmt.Errorf("keys of list %s epoch %d: %w", list, number, err)
 	}
-	n.keepKeys(list, number, k)
+	n.keepKeys(k)
 	return k, nil
 }
 
-func (n *Node) keepKeys(list match.ListID, number uint32, k *match.Keys) {
+// keptKeys is one more share of keys in memory.
+func (n *Node) keptKeys(list match.ListID, number uint32) (trust.EpochKeys, bool) {
+	n.keyMu.Lock()
+	defer n.keyMu.Unlock()
+	k, ok := n.keys[epoch{list, number}]
+	if !ok {
+		return trust.EpochKeys{}, false
+	}
+	return k.Share(), true
+}
+
+// keepKeys keeps a share of keys until their epoch has gone out of force.
+func (n *Node) keepKeys(k trust.EpochKeys) {
+	n.releaseKeys()
+	at := epoch{k.List, k.Epoch}
+	n.keyMu.Lock()
+	defer n.keyMu.Unlock()
+	if n.keys == nil {
+		return // closed meanwhile
+	}
+	if old, ok := n.keys[at]; ok {
+		old.Close()
+	}
+	n.keys[at] = k.Share()
+	if m := k.Mode(); m == locked.Plain && !n.weakMemory {
+		n.weakMemory = true
+		n.log.Warn("list keys are in memory that may be swapped: allow this process to lock memory (LimitMEMLOCK=8M in its unit)", slog.String("memory", m.String()))
+	}
+}
+
+// releaseKeys closes what no list needs any more: keys of epochs before the
+// one in force. A staged successor's epoch is later, and stays.
+func (n *Node) releaseKeys() {
 	force := n.inForce()
 	n.keyMu.Lock()
 	defer n.keyMu.Unlock()
-	if len(n.keys) >= maxKeys {
-		for e := range n.keys {
-			if l, ok := force.List(e.list); !ok || l.Epoch != e.n {
-				delete(n.keys, e)
-			}
+	for e, k := range n.keys {
+		l, ok := force.List(e.list)
+		if ok && e.n < l.Epoch || len(n.keys) >= maxKeys && (!ok || l.Epoch != e.n) {
+			k.Close()
+			delete(n.keys, e)
 		}
 	}
-	n.keys[epoch{list, number}] = k
+}
+
+// dropKeys ends all of this node's shares.
+func (n *Node) dropKeys() {
+	n.keyMu.Lock()
+	defer n.keyMu.Unlock()
+	for _, k := range n.keys {
+		k.Close()
+	}
+	n.keys = nil
 }
 
 // unwrap opens the key file of a list version with the cluster key. ErrKeys:
 // there is none for this cluster, or it is not what it should be. It does not
 // look at keys in memory: a version without a key file would be lost to this
 // node at its next restart.
-func (n *Node) unwrap(t trust.ListTarget) (*match.Keys, error) {
+func (n *Node) unwrap(t trust.ListTarget) (trust.EpochKeys, error) {
+	none := trust.EpochKeys{}
 	for _, f := range t.Keys {
 		if f.Cluster != n.id {
 			continue
 		}
 		if f.Length > trust.MaxWrappedKeys {
-			return nil, fmt.Errorf("key file of %d bytes: %w", f.Length, ErrKeys)
+			return none, fmt.Errorf("key file of %d bytes: %w", f.Length, ErrKeys)
 		}
 		b, err := n.c.Files.ReadFile(f.SHA256)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fetch.ErrHash) {
-			return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+			return none, fmt.Errorf("%w: %w", ErrKeys, err)
 		} else if err != nil {
-			return nil, err
+			return none, err
 		}
 		e, err := trust.UnwrapKeys(b, n.c.Identity)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrKeys, err)
+			return none, fmt.Errorf("%w: %w", ErrKeys, err)
 		}
 		if e.List != t.List || e.Epoch != t.Epoch {
-			return nil, fmt.Errorf("key file is of another list or epoch: %w", ErrKeys)
+			e.Close()
+			return none, fmt.Errorf("key file is of another list or epoch: %w", ErrKeys)
 		}
-		return &e.Keys, nil
+		return e, nil
 	}
-	return nil, fmt.Errorf("no key file for this cluster: %w", ErrKeys)
+	return none, fmt.Errorf("no key file for this cluster: %w", ErrKeys)
 }
 
 // noteKeys raises, or clears, the alarm about a member that cannot open a
@@ -114,16 +155,18 @@ func (n *Node) noteKeys(member string, t trust.ListTarget, result string) {
 // checkIdentity raises the same alarm about this node when its cluster key is
 // not the one that hotlines seal keys for.
 func (n *Node) checkIdentity() error {
-	probe := trust.EpochKeys{List: "probe/probe", Epoch: 1}
+	probe := trust.EpochKeys{List: "probe/probe", Epoch: 1, Keys: new(match.Keys)}
 	b, err := trust.WrapKeys(probe, n.c.Cluster.Recipient)
 	if err != nil {
 		return err
 	}
-	if _, err := trust.UnwrapKeys(b, n.c.Identity); err != nil {
-		text := n.c.Name + " cannot open the keys of any list: its cluster.agekey is not the one whose recipient the cluster file names; copy it from another member and start again"
-		n.raise(AlarmKeys+"/"+n.c.Name, AlarmKeys, text)
-		n.log.Error("this node cannot open a list's keys", slog.String("problem", text), slog.Any("error", err))
+	k, err := trust.UnwrapKeys(b, n.c.Identity)
+	if err == nil {
+		return k.Close()
 	}
+	text := n.c.Name + " cannot open the keys of any list: its cluster.agekey is not the one whose recipient the cluster file names; copy it from another member and start again"
+	n.raise(AlarmKeys+"/"+n.c.Name, AlarmKeys, text)
+	n.log.Error("this node cannot open a list's keys", slog.String("problem", text), slog.Any("error", err))
 	return nil
 }
 

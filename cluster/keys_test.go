@@ -2,7 +2,9 @@ package cluster_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/clustertest"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
 )
 
 type lines struct {
@@ -82,4 +85,50 @@ func TestAMemberWithAnotherClusterKeyIsNamedUntilItHasTheRightOne(t *testing.T) 
 		t.Fatal(err)
 	}
 	at.Wait("no alarm", func(n *cluster.Node) bool { return keysAlarm(n) == "" })
+}
+
+// Keys are in memory as long as their epoch is in force, and not longer: an edge that asks gets the new epoch's alone, also after a restart.
+func TestKeysLeaveMemoryWithTheirEpoch(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	c.Leader()
+	at := c.Members[0]
+	publish := func(seq uint64) {
+		t.Helper()
+		if err := at.Node().Publish(c.Context(), c.Publication(at, seq, 40, nil), clustertest.List); err != nil {
+			t.Fatal(err)
+		}
+		c.WaitAll("the version in force and cosigned", inForce(seq))
+	}
+	publish(1)
+	old, err := at.Node().EpochKeys(clustertest.List, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Epoch = 2
+	publish(2)
+	for _, m := range c.Members {
+		m.Wait("keys of epoch 2 alone", func(n *cluster.Node) bool { return slices.Equal(n.HeldEpochs(), []uint32{2}) })
+	}
+	if *old.Keys != *listtest.Keys(1) {
+		t.Error("keys that somebody still owns were overwritten")
+	}
+	old.Close()
+	c.Members[1].Stop()
+	c.Members[1].Start()
+	for _, m := range c.Members {
+		n := m.Node()
+		if _, err := n.EpochKeys(clustertest.List, 1); !errors.Is(err, cluster.ErrKeys) {
+			t.Errorf("%s: keys of the epoch before: %v, want ErrKeys", m.Name, err)
+		}
+		k, err := n.EpochKeys(clustertest.List, 2)
+		if err != nil || *k.Keys != *listtest.Keys(2) {
+			t.Fatalf("%s: keys of the epoch in force: %v", m.Name, err)
+		}
+		k.Close()
+	}
+	n := c.Members[2].Node()
+	c.Members[2].Stop()
+	if held := n.HeldEpochs(); len(held) > 0 {
+		t.Errorf("a node that has stopped holds keys of epochs %v", held)
+	}
 }

@@ -57,9 +57,11 @@ type Node struct {
 	renewed chan struct{}
 	waiting map[uint64]chan struct{}
 
-	keyMu   sync.Mutex // guards keys, targets
-	keys    map[epoch]*match.Keys
+	keyMu   sync.Mutex                                     // guards keys, targets, weakMemory
+	keys    map[epoch]trust.EpochKeys                      // its own share of each; emptied for good by close
 	targets map[[32]byte]map[match.ListID]trust.ListTarget // by metadata hash
+
+	weakMemory bool // said once that list keys may be swapped
 
 	receiptMu     sync.Mutex // guards queue, logged, receiptStatus
 	queue         []queued   // one for an edge at most
@@ -90,7 +92,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c: c, id: c.Cluster.ID(), log: c.Log, quorum: c.Cluster.Quorum(),
 		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
-		keys: map[epoch]*match.Keys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
+		keys: map[epoch]trust.EpochKeys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
 		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{}, forks: map[string]uint64{},
 		leaderless: c.Clock(), newLeader: make(chan struct{}),
 	}
@@ -180,6 +182,7 @@ func (n *Node) close() error {
 		errs = append(errs, n.c.RaftListener.Close())
 	}
 	n.group.Wait()
+	n.dropKeys()
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}

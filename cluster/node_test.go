@@ -67,7 +67,7 @@ func TestAPublicationReachesAllThree(t *testing.T) {
 			t.Errorf("%s: no checkpoint", member.Name)
 		}
 		k, err := n.EpochKeys(clustertest.List, 1)
-		if err != nil || k.Match != listtest.Keys(1).Match {
+		if err != nil || k.Keys.Match != listtest.Keys(1).Match {
 			t.Errorf("%s: epoch keys: %v", member.Name, err)
 		}
 		if _, err := n.EpochKeys(clustertest.List, 2); !errors.Is(err, cluster.ErrKeys) {

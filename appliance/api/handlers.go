@@ -112,7 +112,8 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request, who caller) error 
 	if err != nil {
 		return err
 	}
-	b, err := trust.WrapKeys(trust.EpochKeys{List: req.List, Epoch: req.Epoch, Keys: *keys}, edge.Recipient)
+	defer keys.Close()
+	b, err := trust.WrapKeys(keys, edge.Recipient)
 	if err != nil {
 		return fmt.Errorf("wrap keys: %w", err)
 	}

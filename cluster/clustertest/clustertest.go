@@ -54,6 +54,7 @@ type Cluster struct {
 	Hotline *trusttest.Hotline
 	Members []*Member
 	CA      *CA
+	Epoch   uint32 // of the next versions' keys, which are listtest.Keys of its number
 
 	o        Options
 	identity *age.X25519Identity
@@ -104,7 +105,7 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cluster{T: t, o: o, cut: map[[2]string]bool{}}
+	c := &Cluster{T: t, o: o, Epoch: 1, cut: map[[2]string]bool{}}
 	now := c.Now()
 	c.Hotline = trusttest.New("clustertest", trust.HotlineID(List.Hotline()), now)
 	c.Hotline.Charter.Jurisdictions = []string{"AA", "ZZ"}

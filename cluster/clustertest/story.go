@@ -28,10 +28,12 @@ func (c *Cluster) Publication(at *Member, seq uint64, n int, change func(l *trus
 // PublishEntries is Publication with these entries.
 func (c *Cluster) PublishEntries(at *Member, seq uint64, entries []list.Entry, change func(l *trusttest.List)) trust.Metadata {
 	c.T.Helper()
-	edge, audit, _, err := list.Build(listtest.Version(seq), entries, nil, listtest.Keys(1), listtest.OpenKey(1))
+	version, secret := listtest.Version(seq), listtest.Keys(int64(c.Epoch))
+	version.Epoch = c.Epoch
+	edge, audit, _, err := list.Build(version, entries, nil, secret, listtest.OpenKey(1))
 	c.must(err)
 	l := trusttest.Built(edge, audit, seq-1, listtest.Canary)
-	keys, err := trust.WrapKeys(trust.EpochKeys{List: List, Epoch: 1, Keys: *listtest.Keys(1)}, c.Desc.Recipient)
+	keys, err := trust.WrapKeys(trust.EpochKeys{List: List, Epoch: c.Epoch, Keys: secret}, c.Desc.Recipient)
 	c.must(err)
 	l.Keys = map[string][]byte{c.ID: keys}
 	if change != nil {

@@ -78,7 +78,7 @@ func (h *Hotline) AddOperator(path string) (Operator, error) {
 		err = o.check()
 	}
 	if err == nil { // prove the recipient before anyone signs
-		_, err = trust.WrapKeys(trust.EpochKeys{List: "probe/probe", Epoch: 1}, o.Recipient)
+		_, err = trust.WrapKeys(trust.EpochKeys{List: "probe/probe", Epoch: 1, Keys: new(match.Keys)}, o.Recipient)
 	}
 	if err != nil {
 		return Operator{}, fault(CodeInput, err, do, "%s is not an operator's public file", path)
@@ -191,7 +191,7 @@ func (s *session) wrapKeys(epoch uint32, keys *match.Keys) ([]trust.KeyFile, map
 	for _, o := range all {
 		path := s.wrapped(epoch, o.Cluster)
 		if !exists(path) {
-			b, err := trust.WrapKeys(trust.EpochKeys{List: s.set.List, Epoch: epoch, Keys: *keys}, o.Recipient)
+			b, err := trust.WrapKeys(trust.EpochKeys{List: s.set.List, Epoch: epoch, Keys: keys}, o.Recipient)
 			if err == nil {
 				err = writeFile(path, b, 0o600)
 			}

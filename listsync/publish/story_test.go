@@ -99,14 +99,14 @@ func TestAnOperatorVerifiesAndUsesWhatAHotlinePublishes(t *testing.T) {
 	for name, want := range map[string]bool{
 		"bad.test": true, "www.bad.test": true, "only.test": true, "www.only.test": false, "page.test": false, "good.test": false, "canary.hotline-one.test": true,
 	} {
-		if got := w.lookup(f, &k.Keys, name); got.Listed != want {
+		if got := w.lookup(f, k.Keys, name); got.Listed != want {
 			t.Errorf("%s: got listed %t, want %t", name, got.Listed, want)
 		}
 	}
-	if v := w.lookup(f, &k.Keys, "canary.hotline-one.test"); !v.Canary || v.Basis != match.BasisVoluntary {
+	if v := w.lookup(f, k.Keys, "canary.hotline-one.test"); !v.Canary || v.Basis != match.BasisVoluntary {
 		t.Errorf("canary: got %+v", v)
 	}
-	if v := w.lookup(f, &k.Keys, "page.test"); !v.Steer {
+	if v := w.lookup(f, k.Keys, "page.test"); !v.Steer {
 		t.Errorf("page.test is not steered: %+v", v)
 	}
 }

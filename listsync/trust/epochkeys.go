@@ -2,6 +2,8 @@ package trust
 
 import (
 	"bytes"
+	"crypto/subtle"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,14 +11,42 @@ import (
 	"filippo.io/age"
 
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 // EpochKeys are the secrets of one list and epoch. They exist in memory only: at the hotline, and unwrapped at an operator's
-// control nodes and edges.
+// control nodes and edges. A copy of the struct points to the same keys.
 type EpochKeys struct {
 	List  match.ListID
 	Epoch uint32
-	Keys  match.Keys
+	Keys  *match.Keys // of UnwrapKeys: in locked memory, until the last Close
+
+	held *locked.Value[match.Keys] // nil: the memory is the maker's
+}
+
+// Share is the same keys with one more owner, who closes them too.
+func (k EpochKeys) Share() EpochKeys {
+	if k.held != nil {
+		k.held = k.held.Share()
+	}
+	return k
+}
+
+// Close gives up the keys that UnwrapKeys or Share gave. With the last owner they are overwritten, and who uses them then ends the
+// process. The error is always nil.
+func (k EpochKeys) Close() error {
+	if k.held == nil {
+		return nil
+	}
+	return k.held.Close()
+}
+
+// Mode is how well the memory of the keys is kept from others.
+func (k EpochKeys) Mode() locked.Mode {
+	if k.held == nil {
+		return locked.Plain
+	}
+	return k.held.Mode()
 }
 
 // String hides the keys from logs and errors.
@@ -30,17 +60,82 @@ func (k EpochKeys) GoString() string { return k.String() }
 // MaxWrappedKeys bounds a file of wrapped keys.
 const MaxWrappedKeys = maxWrapped
 
-// wireKeys is what is sealed.
-type wireKeys struct {
-	V     int          `cbor:"1,keyasint"` // 1
-	List  match.ListID `cbor:"2,keyasint"`
-	Epoch uint32       `cbor:"3,keyasint"`
-	Match []byte       `cbor:"4,keyasint"`
-	Gate  []byte       `cbor:"5,keyasint"`
+// appendPlain is what is sealed: a CBOR map in the core deterministic form, written here because a general encoder keeps copies of what it wrote.
+func (k EpochKeys) appendPlain(b []byte) []byte {
+	b = append(b, 0xa5, 1, 1, 2) // five pairs; version 1; the list
+	b = appendHead(b, 3<<5, uint32(len(k.List)))
+	b = append(b, k.List...)
+	b = appendHead(append(b, 3), 0, k.Epoch)
+	b = append(b, 4, 2<<5|24, byte(len(k.Keys.Match)))
+	b = append(b, k.Keys.Match[:]...)
+	b = append(b, 5, 2<<5|byte(len(k.Keys.Gate)))
+	return append(b, k.Keys.Gate[:]...)
 }
 
-func (k EpochKeys) marshal() ([]byte, error) {
-	return encMode.Marshal(wireKeys{V: 1, List: k.List, Epoch: k.Epoch, Match: k.Keys.Match[:], Gate: k.Keys.Gate[:]})
+// appendHead writes a CBOR head (RFC 8949 section 3) in its shortest form.
+func appendHead(b []byte, major byte, n uint32) []byte {
+	switch {
+	case n < 24:
+		return append(b, major|byte(n))
+	case n < 1<<8:
+		return append(b, major|24, byte(n))
+	case n < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, major|25), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(b, major|26), n)
+}
+
+// readPlain reads what appendPlain writes and takes nothing else: it writes list and epoch again and compares.
+func (k *EpochKeys) readPlain(b []byte) bool {
+	rest, ok := bytes.CutPrefix(b, []byte{0xa5, 1, 1, 2})
+	if !ok {
+		return false
+	}
+	n, rest, ok := cutHead(rest, 3<<5)
+	if !ok || n > match.MaxListID || int(n) > len(rest) {
+		return false
+	}
+	list, err := match.ParseListID(string(rest[:n]))
+	rest, ok = bytes.CutPrefix(rest[n:], []byte{3})
+	if err != nil || !ok {
+		return false
+	}
+	k.List = list
+	if k.Epoch, rest, ok = cutHead(rest, 0); !ok {
+		return false
+	}
+	gate := 3 + len(k.Keys.Match)
+	if len(rest) != gate+2+len(k.Keys.Gate) {
+		return false
+	}
+	copy(k.Keys.Match[:], rest[3:])
+	copy(k.Keys.Gate[:], rest[gate+2:])
+	var again [maxPlainKeys]byte
+	defer clear(again[:])
+	return subtle.ConstantTimeCompare(k.appendPlain(again[:0]), b) == 1
+}
+
+// cutHead reads a CBOR head of one kind.
+func cutHead(b []byte, major byte) (n uint32, rest []byte, ok bool) {
+	if len(b) == 0 || b[0]&0xe0 != major {
+		return 0, nil, false
+	}
+	size := 0
+	switch low := b[0] & 0x1f; {
+	case low < 24:
+		return uint32(low), b[1:], true
+	case low <= 26:
+		size = 1 << (low - 24)
+	default:
+		return 0, nil, false
+	}
+	if len(b) < 1+size {
+		return 0, nil, false
+	}
+	for _, x := range b[1 : 1+size] {
+		n = n<<8 | uint32(x)
+	}
+	return n, b[1+size:], true
 }
 
 // ParseRecipient reads the age recipient of a cluster or node: X25519 ("age1...") or hybrid post-quantum ("age1pq1...").
@@ -67,62 +162,67 @@ func WrapKeys(k EpochKeys, recipient string) ([]byte, error) {
 	if _, err := match.ParseListID(string(k.List)); err != nil {
 		return nil, fmt.Errorf("wrap keys: %w: list id (%d bytes)", ErrFormat, len(k.List))
 	}
-	plain, err := k.marshal()
-	if err != nil {
-		return nil, fmt.Errorf("wrap keys: %w", errRedacted)
+	if k.Keys == nil {
+		return nil, fmt.Errorf("wrap keys: %w: no keys", ErrFormat)
 	}
-	defer clear(plain)
 	var out bytes.Buffer
-	w, err := age.Encrypt(&out, r)
+	locked.Do(func() {
+		var plain [maxPlainKeys]byte
+		defer clear(plain[:])
+		var w io.WriteCloser
+		if w, err = age.Encrypt(&out, r); err != nil {
+			return
+		}
+		if _, err = w.Write(k.appendPlain(plain[:0])); err == nil {
+			err = w.Close()
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("wrap keys: %w", err)
 	}
-	if _, err := w.Write(plain); err != nil {
-		return nil, fmt.Errorf("wrap keys: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("wrap keys: %w", err)
-	}
-	return out.Bytes(), nil
+	return bytes.Clone(out.Bytes()), nil
 }
 
-// UnwrapKeys opens what WrapKeys sealed for the identity. A file that is not for it, altered or not age at all is
-// ErrFormat: nothing in it can be believed; over MaxWrappedKeys it is ErrTooLarge. Who wrapped the keys is
+// UnwrapKeys opens what WrapKeys sealed for the identity, into locked memory that the caller closes. A file that is not for it, altered
+// or not age at all is ErrFormat: nothing in it can be believed; over MaxWrappedKeys it is ErrTooLarge. Who wrapped the keys is
 // known only from the signed target the file is: check its hash first, and that list and epoch are the ones expected.
 func UnwrapKeys(b []byte, identity age.Identity) (EpochKeys, error) {
 	if len(b) > MaxWrappedKeys {
 		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: %d bytes, at most %d", ErrTooLarge, len(b), MaxWrappedKeys)
 	}
+	held, err := locked.New[match.Keys]()
+	if err != nil {
+		return EpochKeys{}, fmt.Errorf("unwrap keys: %w", err)
+	}
+	k := EpochKeys{Keys: held.Get(), held: held}
+	locked.Do(func() { err = k.open(b, identity) })
+	if err != nil {
+		held.Close()
+		return EpochKeys{}, fmt.Errorf("unwrap keys: %w", err)
+	}
+	return k, nil
+}
+
+func (k *EpochKeys) open(b []byte, identity age.Identity) error {
 	r, err := age.Decrypt(bytes.NewReader(b), identity)
 	if err != nil {
 		if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
-			return EpochKeys{}, fmt.Errorf("unwrap keys: %w: sealed for somebody else", ErrFormat)
+			return fmt.Errorf("%w: sealed for somebody else", ErrFormat)
 		}
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: not an age file (%d bytes)", ErrFormat, len(b))
+		return fmt.Errorf("%w: not an age file (%d bytes)", ErrFormat, len(b))
 	}
-	plain := make([]byte, maxPlainKeys+1)
-	defer clear(plain)
-	n, err := io.ReadFull(r, plain)
+	var plain [maxPlainKeys + 1]byte
+	defer clear(plain[:])
+	n, err := io.ReadFull(r, plain[:])
 	switch {
 	case err == nil:
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: over %d bytes sealed", ErrTooLarge, maxPlainKeys)
-	case err != io.ErrUnexpectedEOF:
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w: the sealed part was cut or altered", ErrFormat)
+		return fmt.Errorf("%w: over %d bytes sealed", ErrTooLarge, maxPlainKeys)
+	case err != io.ErrUnexpectedEOF && err != io.EOF:
+		return fmt.Errorf("%w: the sealed part was cut or altered", ErrFormat)
+	case !k.readPlain(plain[:n]):
+		return errRedacted
 	}
-	var w wireKeys
-	if err := decode(plain[:n], &w); err != nil {
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w", errRedacted)
-	}
-	defer clear(w.Match)
-	defer clear(w.Gate)
-	k := EpochKeys{List: w.List, Epoch: w.Epoch}
-	_, err = match.ParseListID(string(w.List))
-	if err != nil || w.V != 1 || len(w.Match) != len(k.Keys.Match) || len(w.Gate) != len(k.Keys.Gate) {
-		return EpochKeys{}, fmt.Errorf("unwrap keys: %w", errRedacted)
-	}
-	copy(k.Keys.Match[:], w.Match)
-	copy(k.Keys.Gate[:], w.Gate)
-	return k, nil
+	return nil
 }
 
 // maxPlainKeys bounds the sealed CBOR: 32 + 16 bytes of keys, a list id of 63, and framing.

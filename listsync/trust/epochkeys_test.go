@@ -3,6 +3,7 @@ package trust_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 )
 
 func epochKeys() trust.EpochKeys {
-	k := trust.EpochKeys{List: mainID, Epoch: 7}
+	k := trust.EpochKeys{List: mainID, Epoch: 7, Keys: new(match.Keys)}
 	for i := range k.Keys.Match {
 		k.Keys.Match[i] = byte(i)
 	}
@@ -22,6 +23,10 @@ func epochKeys() trust.EpochKeys {
 		k.Keys.Gate[i] = byte(0x80 + i)
 	}
 	return k
+}
+
+func sameKeys(a, b trust.EpochKeys) bool {
+	return a.List == b.List && a.Epoch == b.Epoch && *a.Keys == *b.Keys
 }
 
 func TestWrappedKeysOpenForTheirRecipientOnly(t *testing.T) {
@@ -54,9 +59,10 @@ func TestWrappedKeysOpenForTheirRecipientOnly(t *testing.T) {
 				t.Error("a key is in the clear")
 			}
 			got, err := trust.UnwrapKeys(b, test.mine)
-			if err != nil || got != epochKeys() {
-				t.Errorf("got %v, %v", got, err)
+			if err != nil || !sameKeys(got, epochKeys()) {
+				t.Fatalf("got %v, %v", got, err)
 			}
+			got.Close()
 			_, err = trust.UnwrapKeys(b, test.other)
 			wantReason(t, err, "format")
 			for _, i := range []int{0, len(b) / 2, len(b) - 1} {
@@ -113,6 +119,9 @@ func TestSealedRubbishIsRefused(t *testing.T) {
 		{"list that is none", "format", keys(func(m map[int]any) { m[2] = "North" })},
 		{"short key", "format", keys(func(m map[int]any) { m[4] = make([]byte, 31) })},
 		{"long key", "format", keys(func(m map[int]any) { m[5] = make([]byte, 17) })},
+		{"longer form of a number", "format", seal(spliceHead(trust.PlainKeys(epochKeys())))},
+		{"list of another length", "format", seal([]byte{0xa5, 1, 1, 2, 0x78, 0xff})},
+		{"trailing byte", "format", seal(append(trust.PlainKeys(epochKeys()), 0))},
 		{"unknown field", "format", keys(func(m map[int]any) { m[6] = 1 })},
 		{"a bomb", "too_large", seal(make([]byte, 4096))},
 		{"more than a file has", "too_large", make([]byte, trust.MaxWrappedKeys+1)},
@@ -127,6 +136,43 @@ func TestSealedRubbishIsRefused(t *testing.T) {
 	}
 }
 
+// spliceHead writes the epoch, 7, in two bytes instead of one.
+func spliceHead(plain []byte) []byte {
+	at := bytes.Index(plain, []byte{3, 7, 4})
+	return slices.Concat(plain[:at], []byte{3, 0x18, 7}, plain[at+2:])
+}
+
+// The form is that of any CBOR library, at each length of a head.
+func TestThePlainFormIsCoreDeterministicCBOR(t *testing.T) {
+	mode, _ := cbor.CoreDetEncOptions().EncMode()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, epoch := range []uint32{0, 1, 23, 24, 255, 256, 65535, 65536, 1<<32 - 1} {
+		for _, list := range []match.ListID{"a/b", "north/main-list-of-a-long-name", match.ListID(strings.Repeat("x", 31) + "/" + strings.Repeat("y", 31))} {
+			k := epochKeys()
+			k.List, k.Epoch = list, epoch
+			want, err := mode.Marshal(map[int]any{1: 1, 2: string(list), 3: epoch, 4: k.Keys.Match[:], 5: k.Keys.Gate[:]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := trust.PlainKeys(k); !bytes.Equal(got, want) {
+				t.Errorf("%s epoch %d: got %x\nwant %x", list, epoch, got, want)
+			}
+			b, err := trust.WrapKeys(k, id.Recipient().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := trust.UnwrapKeys(b, id)
+			if err != nil || !sameKeys(got, k) {
+				t.Fatalf("%s epoch %d: %v, %v", list, epoch, got, err)
+			}
+			got.Close()
+		}
+	}
+}
+
 func TestRecipientsThatAreNotNativeAreRefused(t *testing.T) {
 	for _, r := range []string{"", "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1", strings.Repeat("a", 5000), "age1yubikey1qxxxx"} {
 		if _, err := trust.WrapKeys(epochKeys(), r); trust.Reason(err) != "format" && trust.Reason(err) != "too_large" {
@@ -137,7 +183,7 @@ func TestRecipientsThatAreNotNativeAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = trust.WrapKeys(trust.EpochKeys{List: match.ListID("x")}, id.Recipient().String())
+	_, err = trust.WrapKeys(trust.EpochKeys{List: match.ListID("x"), Keys: new(match.Keys)}, id.Recipient().String())
 	wantReason(t, err, "format")
 }
 
@@ -166,7 +212,11 @@ func FuzzUnwrapKeys(f *testing.F) {
 		if r := trust.Reason(err); r != "" && r != "format" && r != "too_large" {
 			t.Fatalf("reason: got %q (%v)", r, err)
 		}
-		if _, bad := match.ParseListID(string(k.List)); err == nil && bad != nil {
+		if err != nil {
+			return
+		}
+		defer k.Close()
+		if _, bad := match.ParseListID(string(k.List)); bad != nil {
 			t.Fatalf("got %v", k)
 		}
 	})

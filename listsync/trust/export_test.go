@@ -32,4 +32,4 @@ func WithdrawalBody(raw []byte) []byte {
 }
 
 // PlainKeys is what WrapKeys seals.
-func PlainKeys(k EpochKeys) []byte { return must(k.marshal()) }
+func PlainKeys(k EpochKeys) []byte { return k.appendPlain(nil) }

@@ -199,7 +199,7 @@ func TestGoldenKeysStillOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	k, err := trust.UnwrapKeys(unhex(t, g.WrappedKeys), id)
-	if err != nil || k != epochKeys() {
+	if err != nil || !sameKeys(k, epochKeys()) {
 		t.Errorf("got %v, %v", k, err)
 	}
 }

@@ -42,6 +42,7 @@ type Log struct {
 	Counters map[string]uint64
 	Signers  []string // who cosigns checkpoints; all members unless changed
 	Canon    [32]byte // canonicalisation rules the hotline's lists say they were made for; zero means ours
+	Epoch    uint32   // of the next versions' keys, which are listtest.Keys of its number
 
 	seq, number uint64
 	orders      map[order.Kind]uint64
@@ -70,7 +71,7 @@ func New(seed string) *Log {
 		Hotline: trusttest.New(seed, Hotline, trusttest.Now), Now: trusttest.Now,
 		Members: map[string]ed25519.PrivateKey{}, Edges: map[string]ed25519.PrivateKey{}, Officers: map[string]ed25519.PrivateKey{}, orders: map[order.Kind]uint64{},
 		Docs: map[[32]byte][]byte{}, Files: map[[32]byte][]byte{}, Indexes: map[[32]byte][32]byte{},
-		Counters: map[string]uint64{}, Signers: []string{C1, C2, C3}, InForce: audit.Genesis(),
+		Counters: map[string]uint64{}, Signers: []string{C1, C2, C3}, InForce: audit.Genesis(), Epoch: 1,
 	}
 	l.Hotline.Charter.Jurisdictions = []string{"AA", "ZZ"}
 	l.Desc = audit.Cluster{
@@ -163,7 +164,8 @@ func (l *Log) Offer(n int) audit.Publish {
 	if l.Canon != [32]byte{} {
 		version.CanonID = l.Canon
 	}
-	edge, aud, _, err := list.Build(version, listtest.Entries(n, 1), []string{"decoy.example-1.test"}, listtest.Keys(1), listtest.OpenKey(1))
+	version.Epoch = l.Epoch
+	edge, aud, _, err := list.Build(version, listtest.Entries(n, 1), []string{"decoy.example-1.test"}, listtest.Keys(int64(l.Epoch)), listtest.OpenKey(1))
 	check(err)
 	for _, b := range [][]byte{edge, aud} {
 		l.Files[sha256.Sum256(b)] = b
