@@ -177,7 +177,7 @@ func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
 	if !ok {
 		return listsync.Accepted{}, false
 	}
-	a := listsync.Accepted{Root: known.Anchor, High: known.High, Metadata: known.Metadata}
+	a := listsync.Accepted{Roots: known.Roots, High: known.High, Metadata: known.Metadata}
 	for _, l := range view.InForce.Lists {
 		a.InForce = append(a.InForce, listsync.Mark{List: l.List, Number: l.Seq})
 	}

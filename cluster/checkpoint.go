@@ -208,7 +208,7 @@ func (n *Node) assemble(ctx context.Context, view *state.View) error {
 	if before != nil && before.size == p.size {
 		p.base = before.base
 		p.base.Checkpoint = note
-	} else if p.base, err = audit.NewManifest(view.Tree(), note, view.Size, view.InForce, view.Metadata, 0); err != nil {
+	} else if p.base, err = audit.NewManifest(view.Tree(), note, view.Size, view.InForce, view.Metadata, view.Roots, 0); err != nil {
 		return err
 	}
 	if before == nil || before.size < p.size {

@@ -196,7 +196,7 @@ func (n *Node) target(l audit.InForceList) (trust.ListTarget, error) {
 }
 
 func (n *Node) targetsOf(l audit.InForceList) (map[match.ListID]trust.ListTarget, error) {
-	raw, leafBytes, err := n.proofOf(l)
+	raw, leafBytes, roots, err := n.proofOf(l)
 	if err != nil {
 		return nil, err
 	}
@@ -208,8 +208,11 @@ func (n *Node) targetsOf(l audit.InForceList) (map[match.ListID]trust.ListTarget
 	if err != nil {
 		return nil, err
 	}
-	anchor := n.c.Cluster.Anchors()[l.Hotline]
-	v, err := trust.Verify(anchor, trust.HighWater{}, m, time.Unix(leaf.T, 0).UTC())
+	root, err := roots.Start(m)
+	if err != nil {
+		return nil, err
+	}
+	v, err := trust.Verify(root, trust.HighWater{}, m, time.Unix(leaf.T, 0).UTC())
 	if err != nil {
 		return nil, err
 	}
@@ -220,25 +223,26 @@ func (n *Node) targetsOf(l audit.InForceList) (map[match.ListID]trust.ListTarget
 	return lists, nil
 }
 
-// proofOf finds a list's metadata and publish leaf: in this replica's state,
-// or in the manifest it kept on disk.
-func (n *Node) proofOf(l audit.InForceList) (metadata, leaf []byte, err error) {
+// proofOf finds a list's metadata, its publish leaf and its hotline's roots:
+// in this replica's state, or in the manifest it kept on disk.
+func (n *Node) proofOf(l audit.InForceList) (metadata, leaf []byte, roots trust.Roots, err error) {
 	view := n.fsm.view()
 	if now, ok := view.InForce.List(l.List); ok && now.Leaf == l.Leaf {
 		metadata, err = view.Metadata(l.Metadata)
 		if err == nil {
 			leaf, err = view.Tree().Leaf(l.Leaf)
 		}
-		return metadata, leaf, err
+		return metadata, leaf, view.Roots(l.Hotline), err
 	}
 	if p := n.published(); p != nil {
 		for i, kept := range p.inForce.Lists {
 			if kept.List == l.List && kept.Leaf == l.Leaf && i < len(p.base.Lists) {
-				return p.base.Lists[i].Metadata, p.base.Lists[i].Leaf, nil
+				roots, err = view.Roots(l.Hotline).Follow(p.base.Lists[i].Roots)
+				return p.base.Lists[i].Metadata, p.base.Lists[i].Leaf, roots, err
 			}
 		}
 	}
-	return nil, nil, fmt.Errorf("leaf %d of list %s is not here", l.Leaf, l.List)
+	return nil, nil, roots, fmt.Errorf("leaf %d of list %s is not here", l.Leaf, l.List)
 }
 
 // inForce is the newest this node knows to be in force: its replica's, or,

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -45,7 +44,7 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 	if !ok {
 		return refuse(state.ReasonUnknownHotline, "")
 	}
-	m = complete(m, h)
+	m = h.Roots.Complete(m)
 	v, err := n.verify(h, m)
 	if err != nil {
 		if _, skew := n.compare(n.c.Clock()); errors.Is(skew, ErrSkew) {
@@ -96,7 +95,7 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 
 // verify is what every replica does again when the command is applied.
 func (n *Node) verify(h state.Hotline, m trust.Metadata) (*trust.Verified, error) {
-	v, err := trust.Verify(h.Anchor, h.High, m, n.c.Clock())
+	v, err := trust.Verify(h.Roots.Newest(), h.High, m, n.c.Clock())
 	if err != nil {
 		return nil, err
 	}
@@ -104,23 +103,6 @@ func (n *Node) verify(h state.Hotline, m trust.Metadata) (*trust.Verified, error
 		return nil, trust.ErrDevelopment
 	}
 	return v, nil
-}
-
-// complete puts the roots that the cluster has accepted before in front of
-// those that were fetched: edges and auditors verify from the anchor, and a
-// fetcher asks only for what is new.
-func complete(m trust.Metadata, h state.Hotline) trust.Metadata {
-	var missing [][]byte
-	for _, r := range h.Roots {
-		if !slices.ContainsFunc(m.Roots, func(have []byte) bool { return bytes.Equal(have, r) }) {
-			missing = append(missing, r)
-		}
-	}
-	m.Roots = append(missing, slices.DeleteFunc(slices.Clone(m.Roots), func(r []byte) bool { return bytes.Equal(r, h.Anchor) })...)
-	if m.Roots == nil {
-		m.Roots = [][]byte{}
-	}
-	return m
 }
 
 // refuse records a refusal and returns it as Publish's error.

@@ -51,19 +51,16 @@ func (l *lists) poll(ctx context.Context) error {
 var errOffer = errors.New("what the hotline offers is refused")
 
 func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Accepted, mirror bool) error {
-	root, err := trust.Describe(accepted.Root)
-	if err != nil {
-		return fmt.Errorf("read pinned root: %w", err)
-	}
-	m, err := repo.Metadata(ctx, root.Version)
+	m, err := repo.Metadata(ctx, accepted.Roots.Version())
 	if err != nil {
 		return fmt.Errorf("read metadata: %w", err)
 	}
+	m = accepted.Roots.Complete(m)
 	hash := m.Hash()
 	if refused := l.standing(hash); refused != nil {
 		return refused
 	}
-	v, err := trust.Verify(accepted.Root, accepted.High, m, l.Clock())
+	v, err := trust.Verify(accepted.Roots.Newest(), accepted.High, m, l.Clock())
 	if err == nil {
 		err = checkCanon(v, accepted)
 	}

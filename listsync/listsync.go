@@ -45,7 +45,7 @@ var (
 
 // Accepted is what a cluster holds of one hotline.
 type Accepted struct {
-	Root        []byte          // root.json from which metadata is verified
+	Roots       trust.Roots     // from the pinned root to the newest accepted, from which metadata is verified
 	High        trust.HighWater // nothing below it is accepted
 	Metadata    [32]byte        // hash of the newest accepted metadata
 	InForce     []Mark          // version in force, by list

@@ -39,9 +39,12 @@ func (a *agreed) Publish(_ context.Context, m trust.Metadata, _ match.ListID) er
 	if a.answer != nil {
 		return a.answer
 	}
-	v, err := trust.Verify(a.accepted.Root, a.accepted.High, m, a.now)
+	v, err := trust.Verify(a.accepted.Roots.Newest(), a.accepted.High, m, a.now)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if a.accepted.Roots, err = a.accepted.Roots.Follow(m.Roots); err != nil {
+		return err
 	}
 	a.accepted.High, a.accepted.Metadata = v.High, m.Hash()
 	a.accepted.InForce = nil
@@ -81,7 +84,7 @@ func (a *agreed) Refuse(_ context.Context, r Refusal) error {
 // setup is a hotline that has published version 1, served by handlers, one mirror each.
 func setup(t *testing.T, hotline *trusttest.Hotline, handlers ...http.Handler) (*Syncer, *agreed) {
 	t.Helper()
-	a := &agreed{accepted: Accepted{Root: hotline.Pinned}, officers: hotline.OfficerKeys(), now: trusttest.Now}
+	a := &agreed{accepted: Accepted{Roots: hotline.Roots()}, officers: hotline.OfficerKeys(), now: trusttest.Now}
 	files, err := fetch.OpenStore(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -24,8 +24,9 @@ type Manifest struct {
 
 // ManifestList proves where one list in force comes from.
 type ManifestList struct {
-	Metadata []byte     `cbor:"metadata"` // trust.Metadata, encoded
-	Leaf     []byte     `cbor:"leaf"`     // its publish leaf
+	Metadata []byte     `cbor:"metadata"`        // trust.Metadata, encoded
+	Roots    [][]byte   `cbor:"roots,omitempty"` // from the pinned root, exclusive, to where Metadata goes on by itself
+	Leaf     []byte     `cbor:"leaf"`            // its publish leaf
 	Proof    [][32]byte `cbor:"proof"`
 }
 
@@ -33,9 +34,9 @@ const manifestVersion = 1
 
 // NewManifest assembles the manifest for a quorum-cosigned checkpoint of the tree. f is what is in
 // force after the checkpoint's last leaf; metadata returns the encoded trust.Metadata of that hash;
-// since is the checkpoint size the asking edge already has, or 0. The assembling node need not be
+// roots the chain of a hotline; since is the checkpoint size the asking edge already has, or 0. The assembling node need not be
 // trusted, so little is checked here: a wrong manifest is refused by its reader.
-func NewManifest(tree *Tree, checkpoint []byte, size uint64, f InForce, metadata func(hash [32]byte) ([]byte, error), since uint64) (Manifest, error) {
+func NewManifest(tree *Tree, checkpoint []byte, size uint64, f InForce, metadata func(hash [32]byte) ([]byte, error), roots func(trust.HotlineID) trust.Roots, since uint64) (Manifest, error) {
 	if size == 0 {
 		return Manifest{}, fmt.Errorf("manifest of an empty log: %w", ErrNotFound)
 	}
@@ -52,6 +53,11 @@ func NewManifest(tree *Tree, checkpoint []byte, size uint64, f InForce, metadata
 		if ml.Metadata, err = metadata(l.Metadata); err != nil {
 			return Manifest{}, fmt.Errorf("manifest of size %d, list %s, metadata %x: %w", size, l.List, l.Metadata[:8], err)
 		}
+		md, err := trust.DecodeMetadata(ml.Metadata)
+		if err != nil {
+			return Manifest{}, fmt.Errorf("manifest of size %d, list %s: %w", size, l.List, err)
+		}
+		ml.Roots = roots(l.Hotline).Before(md)
 		m.Lists = append(m.Lists, ml)
 	}
 	if since > 0 && since <= size {
@@ -116,7 +122,7 @@ type OpenedList struct {
 
 // OpenManifest checks everything an edge must check before it fetches a file: the checkpoint's quorum;
 // that the last leaf is in it and vouches for InForce; for each list that its publish leaf is in the
-// log, that the hotline's metadata verifies from the pinned root at the leaf's time, that metadata,
+// log, that the hotline's metadata verifies from the pinned root, through every root since, at the leaf's time, that metadata,
 // leaf and InForce agree on every hash, and that the filter is the charter's. anchors are the pinned
 // root.json bytes by hotline (Cluster.Anchors).
 //
@@ -195,7 +201,11 @@ func (q Quorum) openList(l InForceList, m ManifestList, c Checkpoint, anchors ma
 	if err != nil {
 		return none, err
 	}
-	v, err := trust.Verify(anchor, trust.HighWater{}, md, time.Unix(leaf.T, 0).UTC())
+	root, err := m.start(anchor, md)
+	if err != nil {
+		return none, err
+	}
+	v, err := trust.Verify(root, trust.HighWater{}, md, time.Unix(leaf.T, 0).UTC())
 	if err != nil {
 		return none, err
 	}
@@ -210,6 +220,18 @@ func (q Quorum) openList(l InForceList, m ManifestList, c Checkpoint, anchors ma
 		return none, err
 	}
 	return OpenedList{InForceList: l, Publish: p, Verified: v, Target: t}, nil
+}
+
+// start walks from the pinned root to the one that the metadata goes on from.
+func (m ManifestList) start(anchor []byte, md trust.Metadata) ([]byte, error) {
+	roots, err := trust.PinRoot(anchor)
+	if err == nil {
+		roots, err = roots.Follow(m.Roots)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return roots.Start(md)
 }
 
 // sameAsLeaf compares the in-force entry with the leaf it must have come from.

@@ -122,6 +122,44 @@ func TestAnEdgeRefusesAManifestThatLies(t *testing.T) {
 	}
 }
 
+// An edge that has only the pin walks through every root since, however many there were.
+func TestAnEdgeFollowsMoreRootsThanOnePublicationCarries(t *testing.T) {
+	l := audittest.New("roots")
+	for range 2*trust.MaxRootSteps + 1 {
+		l.Hotline.RotateRoot(l.Tick())
+		l.Renew()
+	}
+	l.Publish(30)
+	open := func(change func(roots [][]byte) [][]byte) error {
+		m, err := audit.DecodeManifest(l.Manifest(0).Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := trust.MaxRootSteps + 1; len(m.Lists[0].Roots) != want {
+			t.Fatalf("the manifest carries %d roots beside the metadata's, want %d", len(m.Lists[0].Roots), want)
+		}
+		m.Lists[0].Roots = change(m.Lists[0].Roots)
+		_, err = l.Desc.Quorum().OpenManifest(m, l.Desc.Anchors())
+		return err
+	}
+	for _, c := range []struct {
+		name   string
+		change func([][]byte) [][]byte
+		want   error
+	}{
+		{"as they are", func(r [][]byte) [][]byte { return r }, nil},
+		{"none", func([][]byte) [][]byte { return nil }, trust.ErrRollback},
+		{"the first left out", func(r [][]byte) [][]byte { return r[1:] }, trust.ErrRollback},
+		{"the last left out twice", func(r [][]byte) [][]byte { return r[:len(r)-2] }, trust.ErrRollback},
+		{"one unsigned", func(r [][]byte) [][]byte { return append(r[:len(r)-1:len(r)-1], trusttest.Sign(r[len(r)-1])) }, trust.ErrSignature},
+		{"garbage", func(r [][]byte) [][]byte { return append(r, []byte("{}")) }, trust.ErrFormat},
+	} {
+		if err := open(c.change); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
 func TestAnEdgeRefusesWhatAWholeClusterAgreedOnWrongly(t *testing.T) {
 	for _, c := range []struct {
 		name string

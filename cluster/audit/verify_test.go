@@ -17,6 +17,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -58,6 +59,13 @@ func TestHonestHistoriesPass(t *testing.T) {
 			l.Hotline.RotateRoot(l.Tick())
 			l.Renew()
 			l.Publish(46)
+		}},
+		{"the authority rotates more often than one publication can carry", func(l *audittest.Log) {
+			for range 2*trust.MaxRootSteps + 1 {
+				l.Hotline.RotateRoot(l.Tick())
+				l.Renew()
+			}
+			l.Publish(45)
 		}},
 		{"a narrower charter", func(l *audittest.Log) {
 			l.Hotline.Charter.Kinds = l.Hotline.Charter.Kinds[2:] // host and domain only

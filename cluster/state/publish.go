@@ -34,7 +34,7 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	if err != nil {
 		return no(trust.Reason(err))
 	}
-	v, reason := s.verify(h, m, t)
+	v, roots, reason := s.verify(h, m, t)
 	if reason != "" {
 		return no(reason)
 	}
@@ -49,7 +49,7 @@ func (s *State) publish(t int64, c command.Publish) Result {
 		if cur.Edge != target.Edge.SHA256 || cur.Audit != target.Audit.SHA256 || cur.Epoch != target.Epoch {
 			return no(ReasonEquivocation)
 		}
-		return s.renew(t, h, m, v, refuse)
+		return s.renew(t, h, m, v, roots, refuse)
 	} else if ok && (target.Seq < cur.Seq || target.Prev < cur.Seq) {
 		return no(ReasonSequence)
 	}
@@ -64,7 +64,7 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	if err != nil {
 		return no(leafReason(err))
 	}
-	s.accept(h, m, v, t)
+	s.accept(h, m, v, roots, t)
 	return res
 }
 
@@ -85,7 +85,7 @@ func (s *State) sayWhatWasSkipped(t int64, p audit.Publish) error {
 }
 
 // renew takes newer metadata for a list version that is already in force.
-func (s *State) renew(t int64, h *hotline, m trust.Metadata, v *trust.Verified, refuse audit.Reject) Result {
+func (s *State) renew(t int64, h *hotline, m trust.Metadata, v *trust.Verified, roots trust.Roots, refuse audit.Reject) Result {
 	if m.Hash() == h.last.metadata || !newer(v.High, h.high) {
 		return Result{Duplicate: true}
 	}
@@ -100,43 +100,45 @@ func (s *State) renew(t int64, h *hotline, m trust.Metadata, v *trust.Verified, 
 		refuse.Reason = leafReason(err)
 		return s.reject(t, refuse)
 	}
-	s.accept(h, m, v, t)
+	s.accept(h, m, v, roots, t)
 	return res
 }
 
 // accept makes verified metadata the hotline's newest.
-func (s *State) accept(h *hotline, m trust.Metadata, v *trust.Verified, t int64) {
+func (s *State) accept(h *hotline, m trust.Metadata, v *trust.Verified, roots trust.Roots, t int64) {
 	s.archive.add(m)
+	h.roots = roots
 	h.high, h.verified, h.metadata = v.High, v, m
 	h.last = accepted{metadata: m.Hash(), at: t}
 }
 
-// verify checks metadata against what was accepted before: signatures, time
-// and high water by trust.Verify; here that it continues the same root chain
-// and that no version number has come with two contents.
-func (s *State) verify(h *hotline, m trust.Metadata, t int64) (*trust.Verified, string) {
-	v, err := trust.Verify(h.anchor, h.high, m, time.Unix(t, 0).UTC())
+// verify checks metadata against what was accepted before: from the newest
+// accepted root on, so that retired root keys are worth nothing and no number
+// of rotations needs a new pin; signatures, time and high water by
+// trust.Verify; here that no version number has come with two contents.
+func (s *State) verify(h *hotline, m trust.Metadata, t int64) (*trust.Verified, trust.Roots, string) {
+	no := func(reason string) (*trust.Verified, trust.Roots, string) { return nil, trust.Roots{}, reason }
+	v, err := trust.Verify(h.roots.Newest(), h.high, m, time.Unix(t, 0).UTC())
 	if err != nil {
-		return nil, trust.Reason(err)
+		return no(trust.Reason(err))
+	}
+	roots, err := h.roots.Follow(m.Roots)
+	if err != nil {
+		return no(trust.Reason(err))
 	}
 	if v.Hotline != h.id {
-		return nil, ReasonUnknownHotline
+		return no(ReasonUnknownHotline)
 	}
 	if v.Development && !s.cluster.Development {
-		return nil, trust.Reason(trust.ErrDevelopment)
+		return no(trust.Reason(trust.ErrDevelopment))
 	}
 	if h.verified != nil && equivocates(h, m, v) {
-		return nil, ReasonEquivocation
+		return no(ReasonEquivocation)
 	}
-	return v, ""
+	return v, roots, ""
 }
 
 func equivocates(h *hotline, m trust.Metadata, v *trust.Verified) bool {
-	// Whoever holds retired root keys could build another chain from the anchor.
-	old := h.verified.Root
-	if !bytes.Equal(old, h.anchor) && !slices.ContainsFunc(m.Roots, func(r []byte) bool { return bytes.Equal(r, old) }) {
-		return true
-	}
 	for _, r := range []struct {
 		was, is   int64
 		old, mine []byte

@@ -249,14 +249,12 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 		if got := s.approvals(b.Verdicts, b); len(got) < s.quorum.Need || len(got) != len(b.Verdicts) {
 			return fmt.Errorf("%d of %d verdicts: %w", len(got), len(b.Verdicts), ErrSnapshot)
 		}
-		_, err := s.archive.get(b.Metadata)
-		return err
+		return p.follow(b.Hotline, b.Metadata)
 	case audit.Trust:
 		if s.hotline(b.Hotline) == nil {
 			return fmt.Errorf("hotline %q: %w", b.Hotline, ErrSnapshot)
 		}
-		_, err := s.archive.get(b.Metadata)
-		return err
+		return p.follow(b.Hotline, b.Metadata)
 	case audit.Withdraw:
 		return p.withdraw(leaf, b)
 	case audit.Receipts:
@@ -278,6 +276,21 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 		return nil // enter verifies them, by audit.Orders
 	}
 	return fmt.Errorf("leaf of kind %s: %w", leaf.K, ErrSnapshot)
+}
+
+// follow takes the steps of a hotline's roots that its metadata took.
+func (p *prover) follow(id trust.HotlineID, metadata [32]byte) error {
+	m, err := p.s.archive.get(metadata)
+	if err != nil {
+		return err
+	}
+	h := p.s.hotline(id)
+	roots, err := h.roots.Follow(m.Roots)
+	if err != nil {
+		return fmt.Errorf("hotline %q: %w", id, err)
+	}
+	h.roots = roots
+	return nil
 }
 
 func (p *prover) withdraw(leaf audit.Leaf, b audit.Withdraw) error {
@@ -309,7 +322,11 @@ func (p *prover) verified(h *hotline, a accepted) (*trust.Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := trust.Verify(h.anchor, trust.HighWater{}, m, time.Unix(a.at, 0).UTC())
+	start, err := h.roots.Start(m)
+	if err != nil {
+		return nil, err
+	}
+	v, err := trust.Verify(start, trust.HighWater{}, m, time.Unix(a.at, 0).UTC())
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ type State struct {
 // hotline is what was accepted of one hotline.
 type hotline struct {
 	id       trust.HotlineID
-	anchor   []byte
+	roots    trust.Roots // from the cluster file's pin to the newest accepted
 	high     trust.HighWater
 	last     accepted
 	verified *trust.Verified // of last; nil before the first
@@ -163,7 +163,11 @@ func New(c audit.Cluster) (*State, error) {
 	}
 	s.force = s.inForce.Hash()
 	for _, h := range c.Hotlines {
-		s.hotlines = append(s.hotlines, &hotline{id: h.ID, anchor: h.Root, alone: map[string]tally{}})
+		roots, err := trust.PinRoot(h.Root)
+		if err != nil {
+			return nil, fmt.Errorf("open state: hotline %s: %w", h.ID, err)
+		}
+		s.hotlines = append(s.hotlines, &hotline{id: h.ID, roots: roots, alone: map[string]tally{}})
 	}
 	sortHotlines(s.hotlines)
 	for _, leaf := range c.Genesis() {

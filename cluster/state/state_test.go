@@ -9,6 +9,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 )
 
@@ -204,8 +205,8 @@ func TestRootRotationIsFollowedAndAnotherChainIsNot(t *testing.T) {
 	w.hotline.RotateRoot(time.Unix(w.now, 0))
 	apply(t, s, w.good(listMain, 2))
 	h, _ := s.View().Hotline("hotline-one")
-	if h.High.Root != 2 || len(h.Roots) != 1 || !bytes.Equal(h.Root, h.Roots[0]) {
-		t.Fatalf("root %d, chain of %d; want version 2 by one step", h.High.Root, len(h.Roots))
+	if h.High.Root != 2 || h.Roots.Version() != 2 || !bytes.Equal(h.Roots.Newest(), h.Verified.Root) {
+		t.Fatalf("root %d, chain up to %d; want version 2", h.High.Root, h.Roots.Version())
 	}
 	// Whoever holds the first root's keys makes a second root 2 and 3.
 	twin := newWorld(t)
@@ -214,7 +215,43 @@ func TestRootRotationIsFollowedAndAnotherChainIsNot(t *testing.T) {
 	twin.metadata()
 	twin.hotline.Break(trusttest.Expires("root", time.Unix(w.now, 0).Add(99*time.Hour)))
 	twin.hotline.RotateRoot(time.Unix(twin.now, 0))
-	refused(t, s, twin.good(listMain, 3), state.ReasonEquivocation)
+	refused(t, s, twin.good(listMain, 3), "signature")
+}
+
+// Nodes pin one root for ever: the chain grows by what they accept, and a snapshot restores it.
+func TestMoreRootsThanOneVerifyFollows(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	seq := uint64(1)
+	apply(t, s, w.good(listMain, seq))
+	for range 3 * trust.MaxRootSteps {
+		w.hotline.RotateRoot(time.Unix(w.now, 0))
+		seq++
+		apply(t, s, w.good(listMain, seq))
+	}
+	h, _ := s.View().Hotline("hotline-one")
+	if want := int64(1 + 3*trust.MaxRootSteps); h.Roots.Version() != want {
+		t.Fatalf("chain up to root %d, want %d", h.Roots.Version(), want)
+	}
+	snap, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := state.Restore(w.desc, snap.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := again.View().Hotline("hotline-one"); !bytes.Equal(got.Roots.Newest(), h.Roots.Newest()) {
+		t.Error("the restored state has another newest root")
+	}
+	// Nine steps at once are more than one publication carries; eight are not.
+	for range trust.MaxRootSteps {
+		w.hotline.RotateRoot(time.Unix(w.now, 0))
+	}
+	ahead := w.good(listMain, seq+1)
+	w.hotline.RotateRoot(time.Unix(w.now, 0))
+	refused(t, again, w.good(listMain, seq+2), "rollback")
+	apply(t, again, ahead)
 }
 
 func TestTimeNeverDecreases(t *testing.T) {

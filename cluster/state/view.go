@@ -34,9 +34,7 @@ type View struct {
 // Hotline is what the cluster has accepted of one hotline.
 type Hotline struct {
 	ID          trust.HotlineID
-	Anchor      []byte          // pinned root of the cluster file
-	Root        []byte          // newest accepted root
-	Roots       [][]byte        // the chain from Anchor, exclusive, to Root
+	Roots       trust.Roots     // from the cluster file's pin to the newest accepted
 	High        trust.HighWater // nothing below it is accepted
 	Metadata    [32]byte        // hash of the newest accepted metadata; zero before the first
 	Verified    *trust.Verified // of it; nil before the first
@@ -92,10 +90,7 @@ func (s *State) publishView() {
 		id:     s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
-		w := Hotline{ID: h.id, Anchor: h.anchor, Root: h.anchor, High: h.high, Metadata: h.last.metadata, Verified: h.verified}
-		if h.verified != nil {
-			w.Root, w.Roots = h.verified.Root, h.metadata.Roots
-		}
+		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified}
 		for _, b := range h.withdrawals {
 			m := WithdrawMark{List: b.list, Number: b.number, At: b.at}
 			for _, o := range b.owed {
@@ -123,6 +118,12 @@ func (v *View) Metadata(hash [32]byte) ([]byte, error) {
 		return nil, err
 	}
 	return m.Encode()
+}
+
+// Roots is a hotline's chain of roots; the zero value for a stranger.
+func (v *View) Roots(id trust.HotlineID) trust.Roots {
+	h, _ := v.Hotline(id)
+	return h.Roots
 }
 
 // Hotline finds a hotline of the cluster file.

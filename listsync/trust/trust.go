@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	// MaxRootSteps is how many new roots one Verify follows.
+	// MaxRootSteps is how many new roots one Verify follows. A reader that keeps a chain (Roots) takes as many steps again each
+	// time it accepts something, up to MaxRoots.
 	MaxRootSteps = 8
 
 	// MaxTimestampLife is how far ahead a timestamp may expire: a mirror that withholds everything newer, or a thief of the
@@ -178,8 +179,16 @@ func newChain(pinnedRoot []byte, now time.Time) (*chain, error) {
 	return &chain{tuf: tuf, root: doc, rootBytes: pinnedRoot, now: now}, nil
 }
 
-// roots follows the chain of new roots. A root of the pinned version must be the pinned one; older ones are not looked at.
+// roots follows the chain of new roots, the last of which must be in force. A root of the pinned version must be the pinned one;
+// older ones are not looked at.
 func (c *chain) roots(roots [][]byte) error {
+	if err := c.follow(roots); err != nil {
+		return err
+	}
+	return c.live("root", c.root.expires)
+}
+
+func (c *chain) follow(roots [][]byte) error {
 	pinned, pinnedVersion := c.rootBytes, c.root.version
 	for _, b := range roots {
 		doc, err := readRoot(b)
@@ -204,7 +213,7 @@ func (c *chain) roots(roots [][]byte) error {
 		}
 		c.root, c.rootBytes = doc, b
 	}
-	return c.live("root", c.root.expires)
+	return nil
 }
 
 // live refuses what expires now or before: go-tuf lets the very second pass.

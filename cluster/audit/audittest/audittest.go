@@ -174,7 +174,7 @@ func (l *Log) Offer(n int) audit.Publish {
 	md := l.Hotline.Publish(now, built)
 	hash := l.doc(md)
 	l.index(edge)
-	if v, err := trust.Verify(l.Hotline.Pinned, trust.HighWater{}, md, now); err == nil {
+	if v, err := trust.Verify(l.start(md), trust.HighWater{}, md, now); err == nil {
 		l.verified = v
 		for _, t := range v.Lists {
 			if t.List == listtest.List {
@@ -196,9 +196,16 @@ func (l *Log) Offer(n int) audit.Publish {
 func (l *Log) Renew() {
 	now := l.Tick()
 	md := l.Hotline.Publish(now)
-	v, err := trust.Verify(l.Hotline.Pinned, trust.HighWater{}, md, now)
+	v, err := trust.Verify(l.start(md), trust.HighWater{}, md, now)
 	check(err)
 	l.Append(audit.Trust{Hotline: Hotline, Root: sha256.Sum256(v.Root), Versions: audit.VersionsOf(v.High), Metadata: l.doc(md)})
+}
+
+// start is the root that metadata goes on from.
+func (l *Log) start(md trust.Metadata) []byte {
+	root, err := l.Hotline.Roots().Start(md)
+	check(err)
+	return root
 }
 
 // Withdraw takes entries out of force for the versions so far and the next hundred, signed by two officers.
@@ -376,7 +383,7 @@ func (l *Log) TrustFile() []byte { return audit.NewTrustFile(l.Desc, "").Encode(
 // Manifest is what an edge that has seen size since would be handed.
 func (l *Log) Manifest(since uint64) audit.Manifest {
 	t := l.Tree()
-	m, err := audit.NewManifest(t, l.Checkpoint(), t.Size(), l.InForce, l.Metadata, since)
+	m, err := audit.NewManifest(t, l.Checkpoint(), t.Size(), l.InForce, l.Metadata, func(trust.HotlineID) trust.Roots { return l.Hotline.Roots() }, since)
 	check(err)
 	return m
 }

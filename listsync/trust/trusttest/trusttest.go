@@ -133,7 +133,7 @@ func Built(edge, audit []byte, prev uint64, canaries ...string) List {
 }
 
 // Publish publishes lists, each in place of the version that was there of it, with new versions of the list role, snapshot and
-// timestamp, and gives all metadata since the pinned root.
+// timestamp, and gives all metadata, with the last MaxRootSteps roots since the pinned one.
 func (h *Hotline) Publish(now time.Time, lists ...List) trust.Metadata {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -145,7 +145,7 @@ func (h *Hotline) Publish(now time.Time, lists ...List) trust.Metadata {
 	if h.targets == 0 {
 		h.accredit(now)
 	}
-	m := trust.Metadata{Roots: slices.Clone(h.roots), Targets: h.files[trust.TargetsName(h.targets)], Charter: h.charter}
+	m := trust.Metadata{Roots: slices.Clone(h.roots[max(0, len(h.roots)-trust.MaxRootSteps):]), Targets: h.files[trust.TargetsName(h.targets)], Charter: h.charter}
 	m.List = h.role("list", h.listRole(now), h.listSigners()...)
 	snapshot, err := trust.NewSnapshot(h.version, now.Add(SnapshotLife), h.ID, m.Targets, m.List)
 	if err != nil { // a fault made a role that the honest author cannot read: pin the bytes all the same
@@ -245,6 +245,17 @@ func (h *Hotline) RotateRoot(now time.Time) {
 	h.Root[int(h.root)%len(h.Root)] = Key(h.seed, "root", "rotated", n)
 	h.Snapshot, h.Timestamp = Key(h.seed, string(h.ID), "snapshot", n), Key(h.seed, string(h.ID), "timestamp", n)
 	h.roots = append(h.roots, h.nextRoot(now, before))
+}
+
+// Roots is the chain of all roots so far.
+func (h *Hotline) Roots() trust.Roots {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r, err := trust.PinRoot(h.Pinned)
+	check(err)
+	r, err = r.Follow(h.roots)
+	check(err)
+	return r
 }
 
 // nextRoot makes and signs the next root, by the keys of the root before it too.
