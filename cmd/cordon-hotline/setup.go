@@ -95,24 +95,6 @@ func authoritySignCommand() *cobra.Command {
 	return required(c, "key")
 }
 
-func officerCommand() *cobra.Command {
-	c := withDir(&cobra.Command{
-		Use:   "officer --dir DIR",
-		Short: "Make one officer's key directory",
-		Args:  cobra.NoArgs,
-		RunE: does(func(c *cobra.Command, _ []string) error {
-			dir := flag(c, "dir")
-			p, err := publish.NewOfficer(publish.Config{}, dir, flag(c, "name"))
-			if err != nil {
-				return err
-			}
-			return show(c, p, line("made the key of officer %s in %s\nofficer.key stays with this person alone; officer.pub goes to init", p.Name, dir))
-		}),
-	}, "the officer's new directory")
-	c.Flags().String("name", "", "the officer's name or function; default: the last part of --dir")
-	return c
-}
-
 func initCommand() *cobra.Command {
 	var o publish.InitOptions
 	c := withDir(&cobra.Command{

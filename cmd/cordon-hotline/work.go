@@ -157,34 +157,6 @@ func limit(c *cobra.Command) int {
 	return diffLines
 }
 
-func signCommand() *cobra.Command {
-	c := withDir(&cobra.Command{
-		Use:   "sign --dir HOTLINE --officer OFFICER_DIR",
-		Short: "Make the next version, unless it is staged already, and sign it",
-		Args:  cobra.NoArgs,
-		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
-			g, err := h.SignWith(publish.SignOptions{
-				Officer: flag(c, "officer"), NeverBlock: flags(c, "never-block"), Approve: flag(c, "approve"), Again: isSet(c, "again"),
-				All: isSet(c, "all"),
-			})
-			if errors.Is(err, publish.ErrHeld) && g != nil {
-				return errors.Join(err, show(c, g.Check, func(w io.Writer) error { g.Check.Write(w); return nil }))
-			}
-			if err != nil {
-				return err
-			}
-			return show(c, g, func(w io.Writer) error { return g.Write(w, limit(c)) })
-		}),
-	}, hotlineDir)
-	f := c.Flags()
-	f.String("officer", "", "the directory with your officer.key")
-	f.StringArray("never-block", nil, "a file of names that may never be blocked; may be given again")
-	f.String("approve", "", "why you sign although a size or change brake holds; the reason is kept")
-	f.Bool("again", false, "sign an unchanged list anew")
-	f.Bool("all", false, "show every line of the difference")
-	return required(c, "officer")
-}
-
 func publishCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "publish --dir HOTLINE",

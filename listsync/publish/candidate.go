@@ -234,17 +234,10 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 // recheck makes the candidate again from the working set and compares: an officer signs what is on his screen, not what someone has
 // put into staging.
 func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) error {
-	again := *c
-	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
-	meta, edge, audit, err := s.compose(&again, entries)
+	edge, audit, same, err := s.rebuild(c, e, entries, d)
 	if err != nil {
 		return err
 	}
-	fresh, err := openEnvelope(meta)
-	if err != nil {
-		return err
-	}
-	same := bytes.Equal(fresh.Signed, e.Signed)
 	for _, equal := range []func() (bool, error){
 		func() (bool, error) { return sameBytes(s.path("staging", "edge"), edge) },
 		func() (bool, error) { return sameBytes(s.path("staging", "audit"), audit) },
@@ -261,4 +254,20 @@ func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) 
 			"what lies in %s is not what the entries give: it was changed after it was made", s.path("staging")))
 	}
 	return nil
+}
+
+// rebuild makes the candidate again from the working set; same says whether that is the metadata there is to sign, which pins both lists
+// by hash.
+func (s *session) rebuild(c *candidate, e *envelope, entries [32]byte, d *Diff) (edge, audit []byte, same bool, err error) {
+	again := *c
+	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
+	meta, edge, audit, err := s.compose(&again, entries)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	fresh, err := openEnvelope(meta)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	return edge, audit, bytes.Equal(fresh.Signed, e.Signed), nil
 }

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/hex"
@@ -11,16 +12,19 @@ import (
 	"path/filepath"
 	"strings"
 
+	"filippo.io/age"
+
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
 // PublicKey is the content of a .pub file: a signer's name and Ed25519 key. It is no secret.
 type PublicKey struct {
-	V       int    `json:"v"`
-	Role    string `json:"role"` // officer, root, accreditation, snapshot, timestamp
-	Name    string `json:"name"`
-	KeyID   string `json:"keyid"`
-	Ed25519 string `json:"ed25519"` // hex
+	V         int    `json:"v"`
+	Role      string `json:"role"` // officer, root, accreditation, snapshot, timestamp
+	Name      string `json:"name"`
+	KeyID     string `json:"keyid"`
+	Ed25519   string `json:"ed25519"`             // hex
+	Recipient string `json:"recipient,omitempty"` // of an officer: the age recipient that requests to sign are encrypted to
 }
 
 // Roles a key may have. A key has one.
@@ -56,6 +60,13 @@ func (p PublicKey) check(role string) error {
 	if trust.KeyID(raw) != p.KeyID {
 		return errors.New("the key id does not belong to the key")
 	}
+	if p.Role == roleOfficer {
+		if _, err := trust.ParseRecipient(p.Recipient); err != nil {
+			return errors.New("it has no age recipient that requests can be encrypted to")
+		}
+	} else if p.Recipient != "" {
+		return errors.New("only officers have a recipient")
+	}
 	return nil
 }
 
@@ -82,6 +93,12 @@ func makeKey(c Config, dir, file, role, name string) (PublicKey, error) {
 	key := ed25519.NewKeyFromSeed(seed)
 	clear(seed)
 	pub := newPublicKey(role, name, key.Public().(ed25519.PublicKey))
+	if role == roleOfficer {
+		var err error
+		if pub.Recipient, err = makeIdentity(dir); err != nil {
+			return PublicKey{}, err
+		}
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return PublicKey{}, err
@@ -98,22 +115,69 @@ func makeKey(c Config, dir, file, role, name string) (PublicKey, error) {
 	return pub, nil
 }
 
-// signingKey is a private key and whose it is.
+// identityFile holds an officer's age identity: what requests that are carried to another machine are encrypted to.
+const identityFile = "officer.age"
+
+// makeIdentity writes DIR/officer.age and gives its recipient.
+func makeIdentity(dir string) (string, error) {
+	id, err := age.GenerateX25519Identity()
+	if err == nil {
+		err = writeFile(filepath.Join(dir, identityFile), []byte(id.String()+"\n"), 0o600)
+	}
+	if err != nil {
+		return "", fault(CodeFailure, err, "name a place where you may write", "cannot write %s in %s", identityFile, dir)
+	}
+	return id.Recipient().String(), nil
+}
+
+// loadIdentity reads an officer's age identity, which must be that of officer.pub.
+func loadIdentity(dir string, pub PublicKey) (age.Identity, error) {
+	path := filepath.Join(dir, identityFile)
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	b, err := readSmall(path)
+	defer clear(b)
+	var id *age.X25519Identity
+	if err == nil {
+		id, err = age.ParseX25519Identity(strings.TrimSpace(string(b)))
+	}
+	if err != nil {
+		return nil, fault(CodeInput, err, "name the directory of one officer, with officer.key, officer.age and officer.pub in it", "cannot use %s", path)
+	}
+	if id.Recipient().String() != pub.Recipient {
+		return nil, sentence(CodeInput, nil, "put the files of one person back together", "%s and officer.pub in %s do not belong together", identityFile, dir)
+	}
+	return id, nil
+}
+
+// private wants a file that only its owner can read.
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fault(CodeInput, err, "check the path", "cannot read %s", path)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return sentence(CodeInput, nil, "run: chmod 600 "+path, "the private key %s can be read by other users of this machine", path)
+	}
+	return nil
+}
+
+// signingKey is a private key, or what makes its signatures, and whose it is.
 type signingKey struct {
 	PublicKey
-	private ed25519.PrivateKey
+	private crypto.Signer
 }
 
 // loadKey reads DIR/<file>.key and DIR/<file>.pub and checks that they belong together and to role.
 func loadKey(dir, file, role string) (signingKey, error) {
 	path := filepath.Join(dir, file+".key")
 	do := fmt.Sprintf("name the directory of one %s, with %s.key and %s.pub in it", role, file, file)
-	info, err := os.Stat(path)
-	if err != nil {
+	if _, err := os.Stat(path); err != nil {
 		return signingKey{}, fault(CodeInput, err, do, "cannot read the %s key in %s", role, dir)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return signingKey{}, sentence(CodeInput, nil, "run: chmod 600 "+path, "the private key %s can be read by other users of this machine", path)
+	if err := private(path); err != nil {
+		return signingKey{}, err
 	}
 	b, err := readSmall(path)
 	if err != nil {

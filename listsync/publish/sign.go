@@ -18,6 +18,8 @@ type SignOptions struct {
 	Approve    string   // written reason for signing although a size or change brake holds
 	Again      bool     // sign an unchanged list anew although the published one is fresh
 	All        bool     // list every change in Signed.Diff
+
+	later bool // each officer approves on a machine of their own: only brakes that no reason overcomes hold
 }
 
 // Signed says what an officer has signed and what is still missing.
@@ -37,13 +39,7 @@ type Signed struct {
 
 // Write puts it in plain words; limit bounds the lines of the difference.
 func (g *Signed) Write(w io.Writer, limit int) error {
-	if g.Dropped != "" {
-		fmt.Fprintln(w, g.Dropped)
-	}
-	for _, n := range g.Notes {
-		fmt.Fprintln(w, n)
-	}
-	if err := g.Diff.Write(w, limit); err != nil {
+	if err := g.preamble(w, limit); err != nil {
 		return err
 	}
 	verb := "has signed"
@@ -57,6 +53,17 @@ func (g *Signed) Write(w io.Writer, limit int) error {
 		fmt.Fprintln(w, "it can be published now")
 	}
 	return nil
+}
+
+// preamble is what is said before who has signed.
+func (g *Signed) preamble(w io.Writer, limit int) error {
+	if g.Dropped != "" {
+		fmt.Fprintln(w, g.Dropped)
+	}
+	for _, n := range g.Notes {
+		fmt.Fprintln(w, n)
+	}
+	return g.Diff.Write(w, limit)
 }
 
 // oneOf names n people to be found among names.
@@ -88,40 +95,32 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.acc.charter.ValidAt(s.now); err != nil {
-		return nil, fault(CodeVerify, err, "ask the authority for a new accreditation", "cannot sign")
-	}
 	g := &Signed{Officer: key.Name, Notes: []string{}}
-	checks, err := s.newChecker(o.NeverBlock)
+	c, e, meta, err := s.prepare(g, o)
 	if err != nil {
-		return nil, err
-	}
-	proof, err := s.newProver() // what this officer is shown is a difference to what is published, not to what someone says was
-	if err != nil {
-		return nil, err
-	}
-	defer proof.stop()
-	var entries [32]byte
-	if g.Diff, entries, err = s.compare(o.All, onlookers{now: checks.entry, was: proof.add}); err != nil {
-		return nil, err
-	}
-	if err := proof.finish(); err != nil {
-		return nil, err
-	}
-	g.Check = checks.report(g.Diff)
-	if err := s.braked(g, o.Approve); err != nil {
 		return g, err
 	}
-	operators, err := s.operatorsSum()
-	if err != nil {
-		return nil, err
+	if g.Already = slices.Contains(e.signers(s.acc.officers, s.acc.keys), key.KeyID); !g.Already {
+		if e, err = s.addSignature(c, meta, key, o.Approve); err != nil {
+			return nil, err
+		}
 	}
-	c, e, meta, err := s.loadCandidate()
+	g.Have, g.Missing = s.signatures(e)
+	return g, nil
+}
+
+// prepare gives the candidate that the next signature is for: the staged one, made again and compared, or a new one. g takes what its
+// signer is shown. It asks the brakes, and drops a candidate that no longer fits the working set.
+func (s *session) prepare(g *Signed, o SignOptions) (c *candidate, e *envelope, meta []byte, err error) {
+	entries, operators, err := s.review(g, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
+	}
+	if c, e, meta, err = s.loadCandidate(); err != nil {
+		return nil, nil, nil, err
 	}
 	if err := s.ageEpoch(g); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	if c != nil {
 		if why := s.stale(c, e, entries, operators); why != "" {
@@ -134,28 +133,51 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 	}
 	if c != nil {
 		if err := s.recheck(c, e, entries, g.Diff); err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 	} else {
 		if err := s.needed(g.Diff, operators, o.Again); err != nil {
-			return g, err
+			return nil, nil, nil, err
 		}
 		if c, err = s.stage(entries, operators, g.Diff, g.Check.NeverBlock); err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 		if e, meta, err = readEnvelope(s.path("staging", "list.json"), "targets"); err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 		g.Made = true
 	}
 	g.Seq, g.Need = c.Seq, max(s.acc.officers.Threshold, minThreshold)
-	if g.Already = slices.Contains(e.signers(s.acc.officers, s.acc.keys), key.KeyID); !g.Already {
-		if e, err = s.addSignature(c, meta, key, o.Approve); err != nil {
-			return nil, err
-		}
+	return c, e, meta, nil
+}
+
+// review reads the working set, shows g the difference to what is published, proved against what officers have signed, and asks the
+// brakes. It gives the SHA-256 of the working set and of who gets keys.
+func (s *session) review(g *Signed, o SignOptions) (entries [32]byte, operators string, err error) {
+	if err := s.acc.charter.ValidAt(s.now); err != nil {
+		return entries, "", fault(CodeVerify, err, "ask the authority for a new accreditation", "cannot sign")
 	}
-	g.Have, g.Missing = s.signatures(e)
-	return g, nil
+	checks, err := s.newChecker(o.NeverBlock)
+	if err != nil {
+		return entries, "", err
+	}
+	proof, err := s.newProver() // what this officer is shown is a difference to what is published, not to what someone says was
+	if err != nil {
+		return entries, "", err
+	}
+	defer proof.stop()
+	if g.Diff, entries, err = s.compare(o.All, onlookers{now: checks.entry, was: proof.add}); err != nil {
+		return entries, "", err
+	}
+	if err := proof.finish(); err != nil {
+		return entries, "", err
+	}
+	g.Check = checks.report(g.Diff)
+	if err := s.braked(g, o); err != nil {
+		return entries, "", err
+	}
+	operators, err = s.operatorsSum()
+	return entries, operators, err
 }
 
 // officer loads an officer's key and wants it among those the authority has accredited.
@@ -175,8 +197,12 @@ func (s *session) officer(dir string) (signingKey, error) {
 }
 
 // braked refuses when a brake holds that this officer has not, or cannot, approve.
-func (s *session) braked(g *Signed, approve string) error {
+func (s *session) braked(g *Signed, o SignOptions) error {
+	approve := o.Approve
 	if g.Check.Err() == nil {
+		return nil
+	}
+	if o.later && !g.Check.mustStop() {
 		return nil
 	}
 	if g.Check.mustStop() || approve == "" {

@@ -43,6 +43,8 @@ type StagedStatus struct {
 	Missing []string `json:"missing"`
 	Need    int      `json:"need"`
 	Stale   string   `json:"stale"` // why it must be signed again, or empty
+
+	Requests []RequestOut `json:"requests"` // exported, and not answered yet
 }
 
 // Expiry is when something signed ends.
@@ -126,7 +128,8 @@ func (s *session) statusStaged(st *Status, entries [32]byte) error {
 	}
 	st.Staged = &StagedStatus{Seq: c.Seq, Need: max(s.acc.officers.Threshold, minThreshold), Stale: s.stale(c, e, entries, operators)}
 	st.Staged.Have, st.Staged.Missing = s.signatures(e)
-	return nil
+	st.Staged.Requests, err = s.requestsOut(e)
+	return err
 }
 
 func (s *session) statusExpiry(st *Status) error {
@@ -196,7 +199,16 @@ func (st *Status) Write(w io.Writer) error {
 	case len(g.Missing) == 0:
 		p("staged      version %d, signed by %s: ready to publish", g.Seq, strings.Join(g.Have, " and "))
 	default:
-		p("staged      version %d, %d of %d signatures (%s); still to sign: %s", g.Seq, len(g.Have), g.Need, strings.Join(g.Have, " and "), oneOf(g.Missing, g.Need-len(g.Have)))
+		by := ""
+		if len(g.Have) > 0 {
+			by = " (" + strings.Join(g.Have, " and ") + ")"
+		}
+		p("staged      version %d, %d of %d signatures%s; still to sign: %s", g.Seq, len(g.Have), g.Need, by, oneOf(g.Missing, g.Need-len(g.Have)))
+	}
+	if st.Staged != nil {
+		for _, r := range st.Staged.Requests {
+			p("            a request is out to %s, since %s", strings.Join(r.For, " and "), day(r.Made))
+		}
 	}
 	for _, e := range st.Expiry {
 		p("%-11s ends %s (%s)", e.What, day(e.At), e.Left)
