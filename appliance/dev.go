@@ -96,8 +96,9 @@ type dev struct {
 	parts []func(context.Context) error
 	undo  closers
 
-	picture Picture
-	profile identity.Profile
+	officers []string // folders of the operator's officers
+	picture  Picture
+	profile  identity.Profile
 }
 
 func (d *dev) join(elem ...string) string { return filepath.Join(append([]string{d.dir}, elem...)...) }
@@ -120,6 +121,14 @@ func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
 	plan, err := devPlan(hotline, repository, upstream.Addr(), dns)
 	if err != nil {
 		return err
+	}
+	for _, name := range []string{"ada", "grace"} {
+		dir := d.join("officers", name)
+		o, err := identity.NewOfficer(dir, name, true)
+		if err != nil {
+			return err
+		}
+		plan.Officers, d.officers = append(plan.Officers, o), append(d.officers, dir)
 	}
 	operator := d.join("operator")
 	if err := identity.Init(operator, plan); err != nil {

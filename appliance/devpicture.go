@@ -25,7 +25,8 @@ type Picture struct {
 	StopPages     []string `json:"stop_pages"`     // one per basis, law first
 	Repository    string   `json:"repository"`     // the hotline's, as control nodes read it
 	HotlineDir    string   `json:"hotline_dir"`
-	Signers       []string `json:"signers"` // directory of each officer
+	Signers       []string `json:"signers"`  // directory of each of the hotline's officers
+	Officers      []string `json:"officers"` // directory of each of the operator's
 	API           []string `json:"api"`
 	CA            string   `json:"ca"`
 	Cert          string   `json:"cert"` // operator's client certificate
@@ -65,7 +66,7 @@ func (d *dev) describe(h *devHotline, repository, operator string, plan identity
 		DNS:           edge.DNS[0].String(),
 		StopAddresses: []string{law.String(), voluntary.String()},
 		StopPages:     []string{page(law), page(voluntary)},
-		Repository:    repository, HotlineDir: h.dir, Signers: h.officers,
+		Repository:    repository, HotlineDir: h.dir, Signers: h.officers, Officers: d.officers,
 		API: d.profile.API, Cluster: d.profile.Cluster, CA: d.profile.CA, Cert: d.profile.Cert, Key: d.profile.Key,
 		Trust:  filepath.Join(operator, "trust.json"),
 		Listed: h.listed, Unlisted: h.unlisted, URLs: h.urls, Canary: h.canary, PID: os.Getpid(),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -101,6 +102,36 @@ func (o *Operator) Dismiss(ctx context.Context, name string) error {
 	return o.first(ctx, func(ctx context.Context, c *api.Client) error {
 		return c.ChangeEdge(ctx, api.EdgeChange{Action: "remove", Name: name})
 	})
+}
+
+// ErrRefused marks what the cluster has decided against.
+var ErrRefused = errors.New("refused by the cluster")
+
+// Order hands in what officers have signed. What the cluster decides against is ErrRefused, with its words.
+func (o *Operator) Order(ctx context.Context, statement []byte) (api.Ordered, error) {
+	var done api.Ordered
+	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		done, err = c.Order(ctx, statement)
+		return err
+	})
+	var said *api.AnswerError
+	if errors.As(err, &said) && (said.Code == http.StatusConflict || said.Code == http.StatusBadRequest) {
+		return done, fmt.Errorf("%w: %s", ErrRefused, said.Text)
+	}
+	return done, err
+}
+
+// Newest is the status of the control node that answers with the longest log; an error when none answers.
+func (o *Operator) Newest(ctx context.Context) (api.Status, error) {
+	nodes := o.Status(ctx)
+	if best := newest(nodes); best != nil {
+		return *best.Status, nil
+	}
+	var errs []error
+	for _, n := range nodes {
+		errs = append(errs, errors.New(n.Error))
+	}
+	return api.Status{}, fmt.Errorf("no control node answers: %w", errors.Join(errs...))
 }
 
 // first asks the control nodes in turn until one has done it; a node's own refusal ends the search.

@@ -54,6 +54,9 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		}
 		fmt.Fprintf(w, "  withdrawal %d of %s (%d %s, %s) lacks its second signature, owed by %s\n", x.Number, x.List, x.Entries, entries, clock(x.At), clock(x.At.Add(owedWithin)))
 	}
+	if p := n.Orders.Policy; p != nil {
+		fmt.Fprintf(w, "  checked against the never-block list %.16s of %d names, which the officers decided on at %s\n", p.NeverBlock, p.Names, clock(p.Since))
+	}
 	fmt.Fprintf(w, "\nLog: %d leaves, checkpoint over %d from %s, %d refusals\n", n.LogSize, n.CheckpointSize, clock(n.CheckpointAt), n.Refused)
 	for _, r := range n.Refusals {
 		fmt.Fprintf(w, "  refused (%s) at %s, leaf %d: %s\n", r.Reason, clock(time.Unix(r.Time, 0)), r.Leaf, cmp.Or(r.Detail, reasons[r.Reason]))
@@ -121,7 +124,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			say("no leader since %s (says %s): nothing new can be agreed; edges go on with the last verified lists", clock(s.LeaderlessAt), s.Name)
 		}
 		for _, a := range s.Alarms {
-			if a.What != cluster.AlarmLeaderless && a.What != cluster.AlarmHalted && a.What != cluster.AlarmOwed { // those are said once for all
+			if a.What != cluster.AlarmLeaderless && a.What != cluster.AlarmHalted && a.What != cluster.AlarmOwed && a.What != cluster.AlarmHeld { // those are said once for all
 				say("%s, since %s (says %s)", strings.TrimSuffix(a.Text, "."), clock(a.Since), s.Name)
 			}
 		}
@@ -145,6 +148,11 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		say("control node %s has not answered the others since %s", name, clock(failing[name].FailingSince))
 	}
 	if best := newest(nodes); best != nil {
+		for _, a := range best.Status.Node.Alarms {
+			if a.What == cluster.AlarmHeld {
+				say("%s, since %s", a.Text, clock(a.Since))
+			}
+		}
 		if len(best.Status.Node.Lists) == 0 {
 			say("no list is in force yet: edges answer SERVFAIL to everything")
 		}

@@ -90,14 +90,15 @@ type HeldStatus struct {
 
 // OrderStatus is what the operator's officers can do and have done.
 type OrderStatus struct {
-	Cluster    string            `json:"cluster"`  // its id, which orders name
-	Officers   []string          `json:"officers"` // names; none: nobody can sign an order in this cluster
-	Numbers    map[string]uint64 `json:"numbers"`  // the last of each kind of order
-	NeverBlock string            `json:"never_block"`
-	Policy     *PolicyStatus     `json:"policy"` // null while there is none
+	Cluster    string            `json:"cluster"`           // its id, which orders name
+	Officers   []string          `json:"officers"`          // names; none: nobody can sign an order in this cluster
+	Numbers    map[string]uint64 `json:"numbers"`           // the last of each kind of order
+	NeverBlock string            `json:"never_block"`       // hash of the list that this node checks against, hex
+	Names      int               `json:"never_block_names"` // on it
+	Policy     *PolicyStatus     `json:"policy"`            // null while there is none
 }
 
-// PolicyStatus is the never-block list that the officers have decided on. OrderStatus.NeverBlock is the one that this node checks against.
+// PolicyStatus is the never-block list that the officers have decided on.
 type PolicyStatus struct {
 	NeverBlock string    `json:"never_block"` // hash, hex
 	Names      uint64    `json:"names"`
@@ -122,7 +123,7 @@ func held(view *state.View) []HeldStatus {
 }
 
 func (n *Node) orders(view *state.View) OrderStatus {
-	s := OrderStatus{Cluster: n.id, Officers: []string{}, Numbers: map[string]uint64{}, NeverBlock: hex.EncodeToString(n.neverBlock[:])}
+	s := OrderStatus{Cluster: n.id, Officers: []string{}, Numbers: map[string]uint64{}, NeverBlock: hex.EncodeToString(n.neverBlock[:]), Names: len(n.c.NeverBlock)}
 	for _, o := range n.c.Cluster.Officers {
 		s.Officers = append(s.Officers, o.Name)
 	}

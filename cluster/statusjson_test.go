@@ -51,13 +51,13 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 			"refused":7,"refusals":[{"leaf":6,"time":"2026-03-01T12:00:00Z","hotline":"h","list":"h/l","seq":2,"stage":"apply",
 				"reason":"expired","detail":"d","node":"control-3"}],
 			"held":[{"list":"h/l","seq":3,"brake":"growth","since":"2026-03-01T12:00:00Z","leaf":8,"edge":"aa","never_block":"bb","approved":true}],
-			"orders":{"cluster":"cc","officers":["ada"],"numbers":{"policy":2},"never_block":"bb",
+			"orders":{"cluster":"cc","officers":["ada"],"numbers":{"policy":2},"never_block":"bb","never_block_names":0,
 				"policy":{"never_block":"dd","names":4,"since":"2026-03-01T12:00:00Z"}},
 			"receipts":{"queued":1,"accepted":2,"dropped":3},"connections_refused":4}`},
 		{"no times", cluster.Status{Members: []cluster.MemberStatus{{}}, Lists: []cluster.ListStatus{}, Alarms: []cluster.Alarm{}},
 			`{"name":"","role":"","term":0,"leader":"","halted":"","fenced":false,"log_size":0,"log_filled_percent":0,"checkpoint_size":0,
 			"cosigned_by":null,"members":[{"name":"","self":false,"leader":false,"problem":""}],"lists":[],"alarms":[],
-			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","policy":null},"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
+			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","never_block_names":0,"policy":null},"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := json.Marshal(tc.status)

@@ -16,6 +16,7 @@
 //	POST /v1/stage                    control   fetch and check these files, sign a verdict
 //	POST /v1/cosign                   control   cosign this tree head if it is yours too
 //	POST /v1/forward                  control   propose this command as leader
+//	POST /v1/orders                   operator  what two officers of the operator have signed
 //	POST /v1/edges                    operator  enrol an edge, or remove it
 //
 // There is no route that adds an entry to a list: none exists anywhere in Cordon.

@@ -144,6 +144,19 @@ func (c *Client) ChangeEdge(ctx context.Context, e EdgeChange) error {
 	return err
 }
 
+// Order hands in what officers have signed.
+func (c *Client) Order(ctx context.Context, statement []byte) (Ordered, error) {
+	var o Ordered
+	b, err := c.postBytes(ctx, "/v1/orders", statement)
+	if err != nil {
+		return o, err
+	}
+	if err := decMode.Unmarshal(b, &o); err != nil {
+		return o, fmt.Errorf("read answer of %s: %w", c.base, err)
+	}
+	return o, nil
+}
+
 func (c *Client) get(ctx context.Context, path string) ([]byte, error) {
 	return c.read(c.open(ctx, http.MethodGet, path, nil))
 }

@@ -213,6 +213,20 @@ func (s *Server) changeEdge(_ http.ResponseWriter, r *http.Request, who caller) 
 	return nil
 }
 
+// order takes what officers have signed; whether they did is decided by every replica.
+func (s *Server) order(w http.ResponseWriter, r *http.Request, who caller) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	leaf, again, err := s.node.Order(r.Context(), b)
+	if err != nil {
+		s.log.WarnContext(r.Context(), "order not accepted", slog.String("operator", who.name), slog.Any("error", err))
+		return err
+	}
+	return writeBody(w, Ordered{Leaf: leaf, Again: again})
+}
+
 // readerPatience is how long a reader of a file or a bundle may stand still: one that does not read must not hold a place for ever.
 const readerPatience = 30 * time.Second
 

@@ -54,6 +54,12 @@ type EdgeChange struct {
 	Recipient string `cbor:"recipient"` // age recipient; empty on remove
 }
 
+// Ordered is what became of an order.
+type Ordered struct {
+	Leaf  uint64 `cbor:"leaf"`  // number of its leaf in the log
+	Again bool   `cbor:"again"` // it was accepted before
+}
+
 type keysRequest struct {
 	List  match.ListID `cbor:"list"`
 	Epoch uint32       `cbor:"epoch"`

@@ -131,6 +131,7 @@ func (s *Server) routes() http.Handler {
 	only("POST /v1/stage", s.stage, control)
 	only("POST /v1/cosign", s.cosign, control)
 	only("POST /v1/forward", s.forward, control)
+	only("POST /v1/orders", s.order, operator)
 	only("POST /v1/edges", s.changeEdge, operator)
 	return mux
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
@@ -68,7 +69,8 @@ type Plan struct {
 	Created     time.Time // certificates begin an hour before it
 	Controls    []Node    // at least one
 	Edges       []EdgeNode
-	Hotlines    []Hotline // at least one
+	Hotlines    []Hotline       // at least one
+	Officers    []order.Officer // who may sign orders: none, or at least two
 }
 
 // Node is one control node.
@@ -218,6 +220,7 @@ func build(dir string, p Plan) error {
 		controls[i] = private
 		c.Members = append(c.Members, audit.MemberKey{Name: n.Name, Key: public})
 	}
+	c.Officers = p.Officers
 	edges := make([]secrets, len(p.Edges))
 	enrolments := make([]Enrolment, len(p.Edges))
 	for i, e := range p.Edges {

@@ -19,9 +19,10 @@ import (
 
 // Exit codes, the same for all commands of Cordon.
 const (
-	exitFailed = 1
-	exitUsage  = 2
-	exitConfig = 3
+	exitFailed  = 1
+	exitUsage   = 2
+	exitConfig  = 3
+	exitRefused = 5
 )
 
 func main() {
@@ -42,7 +43,8 @@ func main() {
 	}
 	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), enrolCommand(), dismissCommand())
+	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), enrolCommand(), dismissCommand(),
+		officerCommand(), approveCommand(), policyCommand(), countersignCommand(), submitCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "cordon:", err)
 		stop()
@@ -81,6 +83,9 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)):
 		return exitConfig
+	}
+	if errors.Is(err, appliance.ErrRefused) {
+		return exitRefused
 	}
 	return exitFailed
 }

@@ -20,7 +20,7 @@ import (
 // setup are the flags from which cordon init and cordon edge-add make a plan.
 type setup struct {
 	dir, name, origin                   string
-	controls, edges, hotlines           []string
+	controls, edges, hotlines, officers []string
 	upstreams                           []string
 	law, voluntary                      []string
 	stopPort                            uint16
@@ -67,6 +67,7 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 	f.StringVar(&s.origin, "origin", "", "first line of the log's checkpoints (default NAME/cordon)")
 	f.StringArrayVar(&s.controls, "control", nil, "NAME,RAFT-ADDRESS:PORT,API-ADDRESS:PORT of a control node (3 or 5 of them)")
 	f.StringArrayVar(&s.edges, "edge", nil, "NAME,DNS-ADDRESS:PORT of an edge")
+	f.StringArrayVar(&s.officers, "officer", nil, "officer.pub of a person who may sign orders, as cordon officer wrote it (two or more; without any, nobody can suppress, approve, return or bypass)")
 	f.StringArrayVar(&s.hotlines, "hotline", nil, "ID,ROOT.JSON,URL of a hotline: its id, the file of its pinned root, its repository")
 	s.edgeFlags(c)
 	return c
@@ -123,6 +124,16 @@ func (s *setup) plan() (identity.Plan, error) {
 			return p, &appliance.InputError{Err: fmt.Errorf("--hotline %s: its root: %w", part[0], err)}
 		}
 		p.Hotlines = append(p.Hotlines, identity.Hotline{ID: part[0], RootJSON: root, URL: part[2]})
+	}
+	for _, path := range s.officers {
+		o, err := identity.LoadOfficerPublic(path)
+		if err != nil {
+			return p, &appliance.InputError{Err: fmt.Errorf("--officer: %w", err)}
+		}
+		p.Officers = append(p.Officers, o)
+	}
+	if len(p.Officers) == 1 {
+		return p, fmt.Errorf("--officer: one officer cannot sign alone; name two or more, or none")
 	}
 	return p, nil
 }

@@ -1,0 +1,287 @@
+package appliance
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// OrderRequest is what every order of the operator's officers has, as a person types it.
+type OrderRequest struct {
+	Officers []string      // their folders: one signs and writes a file for the next, two decide at once
+	Out      string        // file to write instead of handing the order in; empty: a name of its own when one officer signs
+	Reason   string        // content_gone error appeal court law_enforcement duplicate other(text)
+	For      time.Duration // how long it lasts, or may be accepted
+	Number   uint64        // 0: the next one
+}
+
+// Decision is what became of an order.
+type Decision struct {
+	Kind    string    `json:"kind"`
+	Number  uint64    `json:"number"`
+	Text    string    `json:"text"`
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires"`
+	Signers []string  `json:"signers"`
+	File    string    `json:"file,omitempty"` // where it waits for more signatures, or to be handed in
+	Leaf    uint64    `json:"leaf,omitempty"` // of the log, once it is decided
+	Again   bool      `json:"again,omitempty"`
+}
+
+// Write says in words what became of an order, and what comes next.
+func (d Decision) Write(w io.Writer) {
+	fmt.Fprintf(w, "%s\nReason: %s. Signed by: %s.\n", d.Text, d.Reason, cmp.Or(strings.Join(d.Signers, ", "), "nobody"))
+	switch {
+	case d.Again:
+		fmt.Fprintf(w, "The cluster had decided this before.\n")
+	case d.Leaf > 0:
+		fmt.Fprintf(w, "Decided: leaf %d of the log.\n", d.Leaf)
+	case d.File != "" && len(d.Signers) < order.Threshold:
+		fmt.Fprintf(w, "%s waits for one more officer, who must sign before %s:\n  cordon countersign --officer DIR %s\n", d.File, clock(d.Expires), d.File)
+	case d.File != "":
+		fmt.Fprintf(w, "%s is to be handed in before %s:\n  cordon submit %s\n", d.File, clock(d.Expires), d.File)
+	}
+}
+
+// Approve lets a held version come into force: the one that is held, or the one of list when several are. Entries are ids in hex; brakes are
+// those that hold it when none is named.
+func (o *Operator) Approve(ctx context.Context, r OrderRequest, list string, entries, brakes []string) (Decision, error) {
+	st, err := o.Newest(ctx)
+	if err != nil {
+		return Decision{}, err
+	}
+	held, err := pickHeld(st.Node.Held, list)
+	if err != nil {
+		return Decision{}, badInput(err)
+	}
+	body := order.Approve{List: held.List, Seq: held.Seq, Brakes: brakes}
+	if len(brakes) == 0 {
+		body.Brakes = []string{held.Brake}
+	}
+	slices.Sort(body.Brakes)
+	body.Brakes = slices.Compact(body.Brakes)
+	if body.Entries, err = parseEntries(entries); err != nil {
+		return Decision{}, badInput(err)
+	}
+	for text, into := range map[string]*[32]byte{held.Edge: &body.Edge, held.NeverBlock: &body.NeverBlock} {
+		if *into, err = parseHash(text); err != nil {
+			return Decision{}, fmt.Errorf("status of list %s: %w", held.List, err)
+		}
+	}
+	return o.decide(ctx, r, st, body)
+}
+
+func pickHeld(all []cluster.HeldStatus, list string) (cluster.HeldStatus, error) {
+	var found []cluster.HeldStatus
+	var names []string
+	for _, h := range all {
+		names = append(names, string(h.List))
+		if list == "" || string(h.List) == list {
+			found = append(found, h)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return cluster.HeldStatus{}, errors.New("no version is held back; cordon status would name it")
+	case len(found) == 1:
+		return found[0], nil
+	}
+	return cluster.HeldStatus{}, fmt.Errorf("--list must be one of those that are held back: %s", strings.Join(names, ", "))
+}
+
+// Policy makes the never-block list that all control nodes check against now the one that every verdict must be about.
+func (o *Operator) Policy(ctx context.Context, r OrderRequest) (Decision, error) {
+	var best *api.Status
+	for _, n := range o.Status(ctx) {
+		switch {
+		case n.Status == nil:
+			return Decision{}, fmt.Errorf("control node at %s does not answer (%s): its never-block list must be known", n.URL, n.Error)
+		case best != nil && best.Node.Orders.NeverBlock != n.Status.Node.Orders.NeverBlock:
+			return Decision{}, badInput(fmt.Errorf("control nodes %s and %s have different never_block lists; give all of them the same one first", best.Node.Name, n.Status.Node.Name))
+		}
+		best = n.Status
+	}
+	hash, err := parseHash(best.Node.Orders.NeverBlock)
+	if err != nil {
+		return Decision{}, err
+	}
+	return o.decide(ctx, r, *best, order.Policy{NeverBlock: hash, Count: uint64(best.Node.Orders.Names)})
+}
+
+// decide signs an order with the officers at hand, and hands it in when they are enough.
+func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, body order.Body) (Decision, error) {
+	known := st.Node.Orders
+	if len(known.Officers) == 0 {
+		return Decision{}, badInput(errors.New("this cluster has no officers: its cluster file was made without --officer, and nobody can sign an order for it"))
+	}
+	kind := string(body.Kind())
+	now := time.Now()
+	it := order.Order{
+		Cluster: known.Cluster, Number: r.Number, Issued: now.Unix(), Expires: now.Add(r.For).Unix(), Reason: r.Reason, Body: body,
+	}
+	if it.Number == 0 {
+		it.Number = known.Numbers[kind] + 1
+	}
+	var raw []byte
+	for i, dir := range r.Officers {
+		officer, err := identity.LoadOfficer(dir)
+		if err != nil {
+			return Decision{}, badInput(err)
+		}
+		if !slices.Contains(known.Officers, officer.Name) {
+			return Decision{}, badInput(fmt.Errorf("%s is no officer of this cluster; its officers are %s", officer.Name, strings.Join(known.Officers, ", ")))
+		}
+		if i == 0 {
+			raw, err = order.Sign(it, officer.Name, officer.Key)
+		} else {
+			raw, err = order.Countersign(raw, officer.Name, officer.Key)
+		}
+		if err != nil {
+			return Decision{}, badInput(err)
+		}
+	}
+	d, err := decisionOf(raw)
+	if err != nil {
+		return Decision{}, err
+	}
+	if d.File = r.Out; d.File == "" && len(d.Signers) < order.Threshold {
+		d.File = fmt.Sprintf("%s-%d.order", kind, it.Number)
+	}
+	if d.File != "" {
+		return d, writeNew(d.File, raw)
+	}
+	return o.handIn(ctx, raw, d)
+}
+
+func (o *Operator) handIn(ctx context.Context, raw []byte, d Decision) (Decision, error) {
+	done, err := o.Order(ctx, raw)
+	if err != nil {
+		return Decision{}, fmt.Errorf("%s order %d: %w", d.Kind, d.Number, err)
+	}
+	d.Leaf, d.Again, d.File = done.Leaf, done.Again, ""
+	return d, nil
+}
+
+// Submit hands in the order of a file.
+func (o *Operator) Submit(ctx context.Context, path string) (Decision, error) {
+	raw, d, err := readOrder(path)
+	if err != nil {
+		return Decision{}, err
+	}
+	if len(d.Signers) < order.Threshold {
+		return Decision{}, fmt.Errorf("%w: %s is signed by %s alone; another officer signs it with: cordon countersign --officer DIR %s",
+			ErrRefused, path, strings.Join(d.Signers, ""), path)
+	}
+	return o.handIn(ctx, raw, d)
+}
+
+// ShowOrder reads the order of a file, for a person who is about to sign it. It verifies nothing.
+func ShowOrder(path string) (Decision, error) {
+	_, d, err := readOrder(path)
+	d.File = path
+	return d, err
+}
+
+// Countersign adds an officer's signature to the order of a file, in place.
+func Countersign(path, officerDir string) (Decision, error) {
+	raw, d, err := readOrder(path)
+	if err != nil {
+		return Decision{}, err
+	}
+	officer, err := identity.LoadOfficer(officerDir)
+	if err != nil {
+		return Decision{}, badInput(err)
+	}
+	if slices.Contains(d.Signers, officer.Name) {
+		return Decision{}, badInput(fmt.Errorf("%s has signed %s already; another officer must", officer.Name, path))
+	}
+	if raw, err = order.Countersign(raw, officer.Name, officer.Key); err != nil {
+		return Decision{}, badInput(err)
+	}
+	if err := renameio.WriteFile(path, raw, 0o644); err != nil {
+		return Decision{}, fmt.Errorf("write order: %w", err)
+	}
+	d, err = decisionOf(raw)
+	d.File = path
+	return d, err
+}
+
+func readOrder(path string) ([]byte, Decision, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, Decision{}, badInput(fmt.Errorf("read order: %w", err))
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, order.MaxSize+1))
+	if err != nil {
+		return nil, Decision{}, badInput(fmt.Errorf("read order %s: %w", path, err))
+	}
+	d, err := decisionOf(raw)
+	if err != nil {
+		return nil, Decision{}, badInput(fmt.Errorf("%s is not an order that cordon wrote: %w", path, err))
+	}
+	return raw, d, nil
+}
+
+func decisionOf(raw []byte) (Decision, error) {
+	o, signers, err := order.Decode(raw)
+	if err != nil {
+		return Decision{}, err
+	}
+	return Decision{
+		Kind: string(o.Body.Kind()), Number: o.Number, Text: o.Describe(), Reason: o.Reason, Expires: time.Unix(o.Expires, 0).UTC(), Signers: signers,
+	}, nil
+}
+
+// writeNew never replaces an order that may wait for somebody.
+func writeNew(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return badInput(fmt.Errorf("%s is there already and may wait for a signature; name another file with --out, or remove it", filepath.Clean(path)))
+	} else if err != nil {
+		return fmt.Errorf("write order: %w", err)
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write order %s: %w", path, err)
+	}
+	return nil
+}
+
+// parseEntries reads entry ids: 32 hex digits each.
+func parseEntries(texts []string) ([]match.EntryID, error) {
+	var out []match.EntryID
+	for _, text := range texts {
+		b, err := hex.DecodeString(strings.TrimSpace(text))
+		if err != nil || len(b) != len(match.EntryID{}) {
+			return nil, fmt.Errorf("%q is not an entry id: 32 hexadecimal digits, as cordon which and cordon held print them: %w", text, trust.ErrFormat)
+		}
+		out = append(out, match.EntryID(b))
+	}
+	return order.SortEntries(out), nil
+}
+
+func parseHash(text string) (sum [32]byte, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(sum) {
+		return sum, fmt.Errorf("%q is not a SHA-256 in hex", text)
+	}
+	return [32]byte(b), nil
+}
