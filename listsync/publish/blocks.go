@@ -47,21 +47,21 @@ func (b textBlock) lines(max int, each func(n int, line string, err error) bool)
 	}
 }
 
-// ordered is what came of the blocks of a text, in the order of the text, worked out on all processors. It is its reader's alone and must
-// be closed; at most 2 blocks a processor are on their way.
+// ordered is what came of many pieces of work, done on all processors, in the order in which they were fed. It is its reader's alone and
+// must be closed; at most 2 pieces a processor are on their way.
 type ordered[T any] struct {
 	out  chan chan T
 	stop chan struct{}
 	once sync.Once
 	wg   sync.WaitGroup
-	err  error // of reading; set before out is closed
+	err  error // of feed; set before out is closed
 }
 
-// inOrder cuts r into blocks of whole lines and gives each to one of the workers that worker makes. beside, when not nil, sees all bytes
-// of r in order.
-func inOrder[T any](r io.Reader, beside io.Writer, worker func() func(textBlock) T) *ordered[T] {
+// inOrder gives each piece that feed gives use to one of the workers that worker makes. feed runs beside its caller, ends when use says
+// false, and its error comes after all that it fed.
+func inOrder[J, T any](feed func(use func(J) bool) error, worker func() func(J) T) *ordered[T] {
 	type job struct {
-		in  textBlock
+		in  J
 		out chan T
 	}
 	n := runtime.GOMAXPROCS(0)
@@ -78,8 +78,8 @@ func inOrder[T any](r io.Reader, beside io.Writer, worker func() func(textBlock)
 	o.wg.Go(func() {
 		defer close(o.out)
 		defer close(jobs)
-		o.err = cutBlocks(r, beside, func(b textBlock) bool {
-			j := job{b, make(chan T, 1)}
+		o.err = feed(func(in J) bool {
+			j := job{in, make(chan T, 1)}
 			select {
 			case o.out <- j.out: // waits when the reader is slow
 			case <-o.stop:
@@ -92,7 +92,12 @@ func inOrder[T any](r io.Reader, beside io.Writer, worker func() func(textBlock)
 	return o
 }
 
-// next gives the next block's result; io.EOF ends.
+// blocksOf is a feed for inOrder: the blocks of whole lines of r. beside, when not nil, sees all bytes of r in order.
+func blocksOf(r io.Reader, beside io.Writer) func(func(textBlock) bool) error {
+	return func(use func(textBlock) bool) error { return cutBlocks(r, beside, use) }
+}
+
+// next gives the next piece's result; io.EOF ends.
 func (o *ordered[T]) next() (T, error) {
 	done, ok := <-o.out
 	if !ok {

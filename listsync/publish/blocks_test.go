@@ -14,7 +14,7 @@ import (
 
 // allLines reads a text by blocks; the place of a line that is too long is kept as "!".
 func allLines(r io.Reader, max int, beside io.Writer) ([]string, error) {
-	o := inOrder(r, beside, func() func(textBlock) []string {
+	o := inOrder(blocksOf(r, beside), func() func(textBlock) []string {
 		return func(b textBlock) (lines []string) {
 			b.lines(max, func(n int, line string, err error) bool {
 				if err != nil {
@@ -93,7 +93,7 @@ func TestWhatWasReadBeforeAnErrorIsGivenFirst(t *testing.T) {
 func TestReadingMayStopAnywhere(t *testing.T) {
 	text := bytes.Repeat([]byte("a line of a text\n"), 500_000)
 	for _, n := range []int{0, 1, 3} {
-		o := inOrder(bytes.NewReader(text), nil, func() func(textBlock) int { return func(b textBlock) int { return len(b.text) } })
+		o := inOrder(blocksOf(bytes.NewReader(text), nil), func() func(textBlock) int { return func(b textBlock) int { return len(b.text) } })
 		for range n {
 			if _, err := o.next(); err != nil {
 				t.Fatal(err)

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -100,7 +99,7 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 	if d.before, err = s.takenOut(); err != nil {
 		return nil, [32]byte{}, err
 	}
-	set, err := openEntries(s.path("entries.jsonl"))
+	set, err := s.openWorkingSet()
 	if err != nil {
 		return nil, [32]byte{}, err
 	}
@@ -113,9 +112,6 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 	now := func() (*list.Entry, error) { return step(set.next, on.now, &d.After) }
 	was := func() (*list.Entry, error) { return step(record.next, on.was, &d.Before) }
 	e, err := now()
-	if err == nil && e == nil && s.st.Seq > 0 {
-		err = s.emptied()
-	}
 	var old *list.Entry
 	if err == nil {
 		old, err = was()
@@ -145,14 +141,13 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 // step takes the next entry, nil at the end, counts it and shows it to who looks on.
 func step(next func() (*list.Entry, error), look func(*list.Entry) error, n *int) (*list.Entry, error) {
 	e, err := next()
-	if errors.Is(err, io.EOF) {
-		return nil, nil
-	}
-	if err == nil && look != nil {
-		err = look(e)
-	}
-	if err != nil {
+	if err != nil || e == nil {
 		return nil, err
+	}
+	if look != nil {
+		if err := look(e); err != nil {
+			return nil, err
+		}
 	}
 	*n++
 	return e, nil

@@ -104,16 +104,14 @@ func scanEntries(path string, each func(*list.Entry) error) ([32]byte, error) {
 	defer in.close()
 	for {
 		e, err := in.next()
-		if errors.Is(err, io.EOF) {
-			return in.sum(), nil
-		}
-		if err == nil {
-			if err = each(e); err != nil {
-				err = in.bad(err)
-			}
-		}
 		if err != nil {
 			return [32]byte{}, err
+		}
+		if e == nil {
+			return in.sum(), nil
+		}
+		if err := each(e); err != nil {
+			return [32]byte{}, in.bad(err)
 		}
 	}
 }
@@ -148,7 +146,7 @@ func openEntries(path string) (*entryReader, error) {
 	if err != nil {
 		return nil, fault(CodeFailure, err, entriesDo, "cannot read the entries in %s", path)
 	}
-	r.file, r.blocks = f, inOrder(f, r.hash, decodeEntries)
+	r.file, r.blocks = f, inOrder(blocksOf(f, r.hash), decodeEntries)
 	return r, nil
 }
 
@@ -172,11 +170,11 @@ func decodeEntries() func(textBlock) entryBlock {
 	}
 }
 
-// next gives the next entry; io.EOF ends. The entry is the reader's until the next call, and its expression keeps half a megabyte of text
+// next gives the next entry, nil at the end. The entry is the reader's until the next call, and its expression keeps half a megabyte of text
 // in memory: whoever keeps it for long clones it. Entries that are not in order, or too many, are an error that names the line.
 func (r *entryReader) next() (*list.Entry, error) {
 	if r.file == nil {
-		return nil, io.EOF
+		return nil, nil
 	}
 	for r.at == len(r.block.entries) {
 		if r.block.bad != nil {
@@ -189,7 +187,7 @@ func (r *entryReader) next() (*list.Entry, error) {
 		r.at = 0
 		var err error
 		if r.block, err = r.blocks.next(); errors.Is(err, io.EOF) {
-			return nil, io.EOF
+			return nil, nil
 		} else if err != nil {
 			return nil, fault(CodeFailure, err, "check the disk", "cannot read the entries in %s", r.path)
 		}
@@ -214,7 +212,7 @@ func (r *entryReader) bad(err error) error {
 	return fault(CodeInput, err, entriesDo, "cannot read the entries in %s, line %d", r.path, r.line)
 }
 
-// sum is the SHA-256 of the file. It may be asked once, after next has given io.EOF.
+// sum is the SHA-256 of the file. It may be asked once, after the end.
 func (r *entryReader) sum() [32]byte { return [32]byte(r.hash.Sum(nil)) }
 
 // close stops what reads ahead, and waits for it.

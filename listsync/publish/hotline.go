@@ -264,6 +264,7 @@ func (s *session) load() error {
 		return fault(CodeInput, err, "take the accreditation in again with accept", "cannot use %s", s.path("accredited"))
 	}
 	s.acc = acc
+	s.sweep()
 	return s.finishInterrupted()
 }
 

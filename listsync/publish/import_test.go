@@ -72,7 +72,7 @@ func TestEveryBadRowIsNamed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rows, _, err := readRows(strings.NewReader(Header+"\n"+tt.row+"\n"), testRules())
+			rows, _, err := readAll(t, strings.NewReader(Header+"\n"+tt.row+"\n"), testRules())
 			if !errors.Is(err, ErrRows) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %d rows and %v, want %q", len(rows), err, tt.want)
 			}
@@ -124,7 +124,7 @@ func TestTheHeaderIsExact(t *testing.T) {
 		"empty":                  {"", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := readRows(strings.NewReader(tt.head+"\n"), testRules())
+			_, _, err := readAll(t, strings.NewReader(tt.head+"\n"), testRules())
 			if (err == nil) != tt.ok {
 				t.Errorf("got %v, want ok %t", err, tt.ok)
 			}
@@ -134,7 +134,7 @@ func TestTheHeaderIsExact(t *testing.T) {
 
 func TestQuotedFieldsAndSpacesAreTaken(t *testing.T) {
 	day := start.Add(time.Hour * 24 * 10).Format(time.DateOnly)
-	rows, _, err := readRows(strings.NewReader(Header+"\r\n\r\n\"http://a.test/x?y=\"\"1,2\"\"\",url,csam-national, law ,XA,"+day+",\"Ann, A.\",bob,\r\n"), testRules())
+	rows, _, err := readAll(t, strings.NewReader(Header+"\r\n\r\n\"http://a.test/x?y=\"\"1,2\"\"\",url,csam-national, law ,XA,"+day+",\"Ann, A.\",bob,\r\n"), testRules())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +307,7 @@ func FuzzImport(f *testing.F) {
 	f.Add(`[{"expression":"bad.test","kind":"domain","category":"csam-baseline","basis":"law","jurisdiction":"XA","review_by":"2030-03-01","assessor_1":"ann","assessor_2":"bob","reason":"why"}]`)
 	f.Add("{\"expression\":\"bad.test\"}\n{\"kind\":[1,{}]}\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		rows, _, err := readRows(strings.NewReader(text), testRules())
+		rows, _, err := readAll(t, strings.NewReader(text), testRules())
 		if err != nil {
 			if len(rows) > 0 {
 				t.Fatalf("%d rows beside an error: %v", len(rows), err)

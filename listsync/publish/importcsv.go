@@ -3,7 +3,6 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -114,79 +113,8 @@ type rules struct {
 	now    time.Time
 
 	errors   string // file for the bad rows, or empty
-	takeGood bool   // the good rows come back although others are bad
-}
-
-// readRows reads a whole import, and on which line each row is. Rows come back only when every row is good, or with takeGood; entry ids
-// are not given yet. The error is a *RowErrors for what an analyst can mend in the file.
-func readRows(r io.Reader, ru *rules) (rows []list.Entry, lines map[entryKey]int, err error) {
-	in, err := openRows(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	bad := &RowErrors{}
-	aside := func(*rawRow, []RowError) error { return nil }
-	if ru.errors != "" {
-		var file *badRows
-		if file, err = newBadRows(ru.errors, in); err != nil {
-			return nil, nil, err
-		}
-		defer file.cleanup()
-		aside = file.add
-		defer func() {
-			if asBad(err) == nil {
-				return
-			}
-			bad.rows = file.n
-			if cerr := file.close(); cerr != nil {
-				rows, lines, err = nil, nil, cerr
-			}
-		}()
-	}
-	lines = map[entryKey]int{}
-	for {
-		raw, err := in.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		before := len(bad.Rows)
-		unread, isRow := errors.AsType[*rowFault](err)
-		if err != nil && !isRow {
-			return nil, nil, err
-		}
-		var e list.Entry
-		if isRow {
-			bad.add(&raw, unread.col, "%s", unread.reason)
-		} else if ok := ru.row(&raw, &e, bad); ok {
-			if first, twice := lines[keyOf(&e)]; twice {
-				bad.add(&raw, colExpression, "the same %s entry as line %d", e.Kind, first)
-			} else if len(lines) >= maxEntries {
-				bad.add(&raw, 0, "more than %d entries", maxEntries)
-				bad.More++ // the rest of the file
-				break
-			}
-		}
-		if len(bad.Rows) > before {
-			if err := aside(&raw, bad.Rows[before:]); err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
-		if bad.More > 0 {
-			continue // nothing can come of it any more
-		}
-		lines[keyOf(&e)] = raw.line
-		if len(bad.Rows) == 0 || ru.takeGood {
-			rows = append(rows, e)
-		}
-	}
-	switch {
-	case len(bad.Rows) == 0:
-		return rows, lines, nil
-	case ru.takeGood && bad.More == 0:
-		return rows, lines, bad
-	}
-	return nil, nil, bad
+	takeGood bool   // the good rows are wanted although others are bad
+	run      int    // bytes of a sorter's run; 0 means runSize
 }
 
 // row checks one line and says everything that is wrong with it at once.

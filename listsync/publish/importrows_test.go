@@ -49,7 +49,7 @@ func TestJSONRowsAreTaken(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rows, _, err := readRows(strings.NewReader(tt.text), testRules())
+			rows, _, err := readAll(t, strings.NewReader(tt.text), testRules())
 			if err != nil || len(rows) != tt.want {
 				t.Errorf("got %d rows and %v, want %d", len(rows), err, tt.want)
 			}
@@ -78,13 +78,13 @@ func TestEveryBadJSONRowIsNamed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rows, _, err := readRows(strings.NewReader(tt.text), testRules())
+			rows, _, err := readAll(t, strings.NewReader(tt.text), testRules())
 			if !errors.Is(err, ErrRows) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %d rows and %v, want %q", len(rows), err, tt.want)
 			}
 		})
 	}
-	_, _, err := readRows(strings.NewReader("["+good+","+object("b.test", "site")+"]"), testRules())
+	_, _, err := readAll(t, strings.NewReader("["+good+","+object("b.test", "site")+"]"), testRules())
 	bad, ok := errors.AsType[*RowErrors](err)
 	if !ok || len(bad.Rows) != 1 || bad.Rows[0].Pointer != "/1/kind" {
 		t.Errorf("got %+v, want the pointer /1/kind", bad)
@@ -104,13 +104,13 @@ func TestBrokenJSONEndsTheImport(t *testing.T) {
 		"a line break in quotes": {"[{\"kind\": \"ho\nst\"}]", "a quote that is not closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, _, err := readRows(strings.NewReader(tt[0]), testRules())
+			rows, _, err := readAll(t, strings.NewReader(tt[0]), testRules())
 			if len(rows) > 0 || ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), tt[1]) {
 				t.Errorf("got %d rows and %v, want %q", len(rows), err, tt[1])
 			}
 		})
 	}
-	_, _, err := readRows(io.MultiReader(strings.NewReader("["), brokenReader{}), testRules())
+	_, _, err := readAll(t, io.MultiReader(strings.NewReader("["), brokenReader{}), testRules())
 	if ExitCode(err) != int(CodeFailure) {
 		t.Errorf("a disk that fails: got %v", err)
 	}
@@ -133,7 +133,7 @@ func TestSpreadsheetHabitsAreTaken(t *testing.T) {
 		"tabs":                    strings.ReplaceAll(head+"\n"+strings.Replace(row, "why; ", "why, ", 1), ";", "\t"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, _, err := readRows(strings.NewReader(text), testRules())
+			rows, _, err := readAll(t, strings.NewReader(text), testRules())
 			if err != nil || len(rows) != 1 || rows[0].Jurisdiction != "XA" || !strings.HasPrefix(rows[0].Reason, "why") {
 				t.Errorf("got %+v and %v", rows, err)
 			}

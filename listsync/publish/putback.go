@@ -36,9 +36,13 @@ const maxPutBack = 1000
 
 func (i *Imported) putBack(line int, b takenOut) {
 	i.PutBackCount++
-	if len(i.PutBack) < maxPutBack {
-		i.PutBack = append(i.PutBack, PutBack{Line: line, How: b.how, Reason: b.reason})
-	}
+	i.PutBack = append(i.PutBack, PutBack{Line: line, How: b.how, Reason: b.reason})
+}
+
+// sortPutBack leaves the first lines, in order.
+func (i *Imported) sortPutBack() {
+	slices.SortFunc(i.PutBack, func(a, b PutBack) int { return a.Line - b.Line })
+	i.PutBack = i.PutBack[:min(len(i.PutBack), maxPutBack)]
 }
 
 // Write puts it in plain words.

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -59,16 +58,16 @@ func (s *session) openRecord() (*recordReader, error) {
 // next is as entryReader.next.
 func (r *recordReader) next() (*list.Entry, error) {
 	e, err := r.in.next()
-	if err == nil || r.m == nil {
-		return e, err
-	}
-	if !errors.Is(err, io.EOF) {
+	switch {
+	case r.m == nil:
+	case err != nil:
 		if changed := r.s.recordSum(r.m); changed != nil { // rather than the decoder's complaint
 			return nil, changed
 		}
-		return nil, err
+	case e == nil:
+		err = r.s.fitsManifest(r.m, r.in.sum())
 	}
-	return nil, cmp.Or(r.s.fitsManifest(r.m, r.in.sum()), io.EOF)
+	return e, err
 }
 
 func (r *recordReader) close() { r.in.close() }
@@ -103,11 +102,8 @@ func (s *session) record() ([]list.Entry, error) {
 	var all []list.Entry
 	for {
 		e, err := r.next()
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
+		if err != nil || e == nil {
+			return all, err
 		}
 		keep := *e
 		keep.Expression = strings.Clone(e.Expression)
@@ -206,11 +202,26 @@ func readBounded(path string, size int64) ([]byte, error) {
 // workingSet reads entries.jsonl and its SHA-256. A file that is empty or gone is an empty set only when nothing was published, or when
 // every entry of the last version was taken out by a command of this tool: that leaves a line in removals.jsonl.
 func (s *session) workingSet() ([]list.Entry, [32]byte, error) {
-	set, sum, err := readEntries(s.path("entries.jsonl"))
-	if err != nil || len(set) > 0 || s.st.Seq == 0 {
-		return set, sum, err
+	if err := s.notEmptied(); err != nil {
+		return nil, [32]byte{}, err
 	}
-	return set, sum, s.emptied()
+	return readEntries(s.path("entries.jsonl"))
+}
+
+// openWorkingSet is workingSet for who needs one look at each entry.
+func (s *session) openWorkingSet() (*entryReader, error) {
+	if err := s.notEmptied(); err != nil {
+		return nil, err
+	}
+	return openEntries(s.path("entries.jsonl"))
+}
+
+// notEmptied wants an entries.jsonl with something in it, or a reason why there is nothing.
+func (s *session) notEmptied() error {
+	if info, err := os.Stat(s.path("entries.jsonl")); s.st.Seq == 0 || err == nil && info.Size() > 0 {
+		return nil
+	}
+	return s.emptied()
 }
 
 // baseProblem says why the next version cannot be compared with the last one, or nil; entries is the size of the working set. It proves
@@ -243,11 +254,11 @@ func (s *session) emptied() error {
 	n, missing := 0, 0
 	for {
 		e, err := record.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if err != nil {
 			return err
+		}
+		if e == nil {
+			break
 		}
 		if n++; !out[e.ID] {
 			missing++

@@ -68,6 +68,17 @@ func (s *session) finishInterrupted() error {
 	return s.finishWithdrawal()
 }
 
+// sweep takes away what a command that was killed while it wrote has left: files that never got their name, with plain addresses in them
+// and perhaps gigabytes long. The lock is held, so nobody writes one now. A failure is of no consequence; the next command tries again.
+func (s *session) sweep() {
+	for _, pattern := range []string{s.path(".entries.jsonl*"), s.path(".import-*"), s.path("staging", ".*"), s.path("versions", ".*.entries.jsonl*")} {
+		left, _ := filepath.Glob(pattern) // the patterns are good
+		for _, path := range left {
+			os.Remove(path)
+		}
+	}
+}
+
 // moveRepository takes the repository to another directory: everything but timestamp.json is copied first.
 func (s *session) moveRepository(out string) error {
 	if out == "" {

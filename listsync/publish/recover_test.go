@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,4 +141,24 @@ func copyDir(to, from string) error {
 		}
 		return os.WriteFile(filepath.Join(to, rel), b, info.Mode().Perm())
 	})
+}
+
+func TestWhatAKilledCommandLeftIsTakenAway(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("a.test,host")
+	w.publishAll()
+	before := w.names()
+	for _, path := range [][]string{{".entries.jsonl123"}, {".import-123"}, {"staging", ".edge123"}, {"versions", ".1.entries.jsonl123"}} {
+		w.must(os.WriteFile(w.path(append([]string{"hotline"}, path...)...), []byte("plain addresses"), 0o600))
+	}
+	_, err := w.h.Status()
+	w.must(err)
+	if got := w.names(); !slices.Equal(got, before) {
+		t.Errorf("got %q, want %q", got, before)
+	}
+	for _, dir := range []string{"staging", "versions"} {
+		if left, err := filepath.Glob(w.path("hotline", dir, ".*")); err != nil || len(left) > 0 {
+			t.Errorf("got %q and %v, want nothing", left, err)
+		}
+	}
 }

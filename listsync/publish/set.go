@@ -48,55 +48,27 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	rows, lines, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now, errors: o.Errors, takeGood: o.TakeGood})
-	bad := asBad(err)
-	if bad != nil && rows == nil {
+	rows, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now, errors: o.Errors, takeGood: o.TakeGood}, s.dir)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer rows.close()
+	done := Imported{DryRun: o.DryRun}
+	to, err := s.merge(rows, &done)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer to.abort()
+	bad, err := rows.end()
+	switch {
+	case err != nil:
+		return Imported{}, err
+	case !rows.wanted(), bad != nil && done.Rows == 0:
 		return Imported{}, o.wrong(bad, nil)
-	}
-	if bad == nil && err != nil {
-		return Imported{}, err
-	}
-	set, _, err := s.workingSet()
-	if err != nil {
-		return Imported{}, err
-	}
-	before, err := s.takenOut()
-	if err != nil {
-		return Imported{}, err
-	}
-	done := Imported{Rows: len(rows), DryRun: o.DryRun}
-	where := make(map[entryKey]int, len(set))
-	for i := range set {
-		where[keyOf(&set[i])] = i
-	}
-	for i := range rows {
-		e := rows[i]
-		if j, ok := where[keyOf(&e)]; ok {
-			old := set[j]
-			e.ID, e.Since = old.ID, old.Since
-			if e == old {
-				done.Unchanged++
-				continue
-			}
-			set[j] = e
-			done.Updated++
-			continue
-		}
-		if err := s.c.random(e.ID[:]); err != nil {
-			return Imported{}, fault(CodeFailure, err, "", "cannot make an entry id")
-		}
-		set = append(set, e)
-		done.Added++
-		if b, ok := before[keyOf(&e)]; ok {
-			done.putBack(lines[keyOf(&e)], b)
-		}
-	}
-	done.Entries = len(set)
-	if len(set) > maxEntries {
-		return Imported{}, sentence(CodeInput, nil, "take entries out first", "the list would have %d entries, more than %d", len(set), maxEntries)
-	}
-	if done.Added+done.Updated > 0 && !o.DryRun {
-		if err := writeEntries(s.path("entries.jsonl"), set); err != nil {
+	case done.Entries > maxEntries:
+		return Imported{}, sentence(CodeInput, nil, "take entries out first", "the list would have %d entries, more than %d", done.Entries, maxEntries)
+	case done.Added+done.Updated > 0 && !o.DryRun:
+		if err := to.replace(); err != nil {
 			return Imported{}, err
 		}
 	}
@@ -105,6 +77,87 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 		return done, o.wrong(bad, &done)
 	}
 	return done, nil
+}
+
+// merge writes the working set with the rows in it to the file that is to take its place, and counts. Both are sorted, and pass once. When
+// the rows are not wanted any more it only sees to the end of them.
+func (s *session) merge(rows *importReader, done *Imported) (_ *entryWriter, err error) {
+	before, err := s.takenOut()
+	if err != nil {
+		return nil, err
+	}
+	set, err := s.openWorkingSet()
+	if err != nil {
+		return nil, err
+	}
+	defer set.close()
+	to, err := createEntries(s.path("entries.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			to.abort()
+		}
+	}()
+	old, err := set.next()
+	for err == nil {
+		row, err := rows.next()
+		if err != nil {
+			return nil, err
+		}
+		if row == nil {
+			break
+		}
+		if !rows.wanted() {
+			continue
+		}
+		for old != nil && byExpression(old, &row.Entry) < 0 {
+			if old, err = done.keep(to, old, set); err != nil {
+				return nil, err
+			}
+		}
+		done.Rows++
+		if old != nil && byExpression(old, &row.Entry) == 0 {
+			row.ID, row.Since = old.ID, old.Since
+			if row.Entry == *old {
+				done.Unchanged++
+			} else {
+				done.Updated++
+			}
+			if old, err = set.next(); err != nil {
+				return nil, err
+			}
+		} else {
+			done.Added++
+			if err := s.c.random(row.ID[:]); err != nil {
+				return nil, fault(CodeFailure, err, "", "cannot make an entry id")
+			}
+			if b, ok := before[row.key()]; ok {
+				done.putBack(row.line, b)
+			}
+		}
+		if done.Entries++; done.Entries > maxEntries {
+			break // Import says so
+		}
+		if err := to.add(&row.Entry); err != nil {
+			return nil, err
+		}
+	}
+	for err == nil && old != nil && rows.wanted() {
+		old, err = done.keep(to, old, set)
+	}
+	done.sortPutBack()
+	return to, err
+}
+
+// keep writes an entry of the working set that no row touches, and gives the next one.
+func (i *Imported) keep(to *entryWriter, e *list.Entry, set *entryReader) (*list.Entry, error) {
+	i.Entries++
+	if err := to.add(e); err != nil {
+		return nil, err
+	}
+	return set.next()
 }
 
 // reasons is the closed set of reasons for taking an entry out; other carries a text: "other(text)".
