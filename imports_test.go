@@ -23,7 +23,7 @@ var layers = []struct {
 	{"resolver", []string{"resolver"}},
 	{"listsync", []string{"listsync", "resolver/canon", "resolver/match"}},
 	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
-	{"cluster", []string{"cluster", "listsync/list", "listsync/trust", "listsync/fetch", "resolver/canon", "resolver/match"}},
+	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/trust", "listsync/fetch", "resolver/canon", "resolver/match"}},
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
@@ -56,7 +56,7 @@ var homes = []struct {
 	{"github.com/sigstore/sigstore", []string{"listsync/trust", "listsync/publish"}},
 	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
 	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list"}},
-	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit"}},
+	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake"}}, // checkpoints; signed popularity files
 	{"github.com/transparency-dev", []string{"cluster/audit"}},
 	{"go.yaml.in/yaml", []string{"appliance/config"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},

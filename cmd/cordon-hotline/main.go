@@ -61,7 +61,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 		authorityCommand(), officerCommand(), initCommand(), acceptCommand(), operatorCommand(), rekeyCommand(),
 		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), checkCommand(), diffCommand(),
 		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(),
-		statusCommand(), canonCommand(),
+		statusCommand(), canonCommand(), popularityCommand(),
 	)
 	return root
 }

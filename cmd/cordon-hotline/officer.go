@@ -45,14 +45,18 @@ A request made with --full carries the entries and keys, encrypted to the office
 again before it signs. They lie in --work while it runs (in memory unless you name another place) and are removed at the end.`,
 		Args: cobra.ExactArgs(1),
 		RunE: does(func(c *cobra.Command, args []string) error {
+			version, entries, err := approvals(flags(c, "approve"))
+			if err != nil {
+				return err
+			}
 			work, remove, err := publish.WorkDir(flag(c, "work"))
 			if err != nil {
 				return err
 			}
 			defer removeAtSignal(remove)()
 			a, err := publish.Answer(publish.Config{}, publish.AnswerOptions{
-				Officer: flag(c, "officer"), Request: args[0], Out: flag(c, "out"), NeverBlock: flags(c, "never-block"), Approve: flag(c, "approve"),
-				All: isSet(c, "all"), Work: work,
+				Officer: flag(c, "officer"), Request: args[0], Out: flag(c, "out"), NeverBlock: flags(c, "never-block"), Approve: version,
+				ApproveEntries: entries, All: isSet(c, "all"), Work: work,
 			})
 			if errors.Is(err, publish.ErrHeld) && a != nil {
 				return errors.Join(err, show(c, a.Check, func(w io.Writer) error { a.Check.Write(w); return nil }))
@@ -68,7 +72,7 @@ again before it signs. They lie in --work while it runs (in memory unless you na
 	f.String("out", "", "where the signature goes; without it nothing is signed")
 	f.String("work", "", "where what the request carries lies for as long as this runs (default /dev/shm, which is memory)")
 	f.StringArray("never-block", nil, "a file of names that may never be blocked, of your own; may be given again")
-	f.String("approve", "", "why you sign although a size or change brake holds; the reason is kept")
+	f.StringArray("approve", nil, approveHelp)
 	f.Bool("all", false, "show every line of the difference")
 	return required(c, "officer")
 }
@@ -119,8 +123,12 @@ func signCommand() *cobra.Command {
 			case c.Flags().Changed("import"):
 				return signed(c)(h.ImportSignature(flag(c, "import")))
 			}
+			version, entries, err := approvals(flags(c, "approve"))
+			if err != nil {
+				return err
+			}
 			return signed(c)(h.SignWith(publish.SignOptions{
-				Officer: flag(c, "officer"), NeverBlock: flags(c, "never-block"), Approve: flag(c, "approve"), Again: isSet(c, "again"),
+				Officer: flag(c, "officer"), NeverBlock: flags(c, "never-block"), Approve: version, ApproveEntries: entries, Again: isSet(c, "again"),
 				All: isSet(c, "all"),
 			}))
 		}),
@@ -132,7 +140,7 @@ func signCommand() *cobra.Command {
 	f.Bool("full", false, "with --export: carry all entries and keys, encrypted, so that the officer's tool proves every byte")
 	f.String("import", "", "take in the signature that an officer's machine made")
 	f.StringArray("never-block", nil, "a file of names that may never be blocked; may be given again")
-	f.String("approve", "", "with --officer: why you sign although a size or change brake holds; the reason is kept")
+	f.StringArray("approve", nil, "with --officer: "+approveHelp)
 	f.Bool("again", false, "sign an unchanged list anew")
 	f.Bool("all", false, "show every line of the difference")
 	return c

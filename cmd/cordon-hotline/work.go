@@ -157,6 +157,29 @@ func limit(c *cobra.Command) int {
 	return diffLines
 }
 
+const approveHelp = "why you sign although a brake on size or change holds; or ENTRY=WHY for an entry that the brakes\npopular and shared hold, given again for each. The reasons are kept"
+
+// approvals reads --approve: one reason for the version, and reasons for entries, named by id or address. An address with "=" in it is
+// named by its id.
+func approvals(given []string) (version string, entries map[string]string, err error) {
+	entries = map[string]string{}
+	for _, g := range given {
+		entry, why, named := strings.Cut(g, "=")
+		if entry = strings.TrimSpace(entry); named && !strings.Contains(entry, " ") && entry != "" {
+			if why == "" || entries[entry] != "" {
+				return "", nil, usage("--approve " + entry + "=WHY needs a reason, and one only")
+			}
+			entries[entry] = why
+			continue
+		}
+		if version != "" {
+			return "", nil, usage("--approve gives two reasons for the version; join them, or write ENTRY=WHY")
+		}
+		version = g
+	}
+	return version, entries, nil
+}
+
 func publishCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "publish --dir HOTLINE",

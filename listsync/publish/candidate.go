@@ -44,6 +44,8 @@ type candidate struct {
 // Approval is an officer's written reason for signing although a brake held.
 type Approval struct {
 	Officer string `json:"officer"` // key id
+	Brake   string `json:"brake"`
+	Entry   string `json:"entry,omitempty"` // id; empty for a brake on the version's numbers
 	Reason  string `json:"reason"`
 }
 

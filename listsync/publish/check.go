@@ -1,53 +1,61 @@
 package publish
 
 import (
-	"crypto/sha256"
-	_ "embed"
-	"errors"
+	"context"
 	"fmt"
-	"hash"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
-	"strings"
 
+	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-//go:embed never-block.txt
-var embeddedNeverBlock string
-
-// Hold is one brake that holds the list, in plain words.
+// Hold is one brake that holds the list, in plain words. Of a brake about names there is one for each entry.
 type Hold struct {
-	Brake   string `json:"brake"` // never_block, public_suffix, charter, assessors, expired, size, change
+	Brake   string `json:"brake"`             // a brake.Word, or charter, assessors, expired
+	Entry   string `json:"entry,omitempty"`   // id of the entry it is about; empty when it is about the version
+	Address string `json:"address,omitempty"` // the entry's expression
 	Text    string `json:"text"`
 	Do      string `json:"do"`
-	Approve bool   `json:"approve"` // officers may sign all the same, with a written reason
+	Approve bool   `json:"approve"` // officers may sign all the same, with a written reason (for the entry, when there is one)
+}
+
+// is reports whether w names the entry of a hold, by id or by address.
+func (h *Hold) is(w string) bool {
+	if h.Entry == "" || h.Entry == w {
+		return h.Entry != ""
+	}
+	for _, k := range []canon.Kind{canon.KindHost, canon.KindPrefix} {
+		if e, err := canon.Expression(k, w); err == nil && e == h.Address {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckReport is what the brakes say about the working set.
 type CheckReport struct {
-	Entries    int    `json:"entries"`
-	Against    uint64 `json:"against"` // the published version it was compared with, 0 for none
-	Added      int    `json:"added"`
-	Removed    int    `json:"removed"`
-	NeverBlock string `json:"never_block"` // version of the never-block list
-	Holds      []Hold `json:"holds"`
-	More       int    `json:"more,omitempty"` // holds that are not listed
+	Entries    int      `json:"entries"`
+	Against    uint64   `json:"against"` // the published version it was compared with, 0 for none
+	Added      int      `json:"added"`
+	Removed    int      `json:"removed"`
+	NeverBlock string   `json:"never_block"` // version of the never-block list
+	Holds      []Hold   `json:"holds"`
+	More       int      `json:"more,omitempty"` // holds that are not listed
+	Notes      []string `json:"notes,omitempty"`
 }
 
 // maxHolds bounds the holds that are listed; an import gone wrong can have one for every row.
 const maxHolds = 1000
 
-func (r *CheckReport) hold(brake, do string, approve bool, format string, a ...any) {
+func (r *CheckReport) hold(h Hold) {
 	if len(r.Holds) >= maxHolds {
 		r.More++
 		return
 	}
-	r.Holds = append(r.Holds, Hold{Brake: brake, Text: fmt.Sprintf(format, a...), Do: do, Approve: approve})
+	r.Holds = append(r.Holds, h)
 }
 
 // Err is nil when nothing holds, else a *Fault that is ErrHeld.
@@ -66,6 +74,9 @@ func (r *CheckReport) mustStop() bool {
 
 // Write puts the report in plain words.
 func (r *CheckReport) Write(w io.Writer) {
+	for _, n := range r.Notes {
+		fmt.Fprintln(w, "note: "+n)
+	}
 	if len(r.Holds) == 0 {
 		fmt.Fprintf(w, "nothing holds: %d %s checked, %d added and %d removed since %s\n", r.Entries, plural(r.Entries, "entry", "entries"), r.Added, r.Removed, versionName(r.Against))
 		return
@@ -104,173 +115,111 @@ func (h *Hotline) Check(neverBlock ...string) (*CheckReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.report(d), nil
+	return k.report(d)
 }
 
 // checker runs the brakes: over each entry while compare passes it, and then over the whole.
 type checker struct {
 	s      *session
 	r      *CheckReport
-	never  *neverBlock
+	names  *brake.Names
+	plain  *brake.Plain
 	filter match.Filter
 }
 
 func (s *session) newChecker(neverBlock []string) (*checker, error) {
-	never, err := s.neverBlock(neverBlock)
+	names, err := s.protectedNames(neverBlock)
 	if err != nil {
 		return nil, err
 	}
-	return &checker{s: s, r: &CheckReport{NeverBlock: never.version, Holds: []Hold{}}, never: never, filter: s.acc.charter.Filter()}, nil
+	k := &checker{s: s, names: names, plain: names.Plain(), filter: s.acc.charter.Filter()}
+	k.r = &CheckReport{NeverBlock: names.Version(), Holds: []Hold{}}
+	if stale := names.Popularity().Stale(s.now); stale != "" {
+		k.r.Notes = append(k.r.Notes, stale)
+	}
+	return k, nil
 }
 
 // entry is an onlooker of compare.
 func (k *checker) entry(e *list.Entry) error {
-	k.s.checkEntry(k.r, e, k.never, &k.filter)
+	k.s.checkEntry(k.r, e, &k.filter)
+	k.plain.Add(e)
 	return nil
 }
 
-// report runs the brakes on size and change; d is the change since the last published version.
-func (k *checker) report(d *Diff) *CheckReport {
-	s, r := k.s, k.r
-	r.Entries, r.Against, r.Added, r.Removed = d.After, d.From, d.AddedCount, d.RemovedCount
-	lim := s.set.Limits
-	if n := d.After; n > min(lim.MaxEntries, maxEntries) {
-		r.hold("size", "look for an import gone wrong; raise max_entries in hotline.json when the number is right", true,
-			"the list has %d %s, more than the limit of %d", n, plural(n, "entry", "entries"), min(lim.MaxEntries, maxEntries))
-	}
-	if d.From > 0 {
-		allowed := max(lim.MinChange, d.Before*lim.MaxChangePercent/100)
-		for _, c := range []struct {
-			what string
-			n    int
-		}{{"adds", d.AddedCount}, {"removes", d.RemovedCount}} {
-			if c.n > allowed {
-				r.hold("change", "look at diff; when the change is right, each officer signs with --approve \"WHY\"", true,
-					"the new version %s %d %s, more than %d (%d%% of %d, at least %d)", c.what, c.n, plural(c.n, "entry", "entries"), allowed, lim.MaxChangePercent, d.Before, lim.MinChange)
-			}
-		}
-	}
-	return r
-}
-
-func (s *session) checkEntry(r *CheckReport, e *list.Entry, never *neverBlock, filter *match.Filter) {
-	host := canon.HostOf(e.Expression)
-	name := func() string { return e.Kind.String() + " entry " + e.Expression }
-	remove := "take it out with remove --reason REASON"
-	whole := e.Kind == canon.KindHost || e.Kind == canon.KindDomain || (e.Kind == canon.KindPrefix && e.Expression == host+"/")
-	if whole {
-		if n, ok := never.hit(host, e.Kind == canon.KindDomain); ok {
-			r.hold("never_block", remove+", or list its pages as url entries", false, "%s would block %s, which the never-block list protects", name(), n)
-		}
-	}
-	if (e.Kind == canon.KindHost || e.Kind == canon.KindDomain) && canon.PublicSuffix(host) {
-		r.hold("public_suffix", remove, false, "%s is a public suffix: strangers have their sites below it", name())
-	}
-	if !slices.Contains(filter.Kinds, e.Kind) || !slices.Contains(filter.Bases, e.Basis) || !slices.Contains(filter.Jurisdictions, e.Jurisdiction) {
-		r.hold("charter", remove+"; operators would drop it", false, "%s (%s, %s) is outside of the charter", name(), e.Basis, e.Jurisdiction)
-	}
-	if i, why := twoPeople(e.Assessors); why != "" { // import refuses it; this is for what came into the file another way
-		r.hold("assessors", "have two people assess it and import it again, or "+remove, false, "%s has a wrong assessor_%d: %s", name(), i+1, why)
-	}
-	if !e.ReviewBy.After(s.now) {
-		r.hold("expired", "assess it again and import it with a new review_by, or take all such entries out with remove --expired", false,
-			"%s had to be assessed again by %s", name(), day(e.ReviewBy))
-	}
-}
-
-// neverBlock is the union of never-block lists.
-type neverBlock struct {
-	version string
-	names   map[string]bool
-	above   map[string]string // every name above a protected one, to one that it would cover
-}
-
-// hit gives the protected name that blocking host, and with below everything below it, would block.
-func (n *neverBlock) hit(host string, below bool) (string, bool) {
-	if n.names[host] {
-		return host, true
-	}
-	if covered, ok := n.above[host]; below && ok {
-		return covered, true
-	}
-	return "", false
-}
-
-// maxNeverBlock bounds the names of one never-block file: the usual popularity lists have a million.
-const maxNeverBlock = 5_000_000
-
-// neverBlock reads the embedded list, the hotline's own never-block.txt and the given files. Its version names the embedded list and
-// the hash of all of them.
-func (s *session) neverBlock(files []string) (*neverBlock, error) {
-	n := &neverBlock{names: map[string]bool{}, above: map[string]string{}}
-	h := sha256.New()
-	if err := n.read(strings.NewReader(embeddedNeverBlock), "the embedded never-block list", h); err != nil {
+// report runs the brakes that look at the whole; d is the change since the last published version.
+func (k *checker) report(d *Diff) (*CheckReport, error) {
+	k.r.Entries, k.r.Against, k.r.Added, k.r.Removed = d.After, d.From, d.AddedCount, d.RemovedCount
+	numbers, err := k.s.numbers(d)
+	if err != nil {
 		return nil, err
 	}
-	if own := s.path("never-block.txt"); exists(own) {
-		files = append([]string{own}, files...)
+	asked, err := brake.Ask(context.Background(), &brake.Question{List: k.plain, Names: k.names, Numbers: numbers, Limits: k.s.set.Limits.brakes(), Plain: true})
+	if err != nil {
+		return nil, err
 	}
-	for _, path := range files {
-		f, err := os.Open(path)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, sentence(CodeInput, nil, "check the path", "there is no never-block list %s", path)
-			}
-			return nil, fault(CodeFailure, err, "check the path", "cannot read the never-block list %s", path)
-		}
-		if info, serr := f.Stat(); serr == nil && info.IsDir() {
-			err = sentence(CodeInput, nil, "name a file with one name a line", "the never-block list %s is a directory", path)
-		} else {
-			err = n.read(f, path, h)
-		}
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-	}
-	first, _, _ := strings.Cut(embeddedNeverBlock, "\n")
-	n.version = fmt.Sprintf("%s %x", strings.TrimPrefix(first, "# "), h.Sum(nil)[:8])
-	n.add(s.set.Canary) // the canary is listed by the tool itself; nothing may cover it
-	return n, nil
+	k.add(asked)
+	return k.r, nil
 }
 
-func (n *neverBlock) read(r io.Reader, from string, h hash.Hash) error {
-	in := newLineReader(io.TeeReader(r, h), 1024)
-	for {
-		line, err := in.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		do := "write one name a line; # begins a comment"
-		if err != nil {
-			return fault(CodeInput, err, do, "cannot use %s, line %d", from, max(in.line, 1))
-		}
-		text, _, _ := strings.Cut(string(line), "#")
-		if text = strings.TrimSpace(text); text == "" {
+// add puts what the brakes say into words for people who know the entries.
+func (k *checker) add(asked *brake.Report) {
+	for _, h := range asked.Held {
+		who := h.Brake.AtHotline()
+		if h.Brake.AtOperator() == brake.Version {
+			k.r.hold(Hold{Brake: string(h.Brake), Text: h.Text, Do: numberDo(h.Brake), Approve: who == brake.Version})
 			continue
 		}
-		name, err := canon.Host(text)
-		if err != nil {
-			return sentence(CodeInput, nil, do, "line %d of %s is not a name: %s", in.line, from, canonReason(err))
+		for i, hit := range h.Entries {
+			if len(k.r.Holds) >= maxHolds {
+				k.r.More += len(h.Entries) - i
+				break
+			}
+			kind, expression := k.plain.Entry(hit.ID)
+			what, do := heldName(h.Brake, hit.ID, hit.Name)
+			k.r.hold(Hold{Brake: string(h.Brake), Entry: hit.ID.String(), Address: expression, Approve: who == brake.Entries,
+				Text: fmt.Sprintf("%s entry %s %s", kind, expression, what), Do: do})
 		}
-		if len(n.names) >= maxNeverBlock {
-			return sentence(CodeInput, nil, "shorten it", "%s has more than %d names", from, maxNeverBlock)
-		}
-		n.add(name)
 	}
 }
 
-func (n *neverBlock) add(name string) {
-	n.names[name] = true
-	for rest := name; ; {
-		_, up, ok := strings.Cut(rest, ".")
-		if !ok {
-			return
-		}
-		if _, known := n.above[up]; known {
-			return // and everything above it too
-		}
-		n.above[up] = name
-		rest = up
+func numberDo(w brake.Word) string {
+	if w == brake.Size {
+		return "look for an import gone wrong; raise max_entries in hotline.json when the number is right"
+	}
+	return "look at diff; when it is right, each officer signs with --approve \"WHY\""
+}
+
+// heldName says why a brake about names holds an entry, and what to do.
+func heldName(w brake.Word, id match.EntryID, name string) (what, do string) {
+	do = "take it out with remove --reason REASON"
+	pages := do + ", or list its pages as url entries"
+	approve := pages + "; when it is right, each officer signs with --approve \"" + id.String() + "=WHY\""
+	switch w {
+	case brake.PublicSuffix:
+		return "would block " + name + ", a public suffix: strangers have their sites below it", do
+	case brake.Popular:
+		return "would block " + name + ", which the popularity file says many people use", approve
+	case brake.Shared:
+		return "would block " + name + ", which carries the sites of many others", approve
+	}
+	return "would block " + name + ", which the never-block list protects", pages
+}
+
+// checkEntry asks the brakes about one entry that need nothing else.
+func (s *session) checkEntry(r *CheckReport, e *list.Entry, filter *match.Filter) {
+	remove := "take it out with remove --reason REASON"
+	hold := func(brake, do, format string, a ...any) {
+		r.hold(Hold{Brake: brake, Entry: e.ID.String(), Address: e.Expression, Do: do, Text: e.Kind.String() + " entry " + e.Expression + " " + fmt.Sprintf(format, a...)})
+	}
+	if !slices.Contains(filter.Kinds, e.Kind) || !slices.Contains(filter.Bases, e.Basis) || !slices.Contains(filter.Jurisdictions, e.Jurisdiction) {
+		hold("charter", remove+"; operators would drop it", "(%s, %s) is outside of the charter", e.Basis, e.Jurisdiction)
+	}
+	if i, why := twoPeople(e.Assessors); why != "" { // import refuses it; this is for what came into the file another way
+		hold("assessors", "have two people assess it and import it again, or "+remove, "has a wrong assessor_%d: %s", i+1, why)
+	}
+	if !e.ReviewBy.After(s.now) {
+		hold("expired", "assess it again and import it with a new review_by, or take all such entries out with remove --expired",
+			"had to be assessed again by %s", day(e.ReviewBy))
 	}
 }

@@ -41,6 +41,8 @@ type settings struct {
 	Created  int64         `json:"created"`
 	CanaryID match.EntryID `json:"canary_id"`
 	Limits   Limits        `json:"limits"`
+	// Popularity is the popularity file that the brakes ask about; nil for none.
+	Popularity *PopularitySource `json:"popularity,omitempty"`
 }
 
 // Limits are the brakes a hotline sets for itself in hotline.json.
@@ -49,6 +51,10 @@ type Limits struct {
 	// A version may add, and may remove, this many percent of the entries of the one before, but always MinChange.
 	MaxChangePercent int `json:"max_change_percent"`
 	MinChange        int `json:"min_change"`
+	// In seven days, in any number of versions, this many percent may be added: 0 means three times max_change_percent. Of whole sites
+	// (host and domain entries) a version may add this many percent of those before: 0 means max_change_percent.
+	MaxWindowPercent int `json:"max_window_percent,omitempty"`
+	MaxBroadPercent  int `json:"max_broad_percent,omitempty"`
 }
 
 var defaultLimits = Limits{MaxEntries: 2_000_000, MaxChangePercent: 10, MinChange: 100}
@@ -208,7 +214,7 @@ func (h *Hotline) settings() (settings, error) {
 	if err == nil {
 		err = s.check()
 	}
-	if err == nil && (s.Limits.MaxEntries < 1 || s.Limits.MaxChangePercent < 0 || s.Limits.MinChange < 0) {
+	if err == nil && (s.Limits.MaxEntries < 1 || s.Limits.MaxChangePercent < 0 || s.Limits.MinChange < 0 || s.Limits.MaxWindowPercent < 0 || s.Limits.MaxBroadPercent < 0) {
 		err = errors.New("limits are not positive")
 	}
 	if err != nil {

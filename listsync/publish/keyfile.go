@@ -20,7 +20,7 @@ import (
 // PublicKey is the content of a .pub file: a signer's name and Ed25519 key. It is no secret.
 type PublicKey struct {
 	V         int    `json:"v"`
-	Role      string `json:"role"` // officer, root, accreditation, snapshot, timestamp
+	Role      string `json:"role"` // officer, root, accreditation, snapshot, timestamp, popularity
 	Name      string `json:"name"`
 	KeyID     string `json:"keyid"`
 	Ed25519   string `json:"ed25519"`             // hex
@@ -34,6 +34,7 @@ const (
 	roleOfficer       = "officer"
 	roleSnapshot      = "snapshot"
 	roleTimestamp     = "timestamp"
+	rolePopularity    = "popularity"
 )
 
 // maxName bounds the names of people, hotlines and operators.

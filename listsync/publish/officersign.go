@@ -26,8 +26,11 @@ type AnswerOptions struct {
 	Out        string   // where the signature goes; empty only shows what would be signed, and needs no signing key
 	NeverBlock []string // the officer's own never-block files; only a full request can be held to them
 	Approve    string   // written reason for signing although a size or change brake holds
-	All        bool     // list every change in Answered.Diff
-	Work       string   // an empty directory for what the request carries, plain addresses among it; the caller removes it
+	// ApproveEntries are written reasons for entries that a brake holds, by address or id.
+	ApproveEntries map[string]string
+
+	All  bool   // list every change in Answered.Diff
+	Work string // an empty directory for what the request carries, plain addresses among it; the caller removes it
 }
 
 // Answered says what an officer was asked to sign, what of it was proved, and what came of it.
@@ -151,7 +154,13 @@ func Answer(c Config, o AnswerOptions) (*Answered, error) {
 	if err != nil {
 		return nil, err
 	}
-	sig, err := newSignature(CarriedSignature{Hotline: a.Hotline, List: a.List, Seq: a.Seq, Proved: a.Proved, Approve: o.Approve, At: s.now.Unix()}, e, key)
+	byID := map[string]string{}
+	for _, one := range g.approvals {
+		if one.Entry != "" {
+			byID[one.Entry] = one.Reason
+		}
+	}
+	sig, err := newSignature(CarriedSignature{Entries: byID, Hotline: a.Hotline, List: a.List, Seq: a.Seq, Proved: a.Proved, Approve: o.Approve, At: s.now.Unix()}, e, key)
 	if err != nil {
 		return nil, fault(CodeFailure, err, "", "cannot sign version %d", a.Seq)
 	}
@@ -169,7 +178,7 @@ func Answer(c Config, o AnswerOptions) (*Answered, error) {
 // proveCandidate does what an officer's tool does in the hotline's own directory: reads the entries, proves the difference, asks the
 // brakes, makes the version again.
 func (s *session) proveCandidate(g *Signed, c *candidate, e *envelope, o AnswerOptions) error {
-	entries, operators, err := s.review(g, SignOptions{All: o.All, NeverBlock: o.NeverBlock, Approve: o.Approve, later: o.Out == ""})
+	entries, operators, err := s.review(g, SignOptions{All: o.All, NeverBlock: o.NeverBlock, Approve: o.Approve, ApproveEntries: o.ApproveEntries, later: o.Out == ""})
 	if err != nil {
 		return err
 	}
@@ -231,12 +240,12 @@ func (s *session) takeWords(g *Signed, c *candidate, t trust.ListTarget, o Answe
 	}
 	for i := range g.Check.Holds {
 		h := &g.Check.Holds[i]
-		h.Brake, h.Text, h.Do = printable(h.Brake), printable(h.Text), printable(h.Do)
+		h.Brake, h.Text, h.Do, h.Entry, h.Address = printable(h.Brake), printable(h.Text), printable(h.Do), printable(h.Entry), printable(h.Address)
 	}
 	if len(o.NeverBlock) > 0 {
 		return sentence(CodeUsage, nil, "ask for a request made with --full", "only a full request can be held to your own never-block list")
 	}
-	return s.braked(g, SignOptions{Approve: o.Approve, later: o.Out == ""})
+	return s.braked(g, SignOptions{Approve: o.Approve, ApproveEntries: o.ApproveEntries, later: o.Out == ""})
 }
 
 // signedLine is a line of OFFICER/signed.jsonl: what this officer has signed on requests, so that a first root never changes unseen and

@@ -234,7 +234,13 @@ func (s *session) madeFrom(c *candidate) ([]carried, error) {
 			epochs = epochs[:1]
 		}
 		n := strconv.FormatUint(s.st.Seq, 10)
-		own("versions", n+".json")
+		recent, err := s.recent() // the brakes sum up what was added in the last days
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range recent {
+			own("versions", strconv.FormatUint(m.Seq, 10)+".json")
+		}
 		own("versions", n+".entries.jsonl")
 		edge, err := m.Edge.file()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,9 +16,12 @@ import (
 type SignOptions struct {
 	Officer    string   // the officer's key directory
 	NeverBlock []string // further never-block files for the check
-	Approve    string   // written reason for signing although a size or change brake holds
-	Again      bool     // sign an unchanged list anew although the published one is fresh
-	All        bool     // list every change in Signed.Diff
+	Approve    string   // written reason for signing although a brake on the version's numbers holds
+	// ApproveEntries are written reasons for entries that a brake holds, by address or id.
+	ApproveEntries map[string]string
+
+	Again bool // sign an unchanged list anew although the published one is fresh
+	All   bool // list every change in Signed.Diff
 
 	later bool // each officer approves on a machine of their own: only brakes that no reason overcomes hold
 }
@@ -35,6 +39,8 @@ type Signed struct {
 	Notes   []string     `json:"notes"`
 	Diff    *Diff        `json:"diff"`
 	Check   *CheckReport `json:"check"`
+
+	approvals []Approval // without the officer
 }
 
 // Write puts it in plain words; limit bounds the lines of the difference.
@@ -101,7 +107,7 @@ func (h *Hotline) SignWith(o SignOptions) (*Signed, error) {
 		return g, err
 	}
 	if g.Already = slices.Contains(e.signers(s.acc.officers, s.acc.keys), key.KeyID); !g.Already {
-		if e, err = s.addSignature(c, meta, key, o.Approve); err != nil {
+		if e, err = s.addSignature(c, meta, key, g.approvals); err != nil {
 			return nil, err
 		}
 	}
@@ -172,7 +178,9 @@ func (s *session) review(g *Signed, o SignOptions) (entries [32]byte, operators 
 	if err := proof.finish(); err != nil {
 		return entries, "", err
 	}
-	g.Check = checks.report(g.Diff)
+	if g.Check, err = checks.report(g.Diff); err != nil {
+		return entries, "", err
+	}
 	if err := s.braked(g, o); err != nil {
 		return entries, "", err
 	}
@@ -196,22 +204,48 @@ func (s *session) officer(dir string) (signingKey, error) {
 	return key, nil
 }
 
-// braked refuses when a brake holds that this officer has not, or cannot, approve.
+// braked refuses when a brake holds that this officer has not, or cannot, approve; else g takes the officer's reasons.
 func (s *session) braked(g *Signed, o SignOptions) error {
-	approve := o.Approve
-	if g.Check.Err() == nil {
+	for _, why := range append(slices.Collect(maps.Values(o.ApproveEntries)), o.Approve) {
+		if len(why) > maxReason || printable(why) != why {
+			return sentence(CodeUsage, nil, fmt.Sprintf("give --approve a reason of at most %d characters on one line", maxReason), "the reason cannot be used")
+		}
+	}
+	entries := map[string]string{} // reason by id
+	for _, w := range slices.Sorted(maps.Keys(o.ApproveEntries)) {
+		before := len(entries)
+		for _, h := range g.Check.Holds {
+			if h.is(w) {
+				entries[h.Entry] = o.ApproveEntries[w]
+			}
+		}
+		if len(entries) == before {
+			return sentence(CodeInput, nil, "name one that check shows, by address or by id", "no brake holds an entry %q", printable(w))
+		}
+	}
+	if g.Check.Err() == nil || o.later && !g.Check.mustStop() {
 		return nil
 	}
-	if o.later && !g.Check.mustStop() {
-		return nil
-	}
-	if g.Check.mustStop() || approve == "" {
+	if g.Check.More > 0 {
 		return g.Check.Err()
 	}
-	if len(approve) > maxReason || printable(approve) != approve {
-		return sentence(CodeUsage, nil, fmt.Sprintf("give --approve a reason of at most %d characters on one line", maxReason), "the reason cannot be used")
+	g.approvals = nil
+	left := 0
+	for _, h := range g.Check.Holds {
+		why := o.Approve
+		if h.Entry != "" {
+			why = entries[h.Entry]
+		}
+		if !h.Approve || why == "" {
+			left++
+			continue
+		}
+		g.Notes = append(g.Notes, fmt.Sprintf("%s signs although %s holds (%s), because: %s", g.Officer, h.Brake, h.Text, why))
+		g.approvals = append(g.approvals, Approval{Brake: h.Brake, Entry: h.Entry, Reason: why})
 	}
-	g.Notes = append(g.Notes, fmt.Sprintf("%s signs although %d %s, because: %s", g.Officer, len(g.Check.Holds), plural(len(g.Check.Holds), "brake holds", "brakes hold"), approve))
+	if left > 0 {
+		return g.Check.Err()
+	}
 	return nil
 }
 
@@ -245,9 +279,12 @@ func (s *session) needed(d *Diff, operators string, again bool) error {
 }
 
 // addSignature signs the staged metadata.
-func (s *session) addSignature(c *candidate, meta []byte, key signingKey, approve string) (*envelope, error) {
-	if approve != "" {
-		c.Approvals = append(c.Approvals, Approval{Officer: key.KeyID, Reason: approve})
+func (s *session) addSignature(c *candidate, meta []byte, key signingKey, approvals []Approval) (*envelope, error) {
+	if len(approvals) > 0 {
+		for _, a := range approvals {
+			a.Officer = key.KeyID
+			c.Approvals = append(c.Approvals, a)
+		}
 		if err := writeJSON(s.path("staging", "candidate.json"), c, 0o600); err != nil {
 			return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("staging"))
 		}

@@ -24,9 +24,11 @@ type CarriedSignature struct {
 	KeyID   string          `json:"keyid"`
 	Proved  bool            `json:"proved"`            // the officer's tool has rebuilt the version
 	Approve string          `json:"approve,omitempty"` // why the officer signs although a brake holds
-	At      int64           `json:"at"`
-	Sig     string          `json:"sig"`            // hex
-	Seal    string          `json:"seal,omitempty"` // hex
+	// Entries are the same for single entries, by id: an address has no place in a file that is no secret.
+	Entries map[string]string `json:"approve_entries,omitempty"`
+	At      int64             `json:"at"`
+	Sig     string            `json:"sig"`            // hex
+	Seal    string            `json:"seal,omitempty"` // hex
 }
 
 const sealTag = "cordon/officer-signature/v1\n"
@@ -94,7 +96,7 @@ func (h *Hotline) ImportSignature(path string) (*Signed, error) {
 		return nil, err
 	}
 	g := &Signed{Officer: p.Name, Seq: c.Seq, Notes: []string{}, Need: max(s.acc.officers.Threshold, minThreshold)}
-	entries, operators, err := s.review(g, SignOptions{Approve: a.Approve})
+	entries, operators, err := s.review(g, SignOptions{Approve: a.Approve, ApproveEntries: a.Entries})
 	if err != nil {
 		return g, err
 	}
@@ -106,7 +108,7 @@ func (h *Hotline) ImportSignature(path string) (*Signed, error) {
 		if err != nil {
 			return nil, fault(CodeVerify, err, "", "the signature in %s does not verify", path)
 		}
-		if e, err = s.addSignature(c, meta, signingKey{PublicKey: p, private: elsewhere{p.public(), sig}}, a.Approve); err != nil {
+		if e, err = s.addSignature(c, meta, signingKey{PublicKey: p, private: elsewhere{p.public(), sig}}, g.approvals); err != nil {
 			return nil, err
 		}
 	}

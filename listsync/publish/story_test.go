@@ -88,7 +88,7 @@ func TestAnOperatorVerifiesAndUsesWhatAHotlinePublishes(t *testing.T) {
 	if l.List != "hotline-one/main" || l.Seq != 1 || l.Prev != 0 || l.Epoch != 1 || l.Added != 4 || l.Removed != 0 || l.CanonID != canon.ID() {
 		t.Errorf("got %+v", l)
 	}
-	if !slices.Equal(l.Canaries, []string{"canary.hotline-one.test"}) || !strings.HasPrefix(l.NeverBlock, "cordon-never-block/1 ") {
+	if !slices.Equal(l.Canaries, []string{"canary.hotline-one.test"}) || !strings.HasPrefix(l.NeverBlock, "cordon-never-block/2 ") {
 		t.Errorf("got canaries %v and never-block %q", l.Canaries, l.NeverBlock)
 	}
 	k, err := trust.UnwrapKeys(f.keys[cluster], w.cluster)
