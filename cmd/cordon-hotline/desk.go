@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -9,7 +10,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/publish"
 )
 
-// The commands of the analysts' desk: what is kept up over time. review, reattest.
+// The commands of the analysts' desk: what is kept up over time. review, reattest, holdback.
 
 func reviewCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
@@ -75,4 +76,60 @@ and which. When something named is no entry, it is listed and nothing is done.`,
 	f.String("from", "", "a CSV whose first column is the id, as review --csv writes it")
 	f.Bool("dry-run", false, "say what would be done, and change nothing")
 	return required(c, "review-by", "assessor")
+}
+
+func holdbackCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "holdback --dir HOTLINE --until DAY --authority NAME --reference R EXPRESSION|ENTRY_ID...",
+		Short: "Keep entries out of versions until a day, for an authority that investigates",
+		Long: `Keep entries out of every version until a day, at most 90 days ahead and not after their review_by; then they come back by themselves, and the
+next version has them. diff and sign show what is held back; nothing of it is published, and hotline/holdbacks.jsonl keeps every act. Given again,
+it sets a new end. --lift brings entries back at once, --list shows what is held back. An entry that is published stays in force until the
+next version is; withdraw takes it out at once, but for good.`,
+		Example: `  cordon-hotline holdback --dir hotline --until 2030-02-01 --authority "Police of XA" --reference "case 12" x.test
+  cordon-hotline holdback --dir hotline --list
+  cordon-hotline holdback --dir hotline --lift x.test`,
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			o := publish.HoldOptions{Until: flag(c, "until"), Authority: flag(c, "authority"), Reference: flag(c, "reference")}
+			lift, list := isSet(c, "lift"), isSet(c, "list")
+			var done []publish.HeldBack
+			var err error
+			what := "is not in the list until then"
+			switch {
+			case (lift || list) && o != publish.HoldOptions{}, lift && list, list && len(args) > 0:
+				return usage("--lift and --list stand without --until, --authority and --reference")
+			case list:
+				what = ""
+				done, err = h.Holdbacks()
+			case lift:
+				what = "is in the list again"
+				done, err = h.LiftHoldback(args...)
+			case o.Until == "":
+				return usage("give --until DAY, --authority NAME and --reference R, or --lift, or --list")
+			default:
+				done, err = h.HoldBack(o, args...)
+			}
+			if err != nil {
+				return err
+			}
+			return show(c, done, func(w io.Writer) error {
+				for _, b := range done {
+					fmt.Fprintf(w, "%s %s (%s), %s", b.Kind, b.Expression, b.ID, b.Words())
+					if what != "" {
+						fmt.Fprintf(w, ": %s", what)
+					}
+					fmt.Fprintln(w)
+				}
+				_, err := fmt.Fprintf(w, "%d in all\n", len(done))
+				return err
+			})
+		}),
+	}, hotlineDir)
+	f := c.Flags()
+	f.String("until", "", "the day on which they come back, such as 2030-01-31")
+	f.String("authority", "", "who asks for it")
+	f.String("reference", "", "the authority's reference")
+	f.Bool("lift", false, "bring entries back now")
+	f.Bool("list", false, "show what is held back")
+	return c
 }

@@ -59,7 +59,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		authorityCommand(), officerCommand(), initCommand(), acceptCommand(), operatorCommand(), rekeyCommand(),
-		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), checkCommand(), diffCommand(),
+		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), holdbackCommand(), checkCommand(), diffCommand(),
 		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(),
 		statusCommand(), canonCommand(), popularityCommand(),
 	)

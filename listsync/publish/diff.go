@@ -33,7 +33,8 @@ type Diff struct {
 	Added        []Change       `json:"additions"`
 	Removed      []Change       `json:"removals"`
 	Changed      []Change       `json:"changes"`
-	PutBack      int            `json:"put_back"` // additions that were taken out before: those with Before
+	PutBack      int            `json:"put_back"`  // additions that were taken out before: those with Before
+	HeldBack     []HeldBack     `json:"held_back"` // entries that are kept out of this version for an authority
 
 	before                  map[entryKey]takenOut
 	added, removed, changed changes
@@ -99,6 +100,12 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 	if d.before, err = s.takenOut(); err != nil {
 		return nil, [32]byte{}, err
 	}
+	held, err := s.heldEntries(nil)
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	cover := newCoverage(held)
+	d.HeldBack = cover.held
 	set, err := s.openWorkingSet()
 	if err != nil {
 		return nil, [32]byte{}, err
@@ -117,6 +124,9 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 		old, err = was()
 	}
 	for err == nil && (e != nil || old != nil) {
+		if e != nil {
+			cover.see(e)
+		}
 		switch c := order(e, old); {
 		case c < 0:
 			d.add(e)
@@ -279,6 +289,16 @@ func (d *Diff) Write(w io.Writer, limit int) error {
 	}
 	if d.PutBack > 0 {
 		fmt.Fprintf(out, "%d of the added entries %s taken out before: assess %s again\n", d.PutBack, plural(d.PutBack, "was", "were"), plural(d.PutBack, "it", "them"))
+	}
+	for i, h := range d.HeldBack {
+		if limit > 0 && i == limit {
+			fmt.Fprintf(out, "= ... and %d more\n", len(d.HeldBack)-limit)
+			break
+		}
+		fmt.Fprintf(out, "= not in this version: %s %s, %s\n", h.Kind, h.Expression, h.Words())
+		if h.CoveredBy != "" {
+			fmt.Fprintf(out, "  but the %s entry stops it all the same\n", h.CoveredBy)
+		}
 	}
 	fmt.Fprintf(out, "%d added, %d removed, %d changed, %d in all\n", d.AddedCount, d.RemovedCount, d.ChangedCount, d.After)
 	return out.Flush()

@@ -25,6 +25,7 @@ import (
 //	keys/             0600: snapshot, timestamp, open, one file for each epoch; old ones are kept
 //	accredited/       root, targets and charter as the authority signed them
 //	entries.jsonl     the working set, plain text       removals.jsonl  what went out, when and why
+//	holdbacks.jsonl   what is held back for an authority, until when  attestations.jsonl  who assessed what again
 //	wrapped/          the epoch's keys for each operator
 //	staging/          the candidate: next version, its files and signatures so far
 //	versions/         a manifest for each published version, and the entries it was made of
@@ -271,7 +272,10 @@ func (s *session) load() error {
 	}
 	s.acc = acc
 	s.sweep()
-	return s.finishInterrupted()
+	if err := s.finishInterrupted(); err != nil {
+		return err
+	}
+	return s.finishHolds()
 }
 
 func (s *session) path(elem ...string) string {

@@ -144,7 +144,7 @@ func importInRuns(t *rapid.T, w *world, text string, takeGood bool) (Imported, [
 	fail(err)
 	defer rows.close()
 	var done Imported
-	to, err := s.merge(rows, &done)
+	to, err := s.merge(rows, nil, &done)
 	fail(err)
 	defer to.abort()
 	bad, err := rows.end()
@@ -211,7 +211,7 @@ func TestADiskThatFailsChangesNothing(t *testing.T) {
 			w.must(err)
 			defer rows.close()
 			w.must(rows.sorter.file.Close())
-			_, err = s.merge(rows, &Imported{})
+			_, err = s.merge(rows, nil, &Imported{})
 			return err
 		},
 		"entries cannot be written": func() error {

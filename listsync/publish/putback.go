@@ -52,6 +52,9 @@ func (i *Imported) Write(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "%d %s: %d added, %d updated%s, %d unchanged; %d %s in all\n", i.Rows, plural(i.Rows, "row", "rows"), i.Added, i.Updated,
 		plural(i.Updated, " (it keeps its id)", " (they keep their id)"), i.Unchanged, i.Entries, plural(i.Entries, "entry", "entries"))
+	if err == nil && i.HeldBack > 0 {
+		_, err = fmt.Fprintf(w, "%d %s of entries that are held back, and %s effect when they come back (holdback --list)\n", i.HeldBack, plural(i.HeldBack, "row is", "rows are"), plural(i.HeldBack, "takes", "take"))
+	}
 	if err != nil || i.PutBackCount == 0 {
 		return err
 	}

@@ -275,9 +275,16 @@ func (s *session) emptied() error {
 		"%s %s, but version %d has %d %s and no command has taken %d of them out", s.path("entries.jsonl"), what, s.st.Seq, n, plural(n, "entry", "entries"), missing)
 }
 
-// removedIDs are the ids in removals.jsonl.
+// removedIDs are the ids in removals.jsonl, and of entries that are held back.
 func (s *session) removedIDs() (map[match.EntryID]bool, error) {
 	out := map[match.EntryID]bool{}
+	held, err := s.heldEntries(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range held {
+		out[h.ID] = true
+	}
 	return out, s.eachRemoval(func([]byte) bool { return true }, func(l removalLine) error {
 		out[l.ID] = true
 		return nil

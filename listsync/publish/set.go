@@ -22,6 +22,7 @@ type Imported struct {
 	Unchanged int `json:"unchanged"` // the same in every field
 	Entries   int `json:"entries"`   // in the working set now
 
+	HeldBack int  `json:"held_back,omitempty"` // rows of entries that are held back: they take effect when these come back
 	DryRun   bool `json:"dry_run,omitempty"`   // nothing was changed: this is what would be
 	SetAside int  `json:"set_aside,omitempty"` // bad rows that are in the file of errors and not in these counts
 
@@ -53,8 +54,12 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 		return Imported{}, err
 	}
 	defer rows.close()
+	held, err := s.heldByKey()
+	if err != nil {
+		return Imported{}, err
+	}
 	done := Imported{DryRun: o.DryRun}
-	to, err := s.merge(rows, &done)
+	to, err := s.merge(rows, held, &done)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -67,8 +72,14 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 		return Imported{}, o.wrong(bad, nil)
 	case done.Entries > maxEntries:
 		return Imported{}, sentence(CodeInput, nil, "take entries out first", "the list would have %d entries, more than %d", done.Entries, maxEntries)
-	case done.Added+done.Updated > 0 && !o.DryRun:
+	case o.DryRun:
+	case done.Added+done.Updated > 0:
 		if err := to.replace(); err != nil {
+			return Imported{}, err
+		}
+		fallthrough
+	default:
+		if err := s.importHeld(held); err != nil {
 			return Imported{}, err
 		}
 	}
@@ -80,8 +91,8 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 }
 
 // merge writes the working set with the rows in it to the file that is to take its place, and counts. Both are sorted, and pass once. When
-// the rows are not wanted any more it only sees to the end of them.
-func (s *session) merge(rows *importReader, done *Imported) (_ *entryWriter, err error) {
+// the rows are not wanted any more it only sees to the end of them. A row of an entry that is held back goes there and nowhere else.
+func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *Imported) (_ *entryWriter, err error) {
 	before, err := s.takenOut()
 	if err != nil {
 		return nil, err
@@ -118,6 +129,11 @@ func (s *session) merge(rows *importReader, done *Imported) (_ *entryWriter, err
 			}
 		}
 		done.Rows++
+		if h := held[row.key()]; h != nil {
+			done.HeldBack++
+			h.renew(&row.Entry)
+			continue
+		}
 		if old != nil && byExpression(old, &row.Entry) == 0 {
 			row.ID, row.Since = old.ID, old.Since
 			if row.Entry == *old {
@@ -269,13 +285,25 @@ func (s *session) find(set []list.Entry, which []string) (map[match.EntryID]bool
 	if len(unknown) == 0 {
 		return out, nil
 	}
-	w := which[unknown[0]]
+	return nil, s.noEntry(which[unknown[0]])
+}
+
+// noEntry says why nothing is found for w.
+func (s *session) noEntry(w string) error {
 	if s.isCanary(w) {
-		return nil, sentence(CodeInput, errCanary, "name other entries",
+		return sentence(CodeInput, errCanary, "name other entries",
 			"%q is this hotline's canary and cannot be taken out: the tool puts the harmless name into every version, and operators and auditors ask for it to see that the list is in force",
 			printable(w))
 	}
-	return nil, sentence(CodeInput, errNoEntry, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
+	if held, err := s.heldEntries(nil); err == nil {
+		n := newNamed([]string{w})
+		for _, h := range held {
+			if n.see(&h.entry); len(n.sites[0])+len(n.pages[0]) > 0 {
+				return sentence(CodeInput, errNoEntry, "bring it back first with holdback --lift", "%q is not in the list: it is %s", printable(w), h.heldBack().Words())
+			}
+		}
+	}
+	return sentence(CodeInput, errNoEntry, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
 }
 
 // takeOut writes the working set without the entries and a line for each to removals.jsonl. The lines go first: a crash between the

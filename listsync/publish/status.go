@@ -13,6 +13,7 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Status is how a hotline stands.
@@ -30,6 +31,8 @@ type Status struct {
 	ByKind      map[string]int  `json:"by_kind"`
 	Expired     int             `json:"expired"` // past review_by
 	Staged      *StagedStatus   `json:"staged"`  // null when nothing is
+	HeldBack    []HeldBack      `json:"held_back"`
+	CameBack    []CameBack      `json:"came_back"` // from being held back, since the last version: the next one has them
 	Expiry      []Expiry        `json:"expiry"`
 	Operators   []Operator      `json:"operators"`
 	Owed        []*Withdrawn    `json:"owed"`     // withdrawals whose second signature is owed
@@ -68,8 +71,18 @@ func (h *Hotline) Status() (*Status, error) {
 	if _, st.EpochSince, err = s.epoch(s.st.Epoch); err != nil {
 		return nil, err
 	}
+	if err := s.statusHolds(st); err != nil {
+		return nil, err
+	}
+	back := map[match.EntryID]bool{}
+	for _, b := range st.CameBack {
+		back[b.ID] = false
+	}
 	entries, err := scanEntries(s.path("entries.jsonl"), func(e *list.Entry) error {
 		st.Entries++
+		if _, ok := back[e.ID]; ok {
+			back[e.ID] = true
+		}
 		st.ByKind[e.Kind.String()]++
 		if !e.ReviewBy.After(s.now) {
 			st.Expired++
@@ -88,6 +101,7 @@ func (h *Hotline) Status() (*Status, error) {
 	if st.Operators, err = s.operators(); err != nil {
 		return nil, err
 	}
+	st.stillThere(back)
 	if s.acc == nil {
 		return st, nil
 	}
@@ -189,6 +203,12 @@ func (st *Status) Write(w io.Writer) error {
 	p("entries     %d%s", st.Entries, map[bool]string{true: " (" + strings.Join(kinds, ", ") + ")"}[len(kinds) > 0])
 	if st.Expired > 0 {
 		p("            %d past their review_by: assess them again or remove --expired", st.Expired)
+	}
+	for _, h := range st.HeldBack {
+		p("held back   %s %s: %s", h.Kind, h.Expression, h.Words())
+	}
+	for _, b := range st.CameBack {
+		p("came back   %s %s: it was held back, %s; the next version has it", b.Kind, b.Expression, b.Why)
 	}
 	p("keys        epoch %d, since %s", st.Epoch, day(st.EpochSince))
 	switch g := st.Staged; {

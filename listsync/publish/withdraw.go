@@ -291,6 +291,9 @@ func (s *session) carryOut(number uint64, raw []byte) error {
 	for _, id := range w.Entries {
 		out[id] = true
 	}
+	if err := s.withdrawHeld(out, w.Reason, number); err != nil {
+		return err
+	}
 	if slices.ContainsFunc(set, func(e list.Entry) bool { return out[e.ID] }) {
 		if _, err := s.takeOut(set, out, w.Reason, number); err != nil {
 			return err
