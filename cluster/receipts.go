@@ -16,8 +16,10 @@ const (
 	// maxQueued bounds the edges whose receipt waits. When it is full
 	// AddReceipt says ErrBusy and the edge comes again.
 	maxQueued = 4096
-	// maxBatch receipts of about 300 bytes stay below a command's 64 KiB.
-	maxBatch = 150
+	// maxBatch receipts of about 300 bytes stay below a command's 64 KiB; maxBatchBytes
+	// holds when some name withdrawals beyond the log.
+	maxBatch      = 150
+	maxBatchBytes = 56 << 10
 	// receiptEvery spaces one edge's receipts in the log: an edge that signs
 	// as fast as it can adds 40 bytes a second to it.
 	receiptEvery = 10 * time.Second
@@ -182,7 +184,7 @@ func (n *Node) sendBatch(ctx context.Context) bool {
 	n.remove(batch)
 	if undecidable || !res.Logged {
 		n.receiptStatus.Dropped += uint64(len(items))
-		return len(batch) == maxBatch
+		return true // the next batch is empty when nothing is left
 	}
 	n.receiptStatus.Accepted += uint64(len(items))
 	now := n.c.Clock()
@@ -191,7 +193,7 @@ func (n *Node) sendBatch(ctx context.Context) bool {
 		l.at = now
 		n.logged[q.Edge] = l
 	}
-	return len(batch) == maxBatch
+	return true // the next batch is empty when nothing is left
 }
 
 // batch picks queued receipts that may enter the log now, and drops those that
@@ -201,8 +203,9 @@ func (n *Node) batch() []queued {
 	n.receiptMu.Lock()
 	defer n.receiptMu.Unlock()
 	var due, gone []queued
+	size := 0
 	for _, q := range n.queue {
-		if len(due) == maxBatch {
+		if size += len(q.signed.Body) + len(q.signed.Sig) + 32; len(due) == maxBatch || size > maxBatchBytes {
 			break
 		}
 		if n.notBefore(view, q.Receipt) > 0 {

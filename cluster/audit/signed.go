@@ -12,12 +12,13 @@ const (
 	verdictTag = "cordon/verdict/v1\n"
 
 	signedVersion = 1
-	maxSigned     = 1 << 10 // a receipt or verdict body
+	directVersion = 2
+	maxSigned     = 2 << 10 // a receipt or verdict body; MaxDirect statements are 1.1 KiB
 )
 
 // Receipt is an edge's statement of what it serves: this state, compiled from the log of this size.
 type Receipt struct {
-	V       int           `cbor:"v"`       // 1; SignReceipt sets it
+	V       int           `cbor:"v"`       // 1, or 2 with Direct; SignReceipt sets it
 	Cluster string        `cbor:"cluster"` // Cluster.ID
 	Edge    string        `cbor:"edge"`
 	Counter uint64        `cbor:"counter"` // higher in each receipt of an edge
@@ -25,6 +26,17 @@ type Receipt struct {
 	Size    uint64        `cbor:"size"` // of the checkpoint its manifest came with
 	Root    [32]byte      `cbor:"root"`
 	Time    int64         `cbor:"time"`
+
+	// Direct names the withdrawals in State that the log of this size does not have (trust.StatementID), ascending: taken straight from the
+	// hotline while there was no quorum.
+	Direct [][32]byte `cbor:"direct,omitempty"`
+}
+
+func (r Receipt) version() int {
+	if len(r.Direct) > 0 {
+		return directVersion
+	}
+	return signedVersion
 }
 
 // SignedReceipt is a receipt's canonical bytes and the edge's Ed25519 signature over
@@ -36,7 +48,7 @@ type SignedReceipt struct {
 
 // SignReceipt signs with the edge's node key.
 func SignReceipt(r Receipt, key ed25519.PrivateKey) SignedReceipt {
-	r.V = signedVersion
+	r.V = r.version()
 	body := encode(r)
 	return SignedReceipt{Body: body, Sig: ed25519.Sign(key, append([]byte(receiptTag), body...))}
 }
@@ -60,8 +72,11 @@ func (s SignedReceipt) Receipt() (Receipt, error) {
 	if err := decode(s.Body, maxSigned, "receipt", &r); err != nil {
 		return Receipt{}, err
 	}
-	if r.V != signedVersion || r.Time < 0 || r.Time > maxTime || r.Size > maxSize {
+	if r.Time < 0 || r.Time > maxTime || r.Size > maxSize {
 		return Receipt{}, fmt.Errorf("receipt: %w", ErrFormat)
+	}
+	if err := r.checkDirect(); err != nil {
+		return Receipt{}, err
 	}
 	if err := checkClusterID(r.Cluster); err != nil {
 		return Receipt{}, fmt.Errorf("receipt: %w", err)

@@ -16,6 +16,9 @@ type Options struct {
 	Now    time.Time     // for the checkpoint's age
 	MaxAge time.Duration // an older checkpoint fails; 0 for any age
 	Before *Visit        // the last visit, to hold the log to; nil for a first visit
+
+	// Statements are withdrawals, as a hotline published them, that the log may lack: an edge without a quorum takes them from the hotline.
+	Statements [][]byte
 }
 
 // Verify reads a bundle and checks everything in it against the trust file. It needs no key. The whole
@@ -65,6 +68,8 @@ type verifier struct {
 	receipts  []int
 	edges     []edgesAt // who was enrolled, at each size where it changed
 	docs      map[[32]byte][]byte
+
+	statements map[[32]byte]stated // withdrawals that verified, by trust.StatementID
 
 	listsOK bool
 	indexes map[indexKey][32]byte

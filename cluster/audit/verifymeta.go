@@ -45,6 +45,7 @@ func (v *verifier) metadata(b *bundleReader, m *member) (*member, error) {
 		w.leaf(l)
 	}
 	w.noteOwed()
+	w.knowGiven()
 	v.pass(CheckMetadata, "%d versions and %d renewals signed by their hotlines under the pinned roots", len(v.publishes), len(v.renewals))
 	v.pass(CheckCharter, "scope csam everywhere, charters valid when used, filters as chartered")
 	v.pass(CheckWithdrawals, "%d withdrawals, each signed by the hotline's officers", len(v.withdraws))
@@ -180,11 +181,12 @@ func (w *walk) withdraw(l Leaf, b Withdraw) {
 		w.v.fail(CheckWithdrawals, "%s: no verified metadata before it says who the hotline's officers are", what)
 		return
 	}
-	_, signers, err := trust.VerifyWithdrawal(o, b.Statement, time.Unix(l.T, 0).UTC())
+	said, signers, err := trust.VerifyWithdrawal(o, b.Statement, time.Unix(l.T, 0).UTC())
 	if err != nil {
 		w.v.fail(CheckWithdrawals, "%s: %v", what, err)
 		return
 	}
+	w.v.know(b.Statement, said, o.Complete(signers))
 	if strings.Join(signers, " ") != strings.Join(b.Signers, " ") || b.Owed != (len(signers) < o.Threshold) {
 		w.v.fail(CheckWithdrawals, "%s: the leaf names other signers than the statement has", what)
 	}

@@ -27,6 +27,9 @@ func (v *verifier) checkReceipts() {
 	if r.unknown > 0 {
 		v.skip(CheckReceipts, "%d of %d receipts: %v", r.unknown, r.count, errNoIndex)
 	}
+	if r.direct > 0 {
+		v.note("%d of %d receipts name withdrawals that edges took from the hotline while there was no quorum; each is signed by the officers' threshold", r.direct, r.count)
+	}
 	v.pass(CheckReceipts, "%d receipts of %d edges, each of an index compiled from the signed lists", r.count, len(r.last))
 }
 
@@ -43,6 +46,7 @@ type receiptCheck struct {
 	states  map[int]match.StateID // by index into verifier.states
 	count   int
 	unknown int // receipts whose index cannot be recomputed
+	direct  int // receipts that name withdrawals beyond the log
 }
 
 func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
@@ -90,6 +94,15 @@ func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
 func (r *receiptCheck) state(what string, said Receipt) {
 	i, f := r.v.at(said.Size)
 	want, err := r.stateOf(i, f)
+	if len(said.Direct) > 0 {
+		r.direct++
+		with, derr := r.v.direct(f, said.Direct)
+		if derr != nil {
+			r.v.fail(CheckReceipts, "%s: %v", what, derr)
+			return
+		}
+		want, err = r.compute(with)
+	}
 	switch {
 	case err != nil:
 		r.unknown++
@@ -107,17 +120,21 @@ func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {
 	if id, ok := r.states[i]; ok {
 		return id, nil
 	}
-	id, err := f.StateID(func(l InForceList) ([32]byte, error) {
+	id, err := r.compute(f)
+	if err == nil {
+		r.states[i] = id
+	}
+	return id, err
+}
+
+func (r *receiptCheck) compute(f InForce) (match.StateID, error) {
+	return f.StateID(func(l InForceList) ([32]byte, error) {
 		h, ok := r.v.indexes[indexKey{l.Edge, l.FilterHash}]
 		if !ok {
 			return h, errNoIndex
 		}
 		return h, nil
 	})
-	if err == nil {
-		r.states[i] = id
-	}
-	return id, err
 }
 
 // find looks for another moment of the log at which the state would have been right.

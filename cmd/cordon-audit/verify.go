@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/trust"
 )
 
 // flags are those that verify and show share.
@@ -39,6 +40,7 @@ func verifyCommand() *cobra.Command {
 	var f flags
 	var maxAge time.Duration
 	var state string
+	var statements []string
 	c := &cobra.Command{
 		Use:   "verify --trust FILE BUNDLE|https://NODE:PORT",
 		Short: "Check a bundle or a live node, one line for each check",
@@ -53,7 +55,11 @@ that became shorter or has another past fails.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before})
+			given, err := readStatements(statements)
+			if err != nil {
+				return err
+			}
+			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given})
 			if err != nil {
 				return err
 			}
@@ -73,6 +79,7 @@ that became shorter or has another past fails.`,
 	}
 	f.add(c)
 	c.Flags().DurationVar(&maxAge, "max-age", 0, "fail when the checkpoint is older than this, for instance 1h (default: any age)")
+	c.Flags().StringArrayVar(&statements, "statement", nil, "a withdrawal as the hotline published it (withdrawals/...), for receipts of edges that took it while there was no quorum; may be given again")
 	c.Flags().StringVar(&state, "state", "", "file that remembers the last verified size and root")
 	return c
 }
@@ -178,6 +185,19 @@ func readState(path string) (*audit.Visit, error) {
 		return nil, unreadable(fmt.Errorf("state file %s is not one that a verification wrote, and is left as it is: %w", path, err), namesState)
 	}
 	return v, nil
+}
+
+// readStatements reads withdrawals that came beside the bundle.
+func readStatements(paths []string) ([][]byte, error) {
+	var all [][]byte
+	for _, path := range paths {
+		b, err := readBounded("withdrawal statement", path, trust.MaxWithdrawal)
+		if err != nil {
+			return nil, unreadable(err, "name the file as the hotline published it: withdrawals/HOTLINE/LIST/NUMBER.cbor in its repository")
+		}
+		all = append(all, b)
+	}
+	return all, nil
 }
 
 // writeState replaces the file whole, so that a crash leaves the old visit or the new one.

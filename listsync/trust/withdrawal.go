@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,6 +122,18 @@ func (s SignedWithdrawal) sign(key crypto.Signer) ([]byte, error) {
 // valid and of an officer (ErrSignature). Outside of its time it is ErrExpired; anything but the one encoding is ErrFormat. Whether
 // Number was seen before, and how much an officer has withdrawn today, is the caller's to know.
 func VerifyWithdrawal(o Officers, raw []byte, now time.Time) (Withdrawal, []string, error) {
+	w, signers, err := VerifyStatement(o, raw)
+	if err != nil {
+		return Withdrawal{}, nil, err
+	}
+	if t := now.Unix(); t < w.Issued-int64(maxClockSkew/time.Second) || t >= w.Expires {
+		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: issued %d, expires %d, now %d", ErrExpired, w.Issued, w.Expires, t)
+	}
+	return w, signers, nil
+}
+
+// VerifyStatement is VerifyWithdrawal whatever the time is: for a statement that was accepted in its time.
+func VerifyStatement(o Officers, raw []byte) (Withdrawal, []string, error) {
 	s, w, err := openWithdrawal(raw)
 	if err != nil {
 		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w", err)
@@ -136,13 +149,24 @@ func VerifyWithdrawal(o Officers, raw []byte, now time.Time) (Withdrawal, []stri
 		}
 		signers = append(signers, sig.KeyID)
 	}
-	if len(w.Entries) > MaxSingleWithdrawal && (o.Threshold < minListThreshold || len(signers) < o.Threshold) {
+	if len(w.Entries) > MaxSingleWithdrawal && !o.Complete(signers) {
 		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: %d for %d entries, want %d", ErrThreshold, len(signers), len(w.Entries), max(o.Threshold, minListThreshold))
 	}
-	if t := now.Unix(); t < w.Issued-int64(maxClockSkew/time.Second) || t >= w.Expires {
-		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: issued %d, expires %d, now %d", ErrExpired, w.Issued, w.Expires, t)
-	}
 	return w, signers, nil
+}
+
+// Complete reports whether these signers, as VerifyWithdrawal gives them, are the officers' threshold.
+func (o Officers) Complete(signers []string) bool {
+	return o.Threshold >= minListThreshold && len(signers) >= o.Threshold
+}
+
+// StatementID names what a statement says, whoever has signed it: SHA-256 of its body.
+func StatementID(raw []byte) ([32]byte, error) {
+	s, _, err := openWithdrawal(raw)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("name withdrawal: %w", err)
+	}
+	return sha256.Sum256(s.Body), nil
 }
 
 // openWithdrawal reads the form of a statement.

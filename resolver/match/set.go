@@ -92,6 +92,19 @@ func (s *Set) WithBypass(on bool) *Set {
 	return &c
 }
 
+// WithRemovals is the same set with other removals: nothing is read or tested again, for indexes and keys are the same.
+func (s *Set) WithRemovals(removals []Removal) (*Set, error) {
+	members := make([]Member, len(s.members))
+	for i, m := range s.members {
+		members[i] = Member{Index: m.index, Keys: m.keys}
+	}
+	other, err := NewSet(members, removals)
+	if err != nil {
+		return nil, err
+	}
+	return other.WithBypass(s.bypass), nil
+}
+
 // StateID names all that is in force. Receipts and NSID carry it.
 func (s *Set) StateID() StateID { return s.state }
 
