@@ -2,8 +2,6 @@ package appliance
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -29,14 +28,17 @@ type source interface {
 	Keys(ctx context.Context, list match.ListID, epoch uint32) ([]byte, error)
 }
 
-// shelf is an edge's disk: verified edge lists, compiled indexes, and keys wrapped to the edge's own node key. Nothing on it can be tested
-// against a guessed name without that node key.
+// shelf is an edge's disk: verified edge lists, and keys wrapped to the edge's own node key. Nothing on it can be tested
+// against a guessed name without that node key. Indexes are computed from the lists and live in memory only, so there is none on disk that
+// could be another one.
 type shelf struct {
-	files   *fetch.Store // edge lists by hash
-	indexes *fetch.Store // compiled indexes by hash
-	dir     *dataDir
-	key     identity.AgeKey
-	log     *slog.Logger
+	files *fetch.Store // edge lists by hash
+	dir   *dataDir
+	key   identity.AgeKey
+	log   *slog.Logger
+
+	mu    sync.Mutex // guards lists and their users
+	lists map[[32]byte]*sharedList
 
 	// owned by whoever calls load
 	held       map[string]trust.EpochKeys // of the last set that came to be, by keyPath; one share each
@@ -48,29 +50,25 @@ func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, err
 	if err != nil {
 		return nil, err
 	}
-	indexes, err := fetch.OpenStore(dir.join("indexes"))
-	if err != nil {
-		return nil, err
+	if err := os.MkdirAll(dir.join("keys"), 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	for _, sub := range []string{"keys", "compiled"} {
-		if err := os.MkdirAll(dir.join(sub), 0o700); err != nil {
-			return nil, fmt.Errorf("make data directory: %w", err)
-		}
-	}
-	return &shelf{files: files, indexes: indexes, dir: dir, key: key, log: log}, nil
+	return &shelf{files: files, dir: dir, key: key, log: log, lists: map[[32]byte]*sharedList{}}, nil
 }
 
-// loaded is a set ready to serve and the memory it reads from: mapped indexes, locked keys.
+// loaded is a set ready to serve and the memory it reads from: mapped lists, locked keys.
 type loaded struct {
 	set  *match.Set
 	maps []io.Closer
 }
 
+// Close gives the memory up; nobody may ask the set after it. It may be called again.
 func (l *loaded) Close() error {
 	var errs []error
 	for _, m := range l.maps {
 		errs = append(errs, m.Close())
 	}
+	l.maps = nil
 	return errors.Join(errs...)
 }
 
@@ -104,11 +102,15 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 	held := map[string]trust.EpochKeys{}
 	for _, o := range m.Lists {
 		in := o.InForceList
-		index, closer, err := s.index(ctx, in, src)
+		list, err := s.list(ctx, in, src)
 		if err != nil {
 			return nil, fmt.Errorf("load list %s seq %d: %w", in.List, in.Seq, err)
 		}
-		l.maps = append(l.maps, closer)
+		l.maps = append(l.maps, list)
+		filter, err := in.Filter.Match()
+		if err != nil {
+			return nil, fmt.Errorf("load list %s seq %d: %w", in.List, in.Seq, err)
+		}
 		keys, came, err := s.keys(ctx, in, src, anew)
 		if err != nil {
 			return nil, fmt.Errorf("load keys of list %s epoch %d: %w", in.List, in.Epoch, err)
@@ -119,7 +121,7 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 		if came != nil {
 			fresh = append(fresh, came)
 		}
-		members = append(members, match.Member{Index: index, Keys: keys.Keys})
+		members = append(members, match.Member{Edge: list.edge, Index: list.index, Filter: filter, Keys: keys.Keys})
 		canaries = append(canaries, o.Target.Canaries...)
 	}
 	if err := testCanaries(members, canaries); err != nil {
@@ -161,127 +163,6 @@ func testNeverBlock(set *match.Set, names []string, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// index maps the compiled index of a list, compiling it first when the shelf does not have it.
-func (s *shelf) index(ctx context.Context, in audit.InForceList, src source) (*match.Index, io.Closer, error) {
-	if n, ok := s.compiled(in); ok {
-		if ix, closer, err := s.mapIndex(in, n); err == nil {
-			return ix, closer, nil
-		}
-		s.indexes.Remove(n.File) // gone or damaged on disk: compile it again
-	}
-	n, err := s.compile(ctx, in, src)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.mapIndex(in, n)
-}
-
-func (s *shelf) mapIndex(in audit.InForceList, n compiledNote) (*match.Index, io.Closer, error) {
-	b, closer, err := s.indexes.Map(n.File)
-	if err != nil {
-		return nil, nil, err
-	}
-	ix, err := match.Open(b)
-	if err == nil && (ix.Hash() != n.Index || !isOf(ix, in)) {
-		err = errors.New("index on disk is not the one that was compiled from this list")
-	}
-	if err != nil {
-		closer.Close()
-		return nil, nil, err
-	}
-	return ix, closer, nil
-}
-
-// isOf reports whether an index says that it is of this list version under this charter.
-func isOf(ix *match.Index, in audit.InForceList) bool {
-	h := ix.Header()
-	return h.List == in.List && h.Seq == in.Seq && h.Epoch == in.Epoch && ix.FilterHash() == in.FilterHash
-}
-
-// errVersion: the edge list is of another version than its metadata says.
-var errVersion = errors.New("edge list is of another version than its metadata says")
-
-// compile makes the index of a list version, and keeps it by its hash.
-func (s *shelf) compile(ctx context.Context, in audit.InForceList, src source) (n compiledNote, err error) {
-	if err := s.fetch(ctx, in, src); err != nil {
-		return n, err
-	}
-	b, closer, err := s.files.Map(in.Edge)
-	if err != nil {
-		return n, err
-	}
-	defer closer.Close()
-	compiled, err := compileIndex(b, in)
-	if err != nil {
-		return n, err
-	}
-	ix, err := match.Open(compiled)
-	if err != nil {
-		return n, err
-	}
-	n.Index = ix.Hash()
-	if n.File, err = s.indexes.Add(ctx, compiled); err != nil {
-		return n, err
-	}
-	return n, s.noteCompiled(in, n)
-}
-
-// fetch brings the edge list onto the shelf; a file already there is read again and compared with its hash.
-func (s *shelf) fetch(ctx context.Context, in audit.InForceList, src source) error {
-	if s.files.Has(in.Edge) {
-		if s.files.Check(in.Edge) == nil {
-			return nil
-		}
-		s.files.Remove(in.Edge)
-	}
-	if src == nil {
-		return errors.New("edge list is not on this disk and no control node can be asked")
-	}
-	body, err := src.File(ctx, in.Edge)
-	if err != nil {
-		return fmt.Errorf("fetch edge list: %w", err)
-	}
-	defer body.Close()
-	return s.files.Put(ctx, in.Edge, in.EdgeSize, body)
-}
-
-// compiledNote says which file is the index of a list version under a charter filter.
-type compiledNote struct {
-	File  sum256 `json:"file"`  // SHA-256 of the file
-	Index sum256 `json:"index"` // match.Index.Hash
-}
-
-// sum256 is a SHA-256 that reads and writes as hex.
-type sum256 [32]byte
-
-func (s sum256) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, s[:]), nil }
-
-func (s *sum256) UnmarshalText(b []byte) error {
-	if len(b) != hex.EncodedLen(len(s)) {
-		return errors.New("not a SHA-256 in hex")
-	}
-	_, err := hex.Decode(s[:], b)
-	return err
-}
-
-func (s *shelf) notePath(in audit.InForceList) string {
-	return s.dir.join("compiled", hex.EncodeToString(in.Edge[:16])+"."+hex.EncodeToString(in.FilterHash[:16])+".json")
-}
-
-func (s *shelf) compiled(in audit.InForceList) (n compiledNote, ok bool) {
-	b, err := os.ReadFile(s.notePath(in))
-	ok = err == nil && json.Unmarshal(b, &n) == nil && s.indexes.Has(n.File)
-	return n, ok
-}
-
-func (s *shelf) noteCompiled(in audit.InForceList, n compiledNote) error {
-	b, err := json.Marshal(n)
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(s.notePath(in), append(b, '\n'), 0o600)
 }
 
 // wrapped are keys as a control node gave them, not yet proved to fit their list.
@@ -360,20 +241,14 @@ func (s *shelf) noteMemory(ctx context.Context, m locked.Mode) {
 
 // tidy removes what neither the set in force nor the one before it uses, so that the disk holds two versions at most.
 func (s *shelf) tidy(keep ...audit.InForce) {
-	lists, indexes, notes, keys := map[[32]byte]bool{}, map[[32]byte]bool{}, map[string]bool{}, map[string]bool{}
+	lists, keys := map[[32]byte]bool{}, map[string]bool{}
 	for _, f := range keep {
 		for _, in := range f.Lists {
 			lists[in.Edge] = true
-			notes[filepath.Base(s.notePath(in))] = true
 			keys[filepath.Base(s.keyPath(in))] = true
-			if n, ok := s.compiled(in); ok {
-				indexes[n.File] = true
-			}
 		}
 	}
 	s.files.RemoveExcept(lists)
-	s.indexes.RemoveExcept(indexes)
-	removeExcept(s.dir.join("compiled"), notes)
 	removeExcept(s.dir.join("keys"), keys)
 }
 

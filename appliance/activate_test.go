@@ -116,7 +116,8 @@ func TestASetIsWhatTheLogSays(t *testing.T) {
 	if got, want := l.set.StateID(), e.log.State(e.log.InForce); got != want {
 		t.Errorf("state %v, an auditor computes %v", got, want)
 	}
-	again, err := e.load(nil) // after a restart, with nobody to ask
+	e.restart()
+	again, err := e.load(nil) // with nobody to ask
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestAFileThatIsNotTheSignedOneIsRefused(t *testing.T) {
 
 // Each file below the data directory, damaged while the edge was down, is made good from a control node and never served.
 func TestADamagedDiskIsMadeGood(t *testing.T) {
-	for _, dir := range []string{"lists", "indexes", "keys", "compiled"} {
+	for _, dir := range []string{"lists", "keys"} {
 		e := newEdgeDisk(t)
 		want, err := e.load(e.src)
 		if err != nil {
@@ -172,6 +173,7 @@ func TestADamagedDiskIsMadeGood(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		e.restart()
 		got, err := e.load(e.src)
 		if err != nil {
 			t.Errorf("damaged %s: %v", dir, err)
@@ -181,32 +183,28 @@ func TestADamagedDiskIsMadeGood(t *testing.T) {
 	}
 }
 
-// An index that somebody compiled from other records is not served, however consistent it is in itself.
-func TestAForeignIndexOnDiskIsNotServed(t *testing.T) {
+// Sets of the same lists share them: a withdrawal reads and computes nothing anew, and the last set to go takes them along.
+func TestSetsOfTheSameListsShareThem(t *testing.T) {
 	e := newEdgeDisk(t)
-	want, err := e.load(e.src)
+	first, err := e.load(e.src)
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := listtest.Index(10, 7)
+	e.log.Withdraw(canaryID(t, e.log))
+	second, err := e.load(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := e.shelf.indexes.Add(t.Context(), foreign)
-	if err != nil {
-		t.Fatal(err)
+	if first.maps[0] != second.maps[0] {
+		t.Error("the list was loaded again for a withdrawal")
 	}
-	ix, err := match.Open(foreign)
-	if err != nil {
-		t.Fatal(err)
+	first.Close()
+	if len(e.shelf.lists) != 1 || !second.set.Name([]byte(listtest.Name(1)), uint32(e.log.Now.Unix())).Listed {
+		t.Error("the list went with the first of two sets")
 	}
-	in := e.log.InForce.Lists[0]
-	if err := e.shelf.noteCompiled(in, compiledNote{File: sum, Index: ix.Hash()}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := e.load(e.src)
-	if err != nil || got.set.StateID() != want.set.StateID() {
-		t.Errorf("foreign index: %v", err)
+	second.Close()
+	if len(e.shelf.lists) != 0 {
+		t.Errorf("%d lists are held by nobody", len(e.shelf.lists))
 	}
 }
 
@@ -308,11 +306,10 @@ func TestTheShelfKeepsTwoVersions(t *testing.T) {
 		e.shelf.tidy(before, e.log.InForce)
 		before = e.log.InForce
 	}
-	for _, dir := range []string{"lists", "indexes", "compiled"} {
-		if files, _ := filepath.Glob(filepath.Join(e.dir, dir, "*")); len(files) > 2 {
-			t.Errorf("%s holds %d files, want at most 2", dir, len(files))
-		}
+	if files, _ := filepath.Glob(filepath.Join(e.dir, "lists", "*")); len(files) > 2 {
+		t.Errorf("%d lists are on disk, want at most 2", len(files))
 	}
+	e.restart()
 	if _, err := e.load(nil); err != nil {
 		t.Errorf("what is in force after tidying: %v", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/fetch"
-	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -24,13 +23,13 @@ type expected struct {
 	inForce [32]byte
 	state   match.StateID
 
-	indexes map[[64]byte][32]byte // index hash by edge list and filter; owned by run
+	indexes map[[32]byte][32]byte // index hash by edge list; owned by run
 }
 
 const expectEvery = time.Second
 
 func newExpected(node *cluster.Node, files *fetch.Store, log *slog.Logger) *expected {
-	return &expected{node: node, files: files, log: log, indexes: map[[64]byte][32]byte{}}
+	return &expected{node: node, files: files, log: log, indexes: map[[32]byte][32]byte{}}
 }
 
 // stateOf is the state id for what is in force under this digest; ok is false while it is not known.
@@ -58,17 +57,16 @@ func (e *expected) run(ctx context.Context) error {
 }
 
 func (e *expected) compute(ctx context.Context, f audit.InForce) {
-	used := map[[64]byte][32]byte{}
+	used := map[[32]byte][32]byte{}
 	state, err := f.StateID(func(in audit.InForceList) ([32]byte, error) {
-		key := [64]byte(append(append([]byte(nil), in.Edge[:]...), in.FilterHash[:]...))
-		hash, known := e.indexes[key]
+		hash, known := e.indexes[in.Edge]
 		if !known {
 			var err error
 			if hash, err = e.compile(in); err != nil {
 				return hash, err
 			}
 		}
-		used[key] = hash
+		used[in.Edge] = hash
 		return hash, nil
 	})
 	if err != nil {
@@ -87,7 +85,11 @@ func (e *expected) compile(in audit.InForceList) (hash [32]byte, err error) {
 		return hash, err
 	}
 	defer closer.Close()
-	ix, err := compileIndex(b, in)
+	edge, err := openEdge(b, in)
+	if err != nil {
+		return hash, err
+	}
+	ix, err := match.Compile(edge)
 	if err != nil {
 		return hash, err
 	}
@@ -96,20 +98,4 @@ func (e *expected) compile(in audit.InForceList) (hash [32]byte, err error) {
 		return hash, err
 	}
 	return opened.Hash(), nil
-}
-
-// compileIndex is the pure function from a signed edge list and the charter's filter to the index.
-func compileIndex(edgeList []byte, in audit.InForceList) ([]byte, error) {
-	edge, err := list.OpenEdge(edgeList)
-	if err != nil {
-		return nil, err
-	}
-	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch {
-		return nil, errVersion
-	}
-	filter, err := in.Filter.Match()
-	if err != nil {
-		return nil, err
-	}
-	return list.Compile(edge, filter)
 }

@@ -3,8 +3,10 @@ package appliance
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -83,9 +85,8 @@ func (e *edgeDisk) control(receipts *[]audit.SignedReceipt, mu *sync.Mutex) http
 		w.Write(e.log.Manifest(since).Encode())
 	})
 	mux.HandleFunc("GET /v1/files/{sum}", func(w http.ResponseWriter, r *http.Request) {
-		var sum sum256
-		if err := sum.UnmarshalText([]byte(r.PathValue("sum"))); err == nil {
-			w.Write(e.log.Files[sum])
+		if sum, err := hex.DecodeString(r.PathValue("sum")); err == nil && len(sum) == sha256.Size {
+			w.Write(e.log.Files[[32]byte(sum)])
 		}
 	})
 	mux.HandleFunc("POST /v1/keys", func(w http.ResponseWriter, r *http.Request) {

@@ -198,7 +198,7 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 		return "", err
 	}
 	defer keys.Close()
-	b, err := list.Compile(e, v.Charter.Filter())
+	b, err := match.Compile(e)
 	if err != nil {
 		return word(err)
 	}
@@ -206,7 +206,7 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 	if err != nil {
 		return word(err)
 	}
-	set, err := match.NewSet([]match.Member{{Index: index, Keys: keys.Keys}}, nil)
+	set, err := match.NewSet([]match.Member{{Edge: e, Index: index, Filter: v.Charter.Filter(), Keys: keys.Keys}}, nil)
 	if err != nil {
 		return word(err)
 	}

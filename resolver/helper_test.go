@@ -51,8 +51,8 @@ func makeSetWithout(t testing.TB, removals []match.Removal, entries ...entry) *m
 		Bases:         []match.Basis{match.BasisLaw, match.BasisOrder, match.BasisVoluntary},
 		Jurisdictions: []string{"XX"},
 	}
-	b, err := match.Build(match.Header{List: list, Seq: 1, Epoch: 1, CanonID: canon.ID()}, filter, len(entries), func(i int) match.Record {
-		e := entries[i]
+	records := make([]match.Record, len(entries))
+	for i, e := range entries {
 		r := match.Record{
 			Digest: keys.Digest(list, canon.ClassName, []byte(e.name)),
 			Gate:   keys.Gate64(canon.ClassName, []byte(e.name)),
@@ -65,16 +65,21 @@ func makeSetWithout(t testing.TB, removals []match.Removal, entries ...entry) *m
 		if e.canary {
 			r.Flags = match.FlagCanary
 		}
-		return r
-	})
+		records[i] = r
+	}
+	edge, err := match.WriteEdge(match.Header{List: list, Seq: 1, Epoch: 1, CanonID: canon.ID()}, records)
 	if err != nil {
-		t.Fatalf("build index: %v", err)
+		t.Fatalf("write edge list: %v", err)
+	}
+	b, err := match.Compile(edge)
+	if err != nil {
+		t.Fatalf("compile index: %v", err)
 	}
 	ix, err := match.Open(b)
 	if err != nil {
 		t.Fatalf("open index: %v", err)
 	}
-	s, err := match.NewSet([]match.Member{{Index: ix, Keys: keys}}, removals)
+	s, err := match.NewSet([]match.Member{{Edge: edge, Index: ix, Filter: filter, Keys: keys}}, removals)
 	if err != nil {
 		t.Fatalf("make set: %v", err)
 	}

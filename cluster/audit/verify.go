@@ -25,7 +25,7 @@ type Options struct {
 // log is held in memory, list files one at a time. It returns an error only when the bundle could not
 // be read (network, disk, context); whatever the bundle says, however malformed, ends in the report.
 func Verify(ctx context.Context, bundle io.Reader, trustFile []byte, o Options) (*Report, error) {
-	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[indexKey][32]byte)}
+	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[[32]byte][32]byte)}
 	err := v.run(newBundleReader(&contextReader{ctx, bundle}), trustFile)
 	switch {
 	case err == nil:
@@ -72,7 +72,7 @@ type verifier struct {
 	statements map[[32]byte]stated // withdrawals that verified, by trust.StatementID
 
 	listsOK bool
-	indexes map[indexKey][32]byte
+	indexes map[[32]byte][32]byte
 }
 
 type stateAt struct {
@@ -91,8 +91,6 @@ type publishAt struct {
 	members []MemberKey // at that time
 	orders  Orders      // before it
 }
-
-type indexKey struct{ edge, filter [32]byte }
 
 func (v *verifier) run(b *bundleReader, trustFile []byte) error {
 	tf, err := ParseTrustFile(trustFile)

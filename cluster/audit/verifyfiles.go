@@ -37,8 +37,8 @@ func (v *verifier) wantedFiles() ([]*wanted, map[[32]byte]int) {
 	return order, index
 }
 
-// lists reads the list files, starting with member m, one at a time, and compiles each edge list under
-// its charter's filter: receipts are judged by the result.
+// lists reads the list files, starting with member m, one at a time, and compiles the index of each edge
+// list: receipts are judged by the result.
 func (v *verifier) lists(b *bundleReader, m *member) error {
 	order, index := v.wantedFiles()
 	var last *list.Edge // of the file before this one
@@ -117,33 +117,23 @@ func (v *verifier) edge(w *wanted, data []byte) *list.Edge {
 	if !ok {
 		return nil
 	}
-	for _, at := range w.of {
-		if err := v.compile(e, at.p); err != nil {
-			v.fail(CheckLists, "%s: %v", w, err)
-		}
+	if err := v.compile(e, w.hash); err != nil {
+		v.fail(CheckLists, "%s: %v", w, err)
 	}
 	return e
 }
 
-// compile makes the index and keeps its hash.
-func (v *verifier) compile(e *list.Edge, p Publish) error {
-	key := indexKey{p.Edge, p.FilterHash}
-	if _, ok := v.indexes[key]; ok {
-		return nil
-	}
-	f, err := p.Filter.Match()
+// compile makes the index of the edge list with this file hash and keeps the index's own.
+func (v *verifier) compile(e *list.Edge, file [32]byte) error {
+	b, err := match.Compile(e)
 	if err != nil {
 		return err
 	}
-	b, err := list.Compile(e, f)
+	ix, err := match.OpenHead(b)
 	if err != nil {
 		return err
 	}
-	ix, err := match.Open(b)
-	if err != nil {
-		return err
-	}
-	v.indexes[key] = ix.Hash()
+	v.indexes[file] = ix.Hash()
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {
 
 func (r *receiptCheck) compute(f InForce) (match.StateID, error) {
 	return f.StateID(func(l InForceList) ([32]byte, error) {
-		h, ok := r.v.indexes[indexKey{l.Edge, l.FilterHash}]
+		h, ok := r.v.indexes[l.Edge]
 		if !ok {
 			return h, errNoIndex
 		}

@@ -48,7 +48,7 @@ func edgeOf(t testing.TB, epoch uint32, seed int64, all []list.Entry) *list.Edge
 
 func indexOf(t testing.TB, e *list.Edge, keys *match.Keys) *Index {
 	t.Helper()
-	b, err := list.Compile(e, listtest.Filter())
+	b, err := match.Compile(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func indexOf(t testing.TB, e *list.Edge, keys *match.Keys) *Index {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := match.NewSet([]match.Member{{Index: x, Keys: keys}}, nil)
+	set, err := match.NewSet([]match.Member{{Edge: e, Index: x, Filter: listtest.Filter(), Keys: keys}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

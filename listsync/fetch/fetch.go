@@ -24,4 +24,4 @@ var (
 )
 
 // MaxFile bounds any file this package will write.
-const MaxFile = 1 << 30
+const MaxFile = 1<<31 - 1

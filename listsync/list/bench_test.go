@@ -39,36 +39,12 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-func BenchmarkCompile(b *testing.B) {
-	e, err := list.OpenEdge(bigFiles(b).edge)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ResetTimer()
+func BenchmarkOpenAudit(b *testing.B) {
+	f := bigFiles(b)
+	b.SetBytes(int64(len(f.audit)))
 	for range b.N {
-		if _, err := list.Compile(e, listtest.Filter()); err != nil {
+		if _, err := list.OpenAudit(f.audit); err != nil {
 			b.Fatal(err)
 		}
 	}
-}
-
-func BenchmarkOpen(b *testing.B) {
-	b.Run("edge", func(b *testing.B) {
-		f := bigFiles(b)
-		b.SetBytes(int64(len(f.edge)))
-		for range b.N {
-			if _, err := list.OpenEdge(f.edge); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("audit", func(b *testing.B) {
-		f := bigFiles(b)
-		b.SetBytes(int64(len(f.audit)))
-		for range b.N {
-			if _, err := list.OpenAudit(f.audit); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

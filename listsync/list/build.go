@@ -1,230 +1,295 @@
 package list
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
-	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
-// row is a record on its way into the two files, with the text that only the hotline sees.
-type row struct {
-	match.Record
-	expr       string
-	commitment [32]byte
+// Builder makes the edge list and the auditor list of one version from entries that come one after the other. The order
+// of entries and decoy hosts does not matter: the same entries give the same bytes.
+//
+// Entries are sealed on all processors while more are added, so what a Builder holds is records (88 bytes each) and no
+// text. It keeps inner states of both keys, as secret as they are, until Close. Its methods are for one goroutine.
+type Builder struct {
+	v       Version
+	workers int
+	seal    *sealer // for decoys
+	decoys  []string
+	added   int // entries
+
+	batch  *batch
+	work   chan *batch
+	idle   chan *batch
+	queued sync.WaitGroup // batches that are not sealed yet
+	ended  sync.WaitGroup // workers
+	closed bool
+
+	rows buckets[row]    // by the first bits of the digest
+	ids  buckets[uint64] // the first 8 bytes of each entry id, by their first bits
+
+	mu         sync.Mutex // guards the fields below
+	lastReview uint32
+	err        error // of the first entry that cannot be in a list
+	errAt      int   // its place in the order of Add
 }
 
-// Build makes the edge list and the auditor list of one version. The order of entries and decoy hosts does not matter:
-// the same entries give the same bytes. keys and open are not kept.
-//
-// A url or prefix entry becomes a match record and a steer record of its host with the same entry id; a decoy host
-// becomes a steer record alone. Build refuses an expression that is not canonical, an entry id or a (kind, expression)
-// that is there twice, values outside of their closed sets (ErrFormat, ErrOrder) and too many records (ErrTooLarge).
-// Errors name entries by id, never by expression.
-func Build(v Version, entries []Entry, decoyHosts []string, keys *match.Keys, open *[32]byte) (edge, audit []byte, sum Summary, err error) {
-	fail := func(err error) ([]byte, []byte, Summary, error) {
-		return nil, nil, Summary{}, fmt.Errorf("build list %s seq %d: %w", v.List, v.Seq, err)
-	}
+// batch is some entries in the order they came, to be sealed by one worker.
+type batch struct {
+	at      int // place of the first
+	entries []Entry
+}
+
+const batchSize = 512 // entries: sealing them takes about half a millisecond
+
+// rowsPerBucket is about how many rows are sorted at a time: they stay in a second-level cache.
+const rowsPerBucket = 2048
+
+// NewBuilder starts a version. sizeHint is about how many records there will be (an entry is one, a page entry two, a decoy
+// host one); a wrong one costs time and memory and nothing else. Close it in any case.
+func NewBuilder(v Version, keys *match.Keys, open *[32]byte, sizeHint int) (*Builder, error) {
 	if _, err := match.ParseListID(string(v.List)); err != nil {
-		return fail(err)
+		return nil, buildError(v, err)
 	}
 	if keys == nil || open == nil {
-		return fail(errors.New("keys are missing"))
+		return nil, buildError(v, errors.New("keys are missing"))
 	}
-	if len(entries)+len(decoyHosts) > MaxRecords {
-		return fail(fmt.Errorf("%d entries: %w", len(entries), ErrTooLarge))
-	}
-	rows, err := expand(v, entries, decoyHosts, open)
-	if err != nil {
-		return fail(err)
-	}
-	if len(rows) > MaxRecords {
-		return fail(fmt.Errorf("%d records: %w", len(rows), ErrTooLarge))
-	}
-	if err := seal(v, rows, keys, open); err != nil {
-		return fail(err)
-	}
-	slices.SortFunc(rows, func(a, b row) int { return a.Compare(&b.Record) })
-	if err := refuseTwins(rows); err != nil {
-		return fail(err)
-	}
-	counts, edge, hash, err := writeEdge(v, rows)
-	if err != nil {
-		return fail(err)
-	}
-	root := rootOf(len(rows), func(i int) []byte { return rows[i].commitment[:] })
-	if audit, err = writeAudit(v, rows, hash, root); err != nil {
-		return fail(err)
-	}
-	return edge, audit, Summary{Entries: len(entries), Records: len(rows), Kinds: entryKinds(counts), EntriesRoot: root}, nil
-}
-
-// expand turns entries and decoys into rows without digests.
-func expand(v Version, entries []Entry, decoyHosts []string, open *[32]byte) ([]row, error) {
-	rows := make([]row, 0, len(entries)+len(entries)/4+len(decoyHosts))
-	ids := make([]match.EntryID, len(entries))
-	var lastReview uint32
-	for i := range entries {
-		e := &entries[i]
-		m, err := e.meta()
-		if err != nil {
-			return nil, fmt.Errorf("entry %s: %w", e.ID, err)
-		}
-		ids[i] = e.ID
-		lastReview = max(lastReview, m.ReviewBy)
-		rows = append(rows, row{Record: match.Record{EntryID: e.ID, Meta: m}, expr: e.Expression})
-		if e.Kind.Class() == canon.ClassPage {
-			m.Kind = canon.KindSteer
-			rows = append(rows, row{Record: match.Record{EntryID: e.ID, Meta: m}, expr: canon.HostOf(e.Expression)})
-		}
-	}
-	hosts := slices.Clone(decoyHosts)
-	slices.Sort(hosts)
-	for _, host := range slices.Compact(hosts) {
-		// Decoys are not entries: they die with the last entry they could be mistaken for.
-		m := match.Meta{Kind: canon.KindSteer, Flags: match.FlagDecoy, ReviewBy: lastReview}
-		id := decoyID(open, v.List, host)
-		ids = append(ids, id)
-		rows = append(rows, row{Record: match.Record{EntryID: id, Meta: m}, expr: host})
-	}
-	slices.SortFunc(ids, func(a, b match.EntryID) int { return bytes.Compare(a[:], b[:]) })
-	for i, id := range ids {
-		if id == (match.EntryID{}) {
-			return nil, fmt.Errorf("an entry has no id: %w", ErrFormat)
-		}
-		if i > 0 && ids[i-1] == id {
-			return nil, fmt.Errorf("entry id %s is there twice: %w", id, ErrOrder)
-		}
-	}
-	return rows, nil
-}
-
-// meta checks what can be checked of an entry without its expression.
-func (e *Entry) meta() (match.Meta, error) {
-	if e.Kind < canon.KindURL || e.Kind > canon.KindDomain {
-		return match.Meta{}, fmt.Errorf("kind %v is not one of url, prefix, host, domain: %w", e.Kind, ErrFormat)
-	}
-	if len(e.Jurisdiction) != 2 {
-		return match.Meta{}, fmt.Errorf("jurisdiction is not two upper-case letters: %w", ErrFormat)
-	}
-	m := match.Meta{
-		Kind: e.Kind, Category: e.Category, Basis: e.Basis,
-		Jurisdiction: [2]byte{e.Jurisdiction[0], e.Jurisdiction[1]},
-	}
-	if e.Canary {
-		m.Flags = match.FlagCanary
-	}
-	var err error
-	if m.Since, err = seconds("since", e.Since); err != nil {
-		return match.Meta{}, err
-	}
-	if m.ReviewBy, err = seconds("review_by", e.ReviewBy); err != nil {
-		return match.Meta{}, err
-	}
-	return m, m.Check()
-}
-
-func seconds(what string, t time.Time) (uint32, error) {
-	s := t.Unix()
-	if s < 0 || s > math.MaxUint32 {
-		return 0, fmt.Errorf("%s is not between 1970 and 2106: %w", what, ErrFormat)
-	}
-	return uint32(s), nil
-}
-
-// seal computes digest, gate hash and commitment of every row, on all processors: the results do not depend on it.
-func seal(v Version, rows []row, keys *match.Keys, open *[32]byte) error {
+	sizeHint = max(min(sizeHint, MaxRecords), 0)
 	workers := runtime.GOMAXPROCS(0)
+	b := &Builder{
+		v: v, workers: workers, seal: newSealer(v, keys, open),
+		work: make(chan *batch, workers), idle: make(chan *batch, 2*workers),
+		rows: newBuckets[row](sizeHint), ids: newBuckets[uint64](sizeHint),
+	}
+	b.batch = &batch{entries: make([]Entry, 0, min(batchSize, sizeHint+1))}
+	for range workers {
+		b.ended.Go(func() {
+			s := newSealer(v, keys, open)
+			defer s.close()
+			b.sealBatches(s)
+		})
+	}
+	return b, nil
+}
+
+func buildError(v Version, err error) error {
+	return fmt.Errorf("build list %s seq %d: %w", v.List, v.Seq, err)
+}
+
+// Close ends what the builder runs and clears what it knows of the keys. It may be called again, and after Finish.
+func (b *Builder) Close() {
+	if !b.closed {
+		b.closed = true
+		close(b.work)
+		b.ended.Wait()
+		b.seal.close()
+	}
+}
+
+// Add takes one more entry. A url or prefix entry becomes a match record and a steer record of its host with the same entry
+// id. It does not keep e. The error is that of an earlier entry, the first that cannot be in a list: an expression
+// that is not canonical, no entry id, a value outside of its closed set (ErrFormat); or ErrTooLarge. Finish gives it too.
+func (b *Builder) Add(e *Entry) error {
+	if b.added++; b.added > MaxRecords {
+		return buildError(b.v, fmt.Errorf("more than %d entries: %w", MaxRecords, ErrTooLarge))
+	}
+	b.batch.entries = append(b.batch.entries, *e)
+	if len(b.batch.entries) < batchSize {
+		return nil
+	}
+	b.flush()
+	b.mu.Lock()
+	failed := b.err != nil
+	b.mu.Unlock()
+	if !failed {
+		return nil
+	}
+	return b.failure()
+}
+
+// AddDecoy takes one more decoy host, which becomes a steer record that belongs to no entry.
+func (b *Builder) AddDecoy(host string) { b.decoys = append(b.decoys, host) }
+
+// flush hands what was added to the workers.
+func (b *Builder) flush() {
+	if len(b.batch.entries) == 0 {
+		return
+	}
+	b.queued.Add(1)
+	next := b.batch.at + len(b.batch.entries)
+	b.work <- b.batch
+	select {
+	case b.batch = <-b.idle:
+		b.batch.entries = b.batch.entries[:0]
+	default:
+		b.batch = &batch{entries: make([]Entry, 0, batchSize)}
+	}
+	b.batch.at = next
+}
+
+// failure waits for the workers, so that the first bad entry is known and not just a bad one, and gives its error or nil.
+func (b *Builder) failure() error {
+	b.queued.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return buildError(b.v, b.err)
+	}
+	return nil
+}
+
+func (b *Builder) sealBatches(s *sealer) {
+	var rows []row
+	for batch := range b.work {
+		rows = b.sealBatch(s, batch, rows[:0])
+		clear(batch.entries) // no text stays here
+		select {
+		case b.idle <- batch:
+		default:
+		}
+		b.queued.Done()
+	}
+}
+
+func (b *Builder) sealBatch(s *sealer, batch *batch, rows []row) []row {
+	var lastReview uint32
+	for i := range batch.entries {
+		e := &batch.entries[i]
+		var err error
+		from := len(rows)
+		if rows, err = s.entry(e, rows); err != nil {
+			b.mu.Lock()
+			if b.err == nil || batch.at+i < b.errAt {
+				b.err, b.errAt = err, batch.at+i
+			}
+			b.mu.Unlock()
+			return rows
+		}
+		lastReview = max(lastReview, rows[from].ReviewBy)
+		b.keep(rows[from:])
+	}
+	b.mu.Lock()
+	b.lastReview = max(b.lastReview, lastReview)
+	b.mu.Unlock()
+	return rows
+}
+
+// keep puts the rows of one entry or decoy where they belong.
+func (b *Builder) keep(rows []row) {
+	for _, r := range rows {
+		b.rows.add(binary.BigEndian.Uint32(r.Digest[:]), r)
+	}
+	id := rows[0].EntryID
+	b.ids.add(binary.BigEndian.Uint32(id[:]), binary.BigEndian.Uint64(id[:]))
+}
+
+// Finish makes the two files and closes the builder. It refuses what Add refuses, and an entry id or a (kind, expression)
+// that is there twice (ErrOrder). Errors name entries by id, never by expression.
+func (b *Builder) Finish() (edge, audit []byte, sum Summary, err error) {
+	defer b.Close()
+	fail := func(err error) ([]byte, []byte, Summary, error) { return nil, nil, Summary{}, buildError(b.v, err) }
+	if b.closed {
+		return fail(errors.New("the builder is closed"))
+	}
+	b.flush()
+	if err := b.failure(); err != nil {
+		return nil, nil, Summary{}, err
+	}
+	slices.Sort(b.decoys)
+	for _, host := range slices.Compact(b.decoys) {
+		r, err := b.seal.decoy(host, b.lastReview)
+		if err != nil {
+			return fail(err)
+		}
+		b.keep([]row{r})
+	}
+	if err := b.refuseEqualIDs(); err != nil {
+		return fail(err)
+	}
+	files, err := b.write()
+	if err != nil {
+		return fail(err)
+	}
+	sum = Summary{Entries: b.added, Records: files.edge.Len(), Kinds: files.edge.Kinds(), EntriesRoot: files.root}
+	return files.edge.Bytes(), files.audit, sum, nil
+}
+
+// Build is a Builder for entries that are in memory anyway. keys and open are not kept.
+func Build(v Version, entries []Entry, decoyHosts []string, keys *match.Keys, open *[32]byte) (edge, audit []byte, sum Summary, err error) {
+	records := len(entries) + len(decoyHosts)
+	for i := range entries {
+		if entries[i].Kind.Class() == canon.ClassPage {
+			records++
+		}
+	}
+	b, err := NewBuilder(v, keys, open, records)
+	if err != nil {
+		return nil, nil, Summary{}, err
+	}
+	defer b.Close()
+	for i := range entries {
+		if err := b.Add(&entries[i]); err != nil {
+			return nil, nil, Summary{}, err
+		}
+	}
+	for _, host := range decoyHosts {
+		b.AddDecoy(host)
+	}
+	return b.Finish()
+}
+
+// buckets part values by leading bits that are as good as random. Several goroutines may add at once.
+type buckets[T any] struct {
+	shift uint
+	room  int // what a bucket is made for
+	all   []bucket[T]
+}
+
+type bucket[T any] struct {
+	mu     sync.Mutex // guards values
+	values []T
+}
+
+func newBuckets[T any](size int) buckets[T] {
+	n := max(bits.Len(uint(size/rowsPerBucket)), 0)
+	mean := size>>n + 1
+	return buckets[T]{shift: uint(32 - n), room: mean + 5*int(math.Sqrt(float64(mean))), all: make([]bucket[T], 1<<n)}
+}
+
+func (b *buckets[T]) add(bits uint32, v T) {
+	c := &b.all[uint64(bits)>>b.shift]
+	c.mu.Lock()
+	if c.values == nil {
+		c.values = make([]T, 0, b.room)
+	}
+	c.values = append(c.values, v)
+	c.mu.Unlock()
+}
+
+// each calls do for every bucket, on several goroutines, and returns the error of the first bucket that has one.
+func (b *buckets[T]) each(workers int, do func(i int, values []T) error) error {
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
-		part := rows[len(rows)*w/workers : len(rows)*(w+1)/workers]
-		wg.Go(func() { errs[w] = sealPart(v, part, keys, open) })
+		wg.Go(func() {
+			for i := len(b.all) * w / workers; i < len(b.all)*(w+1)/workers && errs[w] == nil; i++ {
+				errs[w] = do(i, b.all[i].values)
+			}
+		})
 	}
 	wg.Wait()
-	for _, err := range errs { // the first in input order, not the first in time
+	for _, err := range errs {
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func sealPart(v Version, rows []row, keys *match.Keys, open *[32]byte) error {
-	for i := range rows {
-		r := &rows[i]
-		text, err := canon.Expression(r.Kind, r.expr)
-		if err != nil {
-			return fmt.Errorf("entry %s: %v: %w", r.EntryID, err, ErrFormat) // canon errors repeat no input
-		}
-		if text != r.expr {
-			return fmt.Errorf("entry %s: %v expression is not canonical: %w", r.EntryID, r.Kind, ErrFormat)
-		}
-		expr := []byte(r.expr)
-		r.Digest = keys.Digest(v.List, r.Kind.Class(), expr)
-		r.Gate = keys.Gate64(r.Kind.Class(), expr)
-		r.commitment = Commitment(Salt(open, r.EntryID, r.Kind, v.Epoch), v.List, r.EntryID, r.Kind, r.expr, r.Digest)
-	}
-	return nil
-}
-
-// refuseTwins finds the same expression and kind under two entry ids. Steer records may share a host.
-func refuseTwins(rows []row) error {
-	for i := 1; i < len(rows); i++ {
-		a, b := &rows[i-1], &rows[i]
-		if a.Digest == b.Digest && a.Kind == b.Kind && a.Kind != canon.KindSteer {
-			return fmt.Errorf("entries %s and %s have the same %v expression: %w", a.EntryID, b.EntryID, a.Kind, ErrOrder)
-		}
-	}
-	return nil
-}
-
-func writeEdge(v Version, rows []row) (match.Counts, []byte, [32]byte, error) {
-	n := uint64(len(rows))
-	w, err := section.New(magicEdge, []uint64{edgeDigests: 16 * n, edgeGates: 8 * n, edgeIDs: 16 * n, edgeMeta: match.MetaSize * n})
-	if err != nil {
-		return match.Counts{}, nil, [32]byte{}, err
-	}
-	digests, gates, ids, metas := w.Section(edgeDigests), w.Section(edgeGates), w.Section(edgeIDs), w.Section(edgeMeta)
-	var counts match.Counts
-	for i := range rows {
-		r := &rows[i]
-		counts.Add(r.Meta)
-		copy(digests[16*i:], r.Digest[:])
-		binary.LittleEndian.PutUint64(gates[8*i:], r.Gate)
-		copy(ids[16*i:], r.EntryID[:])
-		match.AppendMeta(metas[match.MetaSize*i:match.MetaSize*i], r.Meta)
-	}
-	match.PutHeader(w.Fields(), v, len(rows))
-	counts.Put(w.Fields())
-	b := w.Seal()
-	r, err := section.Open(b, magicEdge, edgeSections)
-	if err != nil {
-		return match.Counts{}, nil, [32]byte{}, err
-	}
-	return counts, b, r.Hash(), nil
-}
-
-func writeAudit(v Version, rows []row, edge, root [32]byte) ([]byte, error) {
-	w, err := section.New(magicAudit, []uint64{32 * uint64(len(rows))})
-	if err != nil {
-		return nil, err
-	}
-	leaves := w.Section(0)
-	for i := range rows {
-		copy(leaves[32*i:], rows[i].commitment[:])
-	}
-	match.PutHeader(w.Fields(), v, len(rows))
-	copy(w.Fields()[fieldEdge:], edge[:])
-	copy(w.Fields()[fieldRoot:], root[:])
-	return w.Seal(), nil
 }

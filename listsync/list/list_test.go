@@ -70,7 +70,7 @@ func TestEmptyListHasBothFiles(t *testing.T) {
 	if want := sha256.Sum256(nil); e.Len() != 0 || a.Root() != want || sum.EntriesRoot != want {
 		t.Errorf("Len %d, root %x, want 0, %x", e.Len(), a.Root(), want)
 	}
-	if _, err := list.Compile(e, listtest.Filter()); err != nil {
+	if _, err := match.Compile(e); err != nil {
 		t.Errorf("Compile: %v", err)
 	}
 }
@@ -93,15 +93,11 @@ func TestEveryEntryBlocksWhatItSaysAndNothingElse(t *testing.T) {
 	entries := listtest.Entries(1000, 1)
 	edge, audit, _ := build(t, entries, "decoy.example.test")
 	e, _ := open(t, edge, audit)
-	b, err := list.Compile(e, listtest.Filter())
+	member, err := listtest.Member(e, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := match.Open(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := match.NewSet([]match.Member{{Index: x, Keys: listtest.Keys(1)}}, nil)
+	s, err := match.NewSet([]match.Member{member}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +171,7 @@ func TestCommitmentsOpen(t *testing.T) {
 
 // TestEntriesRootIsRFC6962 compares the streamed root with the tree hash of tlog at sizes around powers of two.
 func TestEntriesRootIsRFC6962(t *testing.T) {
-	for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 65} {
+	for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 65, 3413, 3414, 7000} {
 		entries := listtest.Entries(n, 1)
 		edge, audit, sum := build(t, entries)
 		_, a := open(t, edge, audit)
@@ -239,6 +235,7 @@ func TestBuildRefusesEntriesNoListMayHave(t *testing.T) {
 		{"entry id twice", func(e []list.Entry) { e[5].ID = e[4].ID }, list.ErrOrder, "is there twice"},
 		{"no entry id", func(e []list.Entry) { e[5].ID = match.EntryID{} }, list.ErrFormat, "has no id"},
 		{"expression twice", func(e []list.Entry) { e[5].Expression = e[4].Expression }, list.ErrOrder, "have the same domain expression"},
+		{"the first of two bad ones is told", func(e []list.Entry) { e[4].Basis, e[5].Category = 0, 3 }, list.ErrFormat, "basis"},
 		{"steer as entry", func(e []list.Entry) { e[5].Kind = canon.KindSteer }, list.ErrFormat, "kind steer"},
 		{"unknown kind", func(e []list.Entry) { e[5].Kind = 9 }, list.ErrFormat, "kind"},
 		{"upper case", func(e []list.Entry) { e[5].Expression = "Upper.example.test" }, list.ErrFormat, "not canonical"},

@@ -63,11 +63,11 @@ func (w *world) fetchAll(high trust.HighWater) (fetched, *fetch.Repository) {
 // lookup builds the index as an edge does and asks for a name.
 func (w *world) lookup(f fetched, keys *match.Keys, name string) match.Verdict {
 	w.t.Helper()
-	b, err := list.Compile(f.edge, f.Charter.Filter())
+	b, err := match.Compile(f.edge)
 	w.must(err)
 	index, err := match.Open(b)
 	w.must(err)
-	set, err := match.NewSet([]match.Member{{Index: index, Keys: keys}}, nil)
+	set, err := match.NewSet([]match.Member{{Edge: f.edge, Index: index, Filter: f.Charter.Filter(), Keys: keys}}, nil)
 	w.must(err)
 	return set.Name([]byte(name), uint32(w.now.Unix()))
 }

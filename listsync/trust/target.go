@@ -52,8 +52,8 @@ type ListTarget struct {
 const (
 	scopeCSAM    = "csam" // the only scope there is
 	maxLists     = 32
-	maxListFile  = 1 << 30  // list.MaxFile
-	maxEntries   = 16 << 20 // list.MaxRecords
+	maxListFile  = 1<<31 - 1 // list.MaxFile
+	maxEntries   = 32 << 20  // list.MaxRecords
 	maxCanaries  = 16
 	maxWrapped   = 8 << 10 // an age file of 80 bytes for one hybrid recipient is about 2.3 KiB
 	maxTextField = 64

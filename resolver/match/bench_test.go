@@ -1,6 +1,7 @@
 package match_test
 
 import (
+	"flag"
 	"strconv"
 	"sync"
 	"testing"
@@ -12,22 +13,28 @@ import (
 
 const million = 1 << 20
 
-// bigIndex is made once: a million records take about a second.
-var bigIndex = sync.OnceValues(func() ([]byte, error) { return listtest.Index(million, 1) })
+// size is how many records the benchmarks are about.
+var size = flag.Int("records", million, "records of the list in benchmarks")
+
+// big is made once: a million records take about a second.
+var big = sync.OnceValue(func() *match.Edge {
+	e, err := match.WriteEdge(listtest.Version(1), listtest.Records(*size, 1))
+	if err != nil {
+		panic(err)
+	}
+	return e
+})
 
 func bigSet(tb testing.TB) *match.Set { return bigSetWith(tb, listtest.Keys(1)) }
 
 func bigSetWith(tb testing.TB, keys *match.Keys) *match.Set {
 	tb.Helper()
-	b, err := bigIndex()
+	m, err := listtest.Member(big(), 1)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	x, err := match.OpenHead(b)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s, err := match.NewSet([]match.Member{{Index: x, Keys: keys}}, nil)
+	m.Keys = keys
+	s, err := match.NewSet([]match.Member{m}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -68,7 +75,7 @@ func BenchmarkNameMissLockedKeys(b *testing.B) {
 }
 
 func nameMiss(b *testing.B, s *match.Set) {
-	q := ask(asked, func(i int) int { return million + i*37 })
+	q := ask(asked, func(i int) int { return *size + i*37 })
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
@@ -80,7 +87,7 @@ func nameMiss(b *testing.B, s *match.Set) {
 
 func BenchmarkNameHit(b *testing.B) {
 	s := bigSet(b)
-	q := ask(asked, func(i int) int { return i * 13 })
+	q := ask(asked, func(i int) int { return i * 13 % *size })
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
@@ -94,7 +101,7 @@ func BenchmarkPageMiss(b *testing.B) {
 	s := bigSet(b)
 	asked := make([][]byte, 1<<12)
 	for i := range asked {
-		asked[i] = []byte(listtest.Name(million+i) + "/a/b/c/page" + strconv.Itoa(i) + ".html?id=1")
+		asked[i] = []byte(listtest.Name(*size+i) + "/a/b/c/page" + strconv.Itoa(i) + ".html?id=1")
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -113,27 +120,24 @@ func BenchmarkDigest(b *testing.B) {
 	}
 }
 
-func BenchmarkBuild(b *testing.B) {
-	records := listtest.Records(million, 1)
+func BenchmarkCompile(b *testing.B) {
+	e := big()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		if _, err := match.Build(listtest.Version(1), listtest.Filter(), million, func(i int) match.Record { return records[i] }); err != nil {
+		if _, err := match.Compile(e); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func BenchmarkOpen(b *testing.B) {
-	file, err := bigIndex()
-	if err != nil {
-		b.Fatal(err)
-	}
+func BenchmarkOpenEdge(b *testing.B) {
+	file := big().Bytes()
 	b.Run("whole", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(file)))
 		for range b.N {
-			if _, err := match.Open(file); err != nil {
+			if _, err := match.OpenEdge(file); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -141,7 +145,7 @@ func BenchmarkOpen(b *testing.B) {
 	b.Run("head", func(b *testing.B) {
 		b.ReportAllocs()
 		for range b.N {
-			if _, err := match.OpenHead(file); err != nil {
+			if _, err := match.OpenEdgeHead(file); err != nil {
 				b.Fatal(err)
 			}
 		}

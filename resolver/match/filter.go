@@ -9,7 +9,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/canon"
 )
 
-// Filter is what a charter allows: records outside of it never reach an index. The zero Filter allows nothing.
+// Filter is what a charter allows: records outside of it are never in force. The zero Filter allows nothing.
 // It is a value; its methods do not change it.
 type Filter struct {
 	Kinds         []canon.Kind // of entries: url, prefix, host, domain
@@ -39,7 +39,7 @@ func (f Filter) Check() error {
 	return nil
 }
 
-// Allows reports whether a record with this meta may be in an index. A steer record passes when url or prefix
+// Allows reports whether a record with this meta may be in force. A steer record passes when url or prefix
 // entries do; a decoy steer record has no basis or jurisdiction and passes on its kind alone.
 func (f Filter) Allows(m Meta) bool {
 	if m.Kind == canon.KindSteer {
@@ -150,14 +150,14 @@ func (f Filter) normal() Filter {
 	return Filter{Kinds: slices.Compact(kinds), Bases: slices.Compact(bases), Jurisdictions: sorted(f.Jurisdictions)}
 }
 
-// allowed is a Filter made ready for many questions: one table lookup each.
+// allowed is a Filter made ready for the hits of a lookup: a table for each part.
 type allowed struct {
 	kinds, bases  [256]bool
-	jurisdictions map[[2]byte]bool
+	jurisdictions [26 * 26]bool
 }
 
 func (f Filter) compile() *allowed {
-	a := &allowed{jurisdictions: make(map[[2]byte]bool, len(f.Jurisdictions))}
+	a := &allowed{}
 	for _, k := range f.Kinds {
 		a.kinds[k] = true
 	}
@@ -166,11 +166,14 @@ func (f Filter) compile() *allowed {
 		a.bases[b] = true
 	}
 	for _, j := range f.Jurisdictions {
-		a.jurisdictions[[2]byte{j[0], j[1]}] = true
+		a.jurisdictions[jurisdiction(j[0], j[1])] = true
 	}
 	return a
 }
 
 func (a *allowed) allows(m Meta) bool {
-	return a.kinds[m.Kind] && (m.Flags == FlagDecoy || a.bases[m.Basis] && a.jurisdictions[m.Jurisdiction])
+	return a.kinds[m.Kind] && (m.Flags == FlagDecoy || a.bases[m.Basis] && a.jurisdictions[jurisdiction(m.Jurisdiction[0], m.Jurisdiction[1])])
 }
+
+// jurisdiction is the place of two letters A to Z; any other byte, which only a file that was never verified has, gives some place.
+func jurisdiction(a, b byte) uint16 { return (uint16(a-'A')*26 + uint16(b-'A')) % (26 * 26) }

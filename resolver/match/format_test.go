@@ -23,7 +23,8 @@ type vectors struct {
 	List    string         `json:"list"`
 	Digests []digestVector `json:"digests"`
 	Filter  filterVector   `json:"filter"`
-	Index   indexVector    `json:"index"`
+	Edge    edgeVector     `json:"edge"`
+	Index   fileVector     `json:"index"` // of the edge list
 	State   []stateVector  `json:"state"`
 }
 
@@ -42,14 +43,23 @@ type filterVector struct {
 	Hash          string   `json:"hash"`
 }
 
-type indexVector struct {
+type edgeVector struct {
 	Seq     uint64         `json:"seq"`
 	Epoch   uint32         `json:"epoch"`
 	CanonID string         `json:"canon_id"`
 	Records []recordVector `json:"records"`
-	File    string         `json:"file"` // hexadecimal, in testdata
-	SHA256  string         `json:"sha256"`
-	Hash    string         `json:"hash"`
+	fileVector
+}
+
+type fileVector struct {
+	File   string `json:"file"` // hexadecimal, in testdata
+	SHA256 string `json:"sha256"`
+	Hash   string `json:"hash"` // of the head
+}
+
+func (v *fileVector) of(file []byte, head [32]byte) {
+	whole := sha256.Sum256(file)
+	v.SHA256, v.Hash = hex.EncodeToString(whole[:]), hex.EncodeToString(head[:])
 }
 
 type recordVector struct {
@@ -96,14 +106,16 @@ func given() vectors {
 			{Class: 1, Expr: "listed.example.test"}, {Class: 1, Expr: "test"}, {Class: 2, Expr: "pages.example.test/a/b?id=1"}, {Class: 2, Expr: "pages.example.test/"},
 		},
 		Filter: filterVector{Kinds: []string{"domain", "url", "host"}, Bases: []string{"voluntary", "law"}, Jurisdictions: []string{"ZZ", "AA"}},
-		Index: indexVector{
-			Seq: 42, Epoch: 3, CanonID: strings.Repeat("c1", 32), File: "index.hex",
+		Index:  fileVector{File: "index.hex"},
+		Edge: edgeVector{
+			Seq: 42, Epoch: 3, CanonID: strings.Repeat("c1", 32), fileVector: fileVector{File: "edge.hex"},
 			Records: []recordVector{
 				canary,
 				rec(canon.KindDomain, "listed.example.test", 0x20),
 				rec(canon.KindURL, "pages.example.test/a/b?id=1", 0x30),
 				rec(canon.KindSteer, "pages.example.test", 0x30),
-				rec(canon.KindPrefix, "dropped.example.test/dir", 0x40), // the filter has no prefix
+				rec(canon.KindPrefix, "dropped.example.test/dir", 0x40), // the filter has no prefix, but the index has all
+				rec(canon.KindSteer, "dropped.example.test", 0x40),
 				decoy,
 			},
 		},
@@ -128,8 +140,8 @@ func unhex(t *testing.T, s string, n int) []byte {
 	return b
 }
 
-// compute fills the outputs in, and gives back the index file.
-func (v *vectors) compute(t *testing.T) []byte {
+// compute fills the outputs in, and gives back both files.
+func (v *vectors) compute(t *testing.T) (edge, index []byte) {
 	t.Helper()
 	keys := &Keys{Match: [32]byte(unhex(t, v.KMatch, 32)), Gate: [16]byte(unhex(t, v.KGate, 16))}
 	list, err := ParseListID(v.List)
@@ -160,7 +172,7 @@ func (v *vectors) compute(t *testing.T) []byte {
 	v.Filter.Bytes, v.Filter.Hash = hex.EncodeToString(f.Canonical()), hex.EncodeToString(hash[:])
 
 	var records []Record
-	for _, r := range v.Index.Records {
+	for _, r := range v.Edge.Records {
 		m := Meta{
 			Kind: canon.Kind(r.Kind), Flags: Flags(r.Flags), Category: Category(r.Category), Basis: Basis(r.Basis), Since: r.Since, ReviewBy: r.ReviewBy,
 		}
@@ -170,8 +182,13 @@ func (v *vectors) compute(t *testing.T) []byte {
 			EntryID: EntryID(unhex(t, r.Entry, 16)), Meta: m,
 		})
 	}
-	h := Header{List: list, Seq: v.Index.Seq, Epoch: v.Index.Epoch, CanonID: [32]byte(unhex(t, v.Index.CanonID, 32))}
-	file, err := Build(h, f, len(records), func(i int) Record { return records[i] })
+	h := Header{List: list, Seq: v.Edge.Seq, Epoch: v.Edge.Epoch, CanonID: [32]byte(unhex(t, v.Edge.CanonID, 32))}
+	e, err := WriteEdge(h, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Edge.of(e.Bytes(), e.Hash())
+	file, err := Compile(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +196,7 @@ func (v *vectors) compute(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, head := sha256.Sum256(file), x.Hash()
-	v.Index.SHA256, v.Index.Hash = hex.EncodeToString(whole[:]), hex.EncodeToString(head[:])
+	v.Index.of(file, x.Hash())
 
 	for i := range v.State {
 		s := &v.State[i]
@@ -188,9 +204,9 @@ func (v *vectors) compute(t *testing.T) []byte {
 		for _, r := range s.Removals {
 			removals = append(removals, Removal{List: ListID(r.List), Entry: EntryID(unhex(t, r.Entry, 16)), Until: r.Until, Kind: r.Kind, Number: r.Number})
 		}
-		s.StateID = ComputeStateID([]ListState{{List: list, Seq: v.Index.Seq, IndexHash: head, FilterHash: hash}}, removals, s.Bypass).String()
+		s.StateID = ComputeStateID([]ListState{{List: list, Seq: v.Edge.Seq, IndexHash: x.Hash(), FilterHash: hash}}, removals, s.Bypass).String()
 	}
-	return file
+	return e.Bytes(), file
 }
 
 // lines are the vectors as FORMAT.md shows them.
@@ -204,7 +220,9 @@ func (v *vectors) lines() string {
 	}
 	row("filter bytes", v.Filter.Bytes)
 	row("filter hash", v.Filter.Hash)
-	row("index hash of `testdata/index.hex`", v.Index.Hash)
+	row("head hash of `testdata/edge.hex`", v.Edge.Hash)
+	row("SHA-256 of the same file", v.Edge.SHA256)
+	row("index hash: head hash of `testdata/index.hex`", v.Index.Hash)
 	row("SHA-256 of the same file", v.Index.SHA256)
 	for _, s := range v.State {
 		row(fmt.Sprintf("state id, %d removals, bypass %v", len(s.Removals), s.Bypass), s.StateID)
@@ -217,9 +235,10 @@ const vectorsHead = "All inputs are in `testdata/vectors.json`.\n\n"
 func TestVectorsHold(t *testing.T) {
 	if *update {
 		v := given()
-		file := v.compute(t)
+		edge, index := v.compute(t)
 		save(t, "testdata/vectors.json", append(indent(t, v), '\n'))
-		save(t, "testdata/index.hex", []byte(hexLines(file)))
+		save(t, "testdata/edge.hex", []byte(hexLines(edge)))
+		save(t, "testdata/index.hex", []byte(hexLines(index)))
 		doc := read(t, "FORMAT.md")
 		at := bytes.Index(doc, []byte(vectorsHead)) + len(vectorsHead)
 		save(t, "FORMAT.md", append(doc[:at:at], v.lines()...))
@@ -230,12 +249,14 @@ func TestVectorsHold(t *testing.T) {
 	}
 	got := want
 	got.Digests, got.State = append([]digestVector(nil), want.Digests...), append([]stateVector(nil), want.State...)
-	file := got.compute(t)
+	edge, index := got.compute(t)
 	if g, w := string(indent(t, got)), string(indent(t, want)); g != w {
 		t.Errorf("vectors: got\n%s\nwant\n%s", g, w)
 	}
-	if g, w := hexLines(file), string(read(t, "testdata/index.hex")); g != w {
-		t.Errorf("index file: got\n%s\nwant\n%s", g, w)
+	for name, b := range map[string][]byte{"edge.hex": edge, "index.hex": index} {
+		if g, w := hexLines(b), string(read(t, "testdata/"+name)); g != w {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, g, w)
+		}
 	}
 	if !bytes.Contains(read(t, "FORMAT.md"), []byte(vectorsHead+got.lines())) {
 		t.Errorf("FORMAT.md does not show the vectors; want\n%s", got.lines())
@@ -271,18 +292,20 @@ func TestTheDocumentHasTheOffsetsOfTheCode(t *testing.T) {
 	for _, row := range []string{
 		fmt.Sprintf("| %d | 8 | seq |", fields+fieldSeq),
 		fmt.Sprintf("| %d | 4 | key epoch |", fields+fieldEpoch),
-		fmt.Sprintf("| %d | 4 | fan-out bits F |", fields+fieldFan),
-		fmt.Sprintf("| %d | 8 | records, at most 16 Mi", fields+fieldRecords),
+		fmt.Sprintf("| %d | 4 | block bits B |", fields+fieldBlocks),
+		fmt.Sprintf("| %d | 8 | records, at most %d Mi", fields+fieldRecords, MaxRecords>>20),
 		fmt.Sprintf("| %d | 8 | Bloom bits m |", fields+fieldBloomM),
 		fmt.Sprintf("| %d | 4 | Bloom probes k = %d |", fields+fieldBloomK, bloomHashes),
 		fmt.Sprintf("| %d | %d | list id:", fields+fieldList, fieldCanon-fieldList),
 		fmt.Sprintf("| %d | 32 | canon id |", fields+fieldCanon),
-		fmt.Sprintf("| %d | 32 | hash of the charter's filter |", fields+fieldFilter),
-		fmt.Sprintf("| %d | %d | eight u32 counts: url, prefix, host, domain, steer, canary, decoy, dropped |", fields+fieldCounts, fieldUnused-fieldCounts),
+		fmt.Sprintf("| %d | 32 | head hash of the edge list |", fields+fieldEdge),
+		fmt.Sprintf("| %d | %d | seven u32 counts: url, prefix, host, domain, steer, canary, decoy |", fields+fieldCounts, fieldUnused-fieldCounts),
 		fmt.Sprintf("0x%X", uint64(spread)),
-		fmt.Sprintf("(`%s`)", magic),
-		fmt.Sprintf("| %d | Bloom filter |", secBloom+1), fmt.Sprintf("| %d | fan-out |", secFan+1), fmt.Sprintf("| %d | digests |", secDigests+1),
-		fmt.Sprintf("| %d | entry ids |", secIDs+1), fmt.Sprintf("| %d | meta | %d × records |", secMeta+1, MetaSize),
+		fmt.Sprintf("(`%s`)", magicEdge), fmt.Sprintf("(`%s`)", magicIndex),
+		fmt.Sprintf("| %d | block starts |", edgeStarts+1), fmt.Sprintf("| %d | block hashes |", edgeHashes+1), fmt.Sprintf("| %d | digests |", edgeDigests+1),
+		fmt.Sprintf("| %d | gate hashes |", edgeGates+1), fmt.Sprintf("| %d | entry ids |", edgeIDs+1), fmt.Sprintf("| %d | meta | %d × records |", edgeMetas+1, MetaSize),
+		fmt.Sprintf("⌊records / %d⌋", recordsPerBlock), fmt.Sprintf("need = %d · max(records, %d)", bitsPerRecord, minBloomRecords),
+		"G = max(e - 9, 0)",
 		fmt.Sprintf("category: %d %v, %d %v |", CategoryBaseline, CategoryBaseline, CategoryNational, CategoryNational),
 		fmt.Sprintf("basis: %d %v, %d %v, %d %v |", BasisLaw, BasisLaw, BasisOrder, BasisOrder, BasisVoluntary, BasisVoluntary),
 		fmt.Sprintf("at most %d bytes, a page expression at most %d", MaxName, MaxExpression),
@@ -292,7 +315,7 @@ func TestTheDocumentHasTheOffsetsOfTheCode(t *testing.T) {
 			t.Errorf("FORMAT.md lacks %q", row)
 		}
 	}
-	for _, tag := range []string{digestTag, filterTag, stateTag, indexSetTag, overlayTag, filtersTag} {
+	for _, tag := range []string{digestTag, blockTag, filterTag, stateTag, indexSetTag, overlayTag, filtersTag} {
 		if !strings.Contains(doc, fmt.Sprintf("%q", tag)) {
 			t.Errorf("FORMAT.md lacks the tag %q", tag)
 		}

@@ -17,19 +17,19 @@ type Header struct {
 }
 
 // Offsets in the fields of a head, counted from the start of the file in FORMAT.md (there: 24 more).
-// Edge lists and auditor lists put the same header at the same place.
+// Edge lists, indexes, auditor lists and deltas put the same header at the same place.
 const (
 	fieldSeq     = 0
 	fieldEpoch   = 8
-	fieldFan     = 12
+	fieldBlocks  = 12
 	fieldRecords = 16
 	fieldBloomM  = 24
 	fieldBloomK  = 32
 	fieldList    = 40
 	fieldCanon   = 104
-	fieldFilter  = 136
+	fieldEdge    = 136
 	fieldCounts  = 168
-	fieldUnused  = 200
+	fieldUnused  = 196
 )
 
 // PutHeader writes h and the number of records into the fields of a head. It panics when the list id is not valid.
@@ -42,7 +42,7 @@ func PutHeader(fields []byte, h Header, records int) {
 	binary.LittleEndian.PutUint64(fields[fieldRecords:], uint64(records))
 	fields[fieldList] = byte(len(h.List))
 	copy(fields[fieldList+1:fieldCanon], h.List)
-	copy(fields[fieldCanon:fieldFilter], h.CanonID[:])
+	copy(fields[fieldCanon:fieldEdge], h.CanonID[:])
 }
 
 // ReadHeader reads what PutHeader wrote; records is at most MaxRecords.
@@ -72,7 +72,7 @@ func ReadHeader(fields []byte) (h Header, records int, err error) {
 		List:    list,
 		Seq:     binary.LittleEndian.Uint64(fields[fieldSeq:]),
 		Epoch:   binary.LittleEndian.Uint32(fields[fieldEpoch:]),
-		CanonID: [32]byte(fields[fieldCanon:fieldFilter]),
+		CanonID: [32]byte(fields[fieldCanon:fieldEdge]),
 	}, int(n), nil
 }
 
@@ -80,7 +80,6 @@ func ReadHeader(fields []byte) (h Header, records int, err error) {
 type Counts struct {
 	URL, Prefix, Host, Domain, Steer uint32 // by kind
 	Canary, Decoy                    uint32 // by flag; they are counted under their kind too
-	Dropped                          uint32 // records of the list that the charter's filter kept out of the index
 }
 
 // Add counts one record.
@@ -115,9 +114,29 @@ func (c Counts) Put(fields []byte) {
 // ReadCounts reads what Put wrote.
 func ReadCounts(fields []byte) Counts {
 	at := func(i int) uint32 { return binary.LittleEndian.Uint32(fields[fieldCounts+4*i:]) }
-	return Counts{URL: at(0), Prefix: at(1), Host: at(2), Domain: at(3), Steer: at(4), Canary: at(5), Decoy: at(6), Dropped: at(7)}
+	return Counts{URL: at(0), Prefix: at(1), Host: at(2), Domain: at(3), Steer: at(4), Canary: at(5), Decoy: at(6)}
 }
 
-func (c Counts) list() [8]uint32 {
-	return [8]uint32{c.URL, c.Prefix, c.Host, c.Domain, c.Steer, c.Canary, c.Decoy, c.Dropped}
+func (c Counts) list() [7]uint32 {
+	return [7]uint32{c.URL, c.Prefix, c.Host, c.Domain, c.Steer, c.Canary, c.Decoy}
+}
+
+// plus adds two counts up.
+func (c Counts) plus(o Counts) Counts {
+	return Counts{
+		c.URL + o.URL, c.Prefix + o.Prefix, c.Host + o.Host, c.Domain + o.Domain, c.Steer + o.Steer, c.Canary + o.Canary, c.Decoy + o.Decoy,
+	}
+}
+
+// Kinds is the number of entries of each kind that has any: steer records and decoys are not entries.
+func (c Counts) Kinds() map[string]int {
+	kinds := make(map[string]int)
+	for k, n := range map[canon.Kind]uint32{
+		canon.KindURL: c.URL, canon.KindPrefix: c.Prefix, canon.KindHost: c.Host, canon.KindDomain: c.Domain,
+	} {
+		if n > 0 {
+			kinds[k.String()] = int(n)
+		}
+	}
+	return kinds
 }

@@ -2,48 +2,126 @@ package match
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
-// Index is one list compiled: a Bloom filter, a fan-out table, the sorted digests, entry ids and meta. It is a view of
-// the bytes it was opened on, which must not change or go away while it is in use. Any number of goroutines may use it.
+const magicIndex = "CORDIDX2"
+
+// Index is what an edge computes from an edge list to ask it quickly: a Bloom filter over its gate hashes, and nothing
+// else. It is a pure function of the edge list, so that everyone who has the list computes the same bytes, and its hash
+// says that the list is in force. It is a view of the bytes it was opened on, which must not change or go away while it
+// is in use. Any number of goroutines may use it.
 type Index struct {
-	r       *section.Reader
-	header  Header
-	n       int
-	fan     int
-	charter [32]byte // hash of the charter's filter
-	counts  Counts
-	bloom   *filter
-	fanout  []byte
-	digests []byte
-	ids     []byte
-	metas   []byte
+	r      *section.Reader
+	header Header
+	n      int
+	edge   [32]byte // Edge.Hash of the list it was compiled from
+	bloom  *filter
 }
 
-// Open checks b from the first byte to the last and returns the index over it: the head as OpenHead does, then every
-// section hash, the strict order of the records, the fan-out, each meta word and the counts. It copies nothing, and
-// allocates a few hundred bytes whatever b says. b may be a read-only mapping; it must be aligned to 8 bytes.
+// Compile makes the index of an edge list, on all processors. It asks no key and never fails for a list that OpenEdge took.
+func Compile(e *Edge) ([]byte, error) {
+	w, f, err := layOut(e)
+	if err != nil {
+		return nil, fmt.Errorf("compile index of %s: %w", e.header.List, err)
+	}
+	f.fill(e.gates, nil)
+	return w.Seal(), nil
+}
+
+// Recompile makes the index of an edge list from that of an earlier one: the same bytes as Compile(to), with only those
+// groups of the filter filled anew that a changed record falls into. changed are the gate hashes of all records that
+// are in one of the two lists only. It returns ErrHash when old is not the index of from.
+func Recompile(old *Index, from, to *Edge, changed []uint64) ([]byte, error) {
+	if old.edge != from.Hash() {
+		return nil, fmt.Errorf("compile index of %s: the old index is of another edge list: %w", to.header.List, ErrHash)
+	}
+	if bloomBits(from.n) != bloomBits(to.n) {
+		return Compile(to)
+	}
+	w, f, err := layOut(to)
+	if err != nil {
+		return nil, fmt.Errorf("compile index of %s: %w", to.header.List, err)
+	}
+	copy(f.words, old.bloom.words)
+	f.fill(to.gates, changed)
+	return w.Seal(), nil
+}
+
+// layOut makes the index file of e with an empty filter.
+func layOut(e *Edge) (*section.Writer, *filter, error) {
+	m := bloomBits(e.n)
+	w, err := section.New(magicIndex, 0, []uint64{m / 8})
+	if err != nil {
+		return nil, nil, err
+	}
+	putIndexFields(w.Fields(), e.header, e.n, e.Hash())
+	f, err := filterOver(w.Section(0), m)
+	return w, f, err
+}
+
+// putIndexFields fills the fields of an index head. Everything but the arguments follows from n.
+func putIndexFields(fields []byte, h Header, n int, edge [32]byte) {
+	PutHeader(fields, h, n)
+	binary.LittleEndian.PutUint64(fields[fieldBloomM:], bloomBits(n))
+	binary.LittleEndian.PutUint32(fields[fieldBloomK:], bloomHashes)
+	copy(fields[fieldEdge:], edge[:])
+}
+
+// fill adds gate hashes to the groups that changed ones fall into, after emptying them; with nil to all groups of an
+// empty filter. Each processor has groups of its own and looks at all gate hashes for theirs.
+func (f *filter) fill(gates []byte, changed []uint64) {
+	groups := f.groups()
+	var touched []bool
+	if changed != nil {
+		touched = make([]bool, groups)
+		for _, g := range changed {
+			touched[f.group(g)] = true
+		}
+		for group, is := range touched {
+			if is {
+				f.empty(uint64(group))
+			}
+		}
+	}
+	workers := min(runtime.GOMAXPROCS(0), max(groups/64, 1))
+	var wg sync.WaitGroup
+	for w := range workers {
+		lo, hi := uint64(groups*w/workers), uint64(groups*(w+1)/workers)
+		wg.Go(func() {
+			for i := 0; i < len(gates); i += 8 {
+				g := binary.LittleEndian.Uint64(gates[i : i+8])
+				if group := f.group(g); group >= lo && group < hi && (touched == nil || touched[group]) {
+					f.add(g)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Open checks b from the first byte to the last and returns the index over it. It copies nothing, and allocates a few
+// hundred bytes whatever b says. b may be a read-only mapping; it must be aligned to 8 bytes. That it is the
+// index of an edge list is another question: compare Hash with that of Compile.
 func Open(b []byte) (*Index, error) {
 	x, err := OpenHead(b)
 	if err != nil {
 		return nil, err
 	}
-	if err := x.Verify(); err != nil {
+	if err := x.r.Verify(); err != nil {
 		return nil, err
 	}
 	return x, nil
 }
 
-// OpenHead checks only the head of b and the sizes in it, in microseconds whatever the size of the file. The index
-// answers without ever leaving b, but what it answers is only worth something when the sections are known to be good:
-// after Verify, or when the same file was verified before (an edge that restarts on a file it wrote itself).
+// OpenHead checks only the head of b and the sizes in it, in microseconds whatever the size of the file.
 func OpenHead(b []byte) (*Index, error) {
-	r, err := section.Open(b, magic, sections)
+	r, err := section.Open(b, magicIndex, 1, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -52,105 +130,23 @@ func OpenHead(b []byte) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
-	x := &Index{
-		r: r, header: header, n: n, fan: fanBits(n),
-		charter: [32]byte(fields[fieldFilter:fieldCounts]), counts: ReadCounts(fields),
-		fanout: r.Section(secFan), digests: r.Section(secDigests), ids: r.Section(secIDs), metas: r.Section(secMeta),
-	}
+	x := &Index{r: r, header: header, n: n, edge: [32]byte(fields[fieldEdge:])}
 	var want [section.FieldsSize]byte // whatever is not a field of this format must be zero, sizes must follow from n
-	putFields(want[:], header, n, x.charter, x.counts)
-	switch {
-	case !bytes.Equal(fields, want[:]):
+	putIndexFields(want[:], header, n, x.edge)
+	if !bytes.Equal(fields, want[:]) {
 		return nil, fmt.Errorf("open index: head fields are not what %d records need: %w", n, ErrFormat)
-	case len(x.fanout) != 4*(1<<x.fan+1), len(x.digests) != 16*n, len(x.ids) != 16*n, len(x.metas) != MetaSize*n:
-		return nil, fmt.Errorf("open index: section sizes do not fit %d records: %w", n, ErrFormat)
 	}
-	if x.bloom, err = filterOver(r.Section(secBloom), bloomBits(n)); err != nil {
+	if x.bloom, err = filterOver(r.Section(0), bloomBits(n)); err != nil {
 		return nil, err
 	}
 	return x, nil
 }
 
-// Verify checks everything behind the head. It reads the whole file once and changes nothing, so lookups may go on.
-func (x *Index) Verify() error {
-	if err := x.r.Verify(); err != nil {
-		return err
-	}
-	counts := Counts{Dropped: x.counts.Dropped}
-	bucket := 0
-	var last, this Record
-	for i := range x.n {
-		m, err := ReadMeta(x.metas[MetaSize*i : MetaSize*(i+1)])
-		if err != nil {
-			return fmt.Errorf("verify index: record %d: %w", i, err)
-		}
-		counts.Add(m)
-		this.Digest, this.EntryID, this.Meta = Digest(x.digests[16*i:]), EntryID(x.ids[16*i:]), m
-		if i > 0 && last.Compare(&this) >= 0 {
-			return fmt.Errorf("verify index: record %d: %w", i, ErrOrder)
-		}
-		for b := bucketOf(&this.Digest, x.fan); bucket <= b; bucket++ {
-			if x.start(bucket) != uint32(i) {
-				return fmt.Errorf("verify index: fan-out of bucket %d: %w", bucket, ErrFormat)
-			}
-		}
-		last = this
-	}
-	for ; bucket <= 1<<x.fan; bucket++ {
-		if x.start(bucket) != uint32(x.n) {
-			return fmt.Errorf("verify index: fan-out of bucket %d: %w", bucket, ErrFormat)
-		}
-	}
-	if counts != x.counts {
-		return fmt.Errorf("verify index: counts %+v, have %+v: %w", x.counts, counts, ErrFormat)
-	}
-	return nil
-}
-
 // Header says which version of which list this is.
 func (x *Index) Header() Header { return x.header }
 
-// Len is the number of records.
-func (x *Index) Len() int { return x.n }
-
-// Hash names the index: the SHA-256 of its head, which holds the SHA-256 of every section. It costs nothing to ask,
-// also for a file of a gigabyte. It is not the SHA-256 of the whole file.
+// Hash names the index: the SHA-256 of its head, which holds that of the filter and the hash of the edge list.
 func (x *Index) Hash() [32]byte { return x.r.Hash() }
 
-// FilterHash is Filter.Hash of the charter filter the index was built with.
-func (x *Index) FilterHash() [32]byte { return x.charter }
-
-// Counts is how many records of each sort the index has, and how many the filter kept out.
-func (x *Index) Counts() Counts { return x.counts }
-
-func (x *Index) start(bucket int) uint32 { return binary.LittleEndian.Uint32(x.fanout[4*bucket:]) }
-
-// find is the position of the first record with digest d, or Len. The way to the candidate follows the first bits
-// of a keyed digest; the candidate itself is confirmed in constant time by is.
-//
-// Hot path on a Bloom hit: no allocation, see TestLookupAllocs.
-func (x *Index) find(d *Digest) int {
-	bucket := bucketOf(d, x.fan)
-	lo, hi := int(x.start(bucket)), int(x.start(bucket+1))
-	if lo > hi || hi > x.n {
-		return x.n // only in a file that was never verified
-	}
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if bytes.Compare(x.digests[16*mid:16*mid+16], d[:]) < 0 {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
-}
-
-// is reports whether record i has digest d; i may be Len.
-func (x *Index) is(i int, d *Digest) bool {
-	return i < x.n && subtle.ConstantTimeCompare(x.digests[16*i:16*i+16], d[:]) == 1
-}
-
-func (x *Index) meta(i int) Meta { return readMeta(x.metas[MetaSize*i : MetaSize*i+MetaSize]) }
-
-func (x *Index) entry(i int) EntryID { return EntryID(x.ids[16*i : 16*i+16]) }
+// EdgeHash is Edge.Hash of the list the index was compiled from.
+func (x *Index) EdgeHash() [32]byte { return x.edge }

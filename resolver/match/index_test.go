@@ -2,11 +2,8 @@ package match_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -15,128 +12,57 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-var smallTexts = []text{
-	{canon.KindDomain, "domain.test", match.BasisVoluntary, 0},
-	{canon.KindHost, "host.test", match.BasisLaw, 0},
-	{canon.KindHost, "canary.test", match.BasisLaw, match.FlagCanary},
-	{canon.KindURL, "page.test/a/b?x=1", match.BasisOrder, 0},
-	{canon.KindSteer, "page.test", match.BasisOrder, 0},
-}
-
 func smallIndex(tb testing.TB) []byte {
 	tb.Helper()
-	records := recordsOf(listtest.Keys(1), "one/main", smallTexts...)
-	b, err := match.Build(match.Header{List: "one/main", Seq: 7, Epoch: 3, CanonID: [32]byte{1, 2, 3}}, listtest.Filter(), len(records), func(i int) match.Record { return records[i] })
+	e, err := match.OpenEdge(smallEdge(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b, err := match.Compile(e)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return b
 }
 
-func TestIndexSaysWhatItWasBuiltFrom(t *testing.T) {
+func TestIndexSaysWhatItWasCompiledFrom(t *testing.T) {
 	x, err := match.Open(smallIndex(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := x.Header(), (match.Header{List: "one/main", Seq: 7, Epoch: 3, CanonID: [32]byte{1, 2, 3}}); got != want {
-		t.Errorf("Header = %+v, want %+v", got, want)
-	}
-	if got, want := x.Counts(), (match.Counts{URL: 1, Host: 2, Domain: 1, Steer: 1, Canary: 1}); got != want {
-		t.Errorf("Counts = %+v, want %+v", got, want)
-	}
-	if x.Len() != 5 || x.FilterHash() != listtest.Filter().Hash() {
-		t.Errorf("Len = %d, FilterHash = %x, want 5, %x", x.Len(), x.FilterHash(), listtest.Filter().Hash())
-	}
-}
-
-func TestIndexIsTheSameInWhateverOrderRecordsCome(t *testing.T) {
-	records := listtest.Records(5000, 1)
-	build := func() []byte {
-		b, err := match.Build(listtest.Version(1), listtest.Filter(), len(records), func(i int) match.Record { return records[i] })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	want := build()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 3 {
-		rnd.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
-		if !bytes.Equal(build(), want) {
-			t.Fatal("another order gave other bytes")
-		}
-	}
-	slices.Reverse(records)
-	if !bytes.Equal(build(), want) {
-		t.Fatal("reverse order gave other bytes")
-	}
-}
-
-func TestFilterKeepsRecordsOut(t *testing.T) {
-	f := listtest.Filter()
-	f.Kinds = []canon.Kind{canon.KindHost}
-	records := recordsOf(listtest.Keys(1), "one/main", smallTexts...)
-	b, err := match.Build(match.Header{List: "one/main"}, f, len(records), func(i int) match.Record { return records[i] })
+	e, err := match.OpenEdge(smallEdge(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := match.Open(b)
-	if err != nil {
-		t.Fatal(err)
+	if x.Header() != smallHeader || x.EdgeHash() != e.Hash() {
+		t.Errorf("Header = %+v, EdgeHash = %x, want %+v, %x", x.Header(), x.EdgeHash(), smallHeader, e.Hash())
 	}
-	if got, want := x.Counts(), (match.Counts{Host: 2, Canary: 1, Dropped: 3}); got != want {
-		t.Errorf("Counts = %+v, want %+v", got, want)
+}
+
+func TestTheCharterKeepsRecordsOut(t *testing.T) {
+	m := memberOf(t, "one/main", 1, smallTexts...)
+	m.Filter.Kinds = []canon.Kind{canon.KindHost}
+	s := setOf(t, nil, m)
+	if v := s.Name([]byte("host.test"), listed); !v.Listed {
+		t.Errorf("Name(host.test) = %+v, want listed", v)
 	}
-	s := setOf(t, nil, match.Member{Index: x, Keys: listtest.Keys(1)})
 	if v := s.Name([]byte("domain.test"), listed); v != (match.Verdict{}) {
 		t.Errorf("Name(domain.test) = %+v, want nothing: the charter allows hosts only", v)
 	}
 	if v := s.Name([]byte("page.test"), listed); v.Steer {
 		t.Errorf("Name(page.test) = %+v, want no steering: the charter allows no page entries", v)
 	}
-}
-
-func TestBuildRefusesRecordsNoListMayHave(t *testing.T) {
-	good := recordsOf(listtest.Keys(1), "one/main", smallTexts...)
-	for _, tt := range []struct {
-		name   string
-		change func(r []match.Record)
-		want   error
-	}{
-		{"the same record twice", func(r []match.Record) { r[1] = r[0] }, match.ErrOrder},
-		{"kind 0", func(r []match.Record) { r[0].Kind = 0 }, match.ErrFormat},
-		{"kind 6", func(r []match.Record) { r[0].Kind = 6 }, match.ErrFormat},
-		{"category outside of the closed set", func(r []match.Record) { r[0].Category = 3 }, match.ErrFormat},
-		{"no category", func(r []match.Record) { r[0].Category = 0 }, match.ErrFormat},
-		{"basis outside of the closed set", func(r []match.Record) { r[0].Basis = 4 }, match.ErrFormat},
-		{"jurisdiction in lower case", func(r []match.Record) { r[0].Jurisdiction = [2]byte{'z', 'z'} }, match.ErrFormat},
-		{"canary that is a domain", func(r []match.Record) { r[0].Flags = match.FlagCanary }, match.ErrFormat},
-		{"decoy with a basis", func(r []match.Record) { r[4].Flags = match.FlagDecoy }, match.ErrFormat},
-		{"both flags", func(r []match.Record) { r[2].Flags = match.FlagCanary | match.FlagDecoy }, match.ErrFormat},
-		{"review before since", func(r []match.Record) { r[0].ReviewBy = r[0].Since - 1 }, match.ErrFormat},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := slices.Clone(good)
-			tt.change(r)
-			if b, err := match.Build(match.Header{List: "one/main"}, listtest.Filter(), len(r), func(i int) match.Record { return r[i] }); !errors.Is(err, tt.want) || b != nil {
-				t.Errorf("Build = %d bytes, %v, want %v", len(b), err, tt.want)
-			}
-		})
+	if v := s.Page([]byte("page.test/a/b?x=1"), listed); v.Listed {
+		t.Errorf("Page = %+v, want nothing", v)
 	}
-	none := func(int) match.Record { panic("no record should be asked for") }
-	if _, err := match.Build(match.Header{List: "one/main"}, match.Filter{}, match.MaxRecords+1, none); !errors.Is(err, match.ErrTooLarge) {
-		t.Errorf("too many records: %v, want %v", err, match.ErrTooLarge)
-	}
-	if _, err := match.Build(match.Header{List: "one"}, match.Filter{}, 0, none); !errors.Is(err, match.ErrFormat) {
-		t.Errorf("bad list id: %v, want %v", err, match.ErrFormat)
-	}
-	if _, err := match.Build(match.Header{List: "one/main"}, match.Filter{Jurisdictions: []string{"ZZZ"}}, 0, none); !errors.Is(err, match.ErrFormat) {
-		t.Errorf("bad filter: %v, want %v", err, match.ErrFormat)
+	whole := memberOf(t, "one/main", 1, smallTexts...)
+	if a, b := s.Lists()[0], setOf(t, nil, whole).Lists()[0]; a.IndexHash != b.IndexHash || a.FilterHash == b.FilterHash {
+		t.Errorf("state of the list %+v, without the filter %+v: want the same index, another filter", a, b)
 	}
 }
 
-// TestEveryFlippedByteIsRefused flips each bit of each byte of an index; none may open.
-func TestEveryFlippedByteIsRefused(t *testing.T) {
+// TestEveryFlippedByteOfAnIndexIsRefused flips each bit of each byte of an index; none may open.
+func TestEveryFlippedByteOfAnIndexIsRefused(t *testing.T) {
 	good := smallIndex(t)
 	if _, err := match.Open(good); err != nil {
 		t.Fatal(err)
@@ -160,27 +86,9 @@ func TestEveryFlippedByteIsRefused(t *testing.T) {
 	}
 }
 
-// reseal makes the hashes of a changed index fit again, as an attacker would, so that the checks behind them are met.
-func reseal(b []byte) {
-	const table, sections, head = 256, 5, 256 + 5*64 + 64
-	if len(b) < head {
-		return
-	}
-	for i := range sections {
-		e := b[table+64*i:]
-		at, size := binary.LittleEndian.Uint64(e[8:]), binary.LittleEndian.Uint64(e[16:])
-		if at <= uint64(len(b)) && size <= uint64(len(b))-at {
-			sum := sha256.Sum256(b[at : at+size])
-			copy(e[24:56], sum[:])
-		}
-	}
-	sum := sha256.Sum256(b[:head-64])
-	copy(b[head-64:], sum[:])
-}
-
-// TestResealedIndexCannotLie flips each byte and makes the hashes fit again: then it is another index with another
-// hash, or it is refused; lookups on it stay inside of it.
-func TestResealedIndexCannotLie(t *testing.T) {
+// TestResealedIndexIsAnother flips each byte and makes the hashes fit again: then it is refused, or it is another index
+// with another hash, which no state id that anyone computes has in it.
+func TestResealedIndexIsAnother(t *testing.T) {
 	good := smallIndex(t)
 	x, err := match.Open(good)
 	if err != nil {
@@ -190,20 +98,17 @@ func TestResealedIndexCannotLie(t *testing.T) {
 	for i := range good {
 		b := slices.Clone(good)
 		b[i] ^= 0x41
-		reseal(b)
+		reseal(b, 1)
 		if bytes.Equal(b, good) {
 			continue // the byte was part of a hash
 		}
-		y, err := match.OpenHead(b)
+		y, err := match.Open(b)
 		if err != nil {
 			continue
 		}
+		opened++
 		if y.Hash() == x.Hash() {
 			t.Fatalf("byte %d changed: the hash did not", i)
-		}
-		probe(t, y)
-		if y.Verify() == nil {
-			opened++
 		}
 	}
 	if opened == 0 {
@@ -211,35 +116,46 @@ func TestResealedIndexCannotLie(t *testing.T) {
 	}
 }
 
-func probe(tb testing.TB, x *match.Index) {
-	tb.Helper()
-	s := setOf(tb, []match.Removal{{List: x.Header().List, Kind: 1}}, match.Member{Index: x, Keys: listtest.Keys(1)})
-	for _, e := range smallTexts {
-		s.Name([]byte(canon.HostOf(e.expr)), listed)
-		s.Page([]byte(e.expr), listed)
+// TestRecompileGivesWhatCompileGives changes lists of sizes around the steps of the filter, a little and a lot.
+func TestRecompileGivesWhatCompileGives(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	all := listtest.Records(6000, 1)
+	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	edge := func(records []match.Record) *match.Edge {
+		e, err := match.WriteEdge(listtest.Version(1), records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
 	}
-}
-
-// TestCraftedHeadsAllocateNothing gives Open heads with valid hashes and absurd sizes.
-func TestCraftedHeadsAllocateNothing(t *testing.T) {
-	good := smallIndex(t)
-	for _, at := range []int{8, 12, 16, 36, 40, 48, 56, 64, 192, 256 + 8, 256 + 16, 256 + 64 + 8, 256 + 64 + 16, 256 + 4*64 + 16} {
-		for _, v := range []uint64{0, 1, 1 << 24, 1<<31 - 1, 1 << 32, 1 << 62, 1 << 63, 1<<64 - 1, 1<<64 - 64} {
-			b := slices.Clone(good)
-			binary.LittleEndian.PutUint64(b[at:], v)
-			reseal(b)
-			if bytes.Equal(b, good) {
-				continue
+	index := func(b []byte, err error) *match.Index {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := match.Open(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	for _, n := range []int{0, 1, 16, 100, 512, 513, 3000, 4096, 5900} {
+		for _, change := range []int{0, 1, 20, 90} {
+			out := min(change/2, n)
+			from, to := edge(all[:n]), edge(all[out:n+change-out])
+			var changed []uint64
+			for _, r := range append(slices.Clone(all[:out]), all[n:n+change-out]...) {
+				changed = append(changed, r.Gate)
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, err := match.Open(b)
-			runtime.ReadMemStats(&after)
-			if err == nil {
-				t.Errorf("field at %d set to %#x: opened", at, v)
+			old := index(match.Compile(from))
+			got := index(match.Recompile(old, from, to, changed))
+			if want := index(match.Compile(to)); got.Hash() != want.Hash() {
+				t.Errorf("%d records, %d changed: Recompile gives another index than Compile", n, change)
 			}
-			if got := after.TotalAlloc - before.TotalAlloc; got > 64<<10 {
-				t.Errorf("field at %d set to %#x: %d bytes allocated for a file of %d", at, v, got, len(b))
+			if change > 0 {
+				if _, err := match.Recompile(old, to, from, changed); !errors.Is(err, match.ErrHash) {
+					t.Errorf("old index of another list: %v, want %v", err, match.ErrHash)
+				}
 			}
 		}
 	}
@@ -249,27 +165,22 @@ func FuzzOpenIndex(f *testing.F) {
 	good := smallIndex(f)
 	f.Add(good, false)
 	f.Add(good, true)
-	f.Add([]byte("CORDIDX1"), false)
-	empty, err := match.Build(match.Header{List: "one/main"}, match.Filter{}, 0, nil)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(empty, true)
+	f.Add([]byte("CORDIDX2"), false)
 	f.Fuzz(func(t *testing.T, b []byte, fit bool) {
 		b = append(make([]byte, 0, len(b)+64), b...) // aligned, and ours
 		if fit {
-			reseal(b)
+			reseal(b, 1)
 		}
-		x, err := match.OpenHead(b)
+		x, err := match.Open(b)
 		if err != nil {
 			return
 		}
-		probe(t, x)
-		if x.Verify() != nil {
-			return
-		}
-		if x.Len() > 0 && x.Counts() == (match.Counts{}) {
-			t.Errorf("%d records without counts", x.Len())
+		// Whatever it says, it only ever says "certainly not" or "ask": put it in front of its own list if there is one.
+		if e, err := match.OpenEdge(smallEdge(t)); err == nil && x.EdgeHash() == e.Hash() {
+			s := setOf(t, nil, match.Member{Edge: e, Index: x, Filter: listtest.Filter(), Keys: listtest.Keys(1)})
+			if v := s.Name([]byte("unlisted.test"), listed); v != (match.Verdict{}) {
+				t.Errorf("an unlisted name is %+v", v)
+			}
 		}
 	})
 }

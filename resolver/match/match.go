@@ -1,10 +1,10 @@
 // Package match answers one question without a lock and without an allocation: is this name listed?
 //
-// In come signed records (a keyed digest, a keyed gate hash, an entry id and a meta word each; never a name) and
-// the keys of each list. Out comes an Index, one immutable file per list that anyone can rebuild byte for byte
-// from the signed list and the charter's filter without any key, and a Set: the indexes in force, the removals on
-// top of them and the state id that names the whole. A lookup hashes each label suffix of a name with SipHash, asks
-// a Bloom filter, and only on a hit computes the HMAC digest that the exact table must confirm (P2).
+// In come edge lists (records of a keyed digest, a keyed gate hash, an entry id and a meta word each; never a name), as
+// hotlines signed them, the charter's filter and the keys of each. Out comes an Index for each, a Bloom filter that
+// anyone can recompute byte for byte from the signed list without any key, and a Set: the lists in force, the
+// removals on top of them and the state id that names the whole. A lookup hashes each label suffix of a name with
+// SipHash, asks a Bloom filter, and only on a hit computes the HMAC digest that the edge list must confirm (P2).
 //
 // FORMAT.md has the byte tables and test vectors, SIZING.md the numbers behind the constants.
 package match
@@ -23,7 +23,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
-// Sentinels of Open, Build and NewSet; errors wrap them.
+// Sentinels of everything that reads or writes a file here, and of NewSet; errors wrap them.
 var (
 	ErrFormat   = section.ErrFormat   // not a file of this kind and version, or a field out of range
 	ErrHash     = section.ErrHash     // a hash in the file does not fit its content
@@ -32,8 +32,9 @@ var (
 )
 
 const (
-	// MaxRecords bounds a list; at the widest format (56 bytes a record) a full list stays below section.MaxFile.
-	MaxRecords = 16 << 20
+	// MaxRecords bounds a list; at the widest format (56 bytes a record) a full list stays below section.MaxFile. Ten
+	// million pages are twenty million records.
+	MaxRecords = 32 << 20
 
 	// MaxName is the longest name a lookup considers: 253 characters is what DNS allows in dotted form.
 	MaxName = 253

@@ -101,7 +101,7 @@ func drawMeta(t *rapid.T) match.Meta {
 	switch {
 	case m.Kind == canon.KindHost && rapid.Bool().Draw(t, "canary"):
 		m.Flags = match.FlagCanary
-	case m.Kind == canon.KindSteer && rapid.Bool().Draw(t, "decoy"):
+	case m.Kind == canon.KindSteer:
 		m = match.Meta{Kind: m.Kind, Flags: match.FlagDecoy, ReviewBy: m.ReviewBy}
 	}
 	return m
@@ -123,6 +123,7 @@ func drawSet(t *rapid.T) (*match.Set, *model) {
 		id := match.ListID(fmt.Sprintf("hotline-%d/main", i))
 		keys, filter := listtest.Keys(int64(i)), drawFilter(t)
 		var records []match.Record
+		there := map[string]bool{}
 		for j := range rapid.IntRange(0, 30).Draw(t, "entries") {
 			e := modelEntry{Meta: drawMeta(t), list: id, id: match.EntryID{byte(i), byte(j + 1)}, expr: drawName(t)}
 			if e.Kind.Class() == canon.ClassPage {
@@ -132,11 +133,24 @@ func drawSet(t *rapid.T) (*match.Set, *model) {
 				}
 				e.expr = text
 			}
-			records = append(records, match.Record{
-				Digest: keys.Digest(id, e.Kind.Class(), []byte(e.expr)), Gate: keys.Gate64(e.Kind.Class(), []byte(e.expr)), EntryID: e.id, Meta: e.Meta,
-			})
-			if filter.Allows(e.Meta) {
-				m.entries = append(m.entries, e)
+			key := fmt.Sprint(e.Kind, e.expr)
+			if e.Kind != canon.KindSteer && there[key] {
+				continue // no list has an expression of one kind twice
+			}
+			there[key] = true
+			put := func(e modelEntry) {
+				records = append(records, match.Record{
+					Digest: keys.Digest(id, e.Kind.Class(), []byte(e.expr)), Gate: keys.Gate64(e.Kind.Class(), []byte(e.expr)), EntryID: e.id, Meta: e.Meta,
+				})
+				if filter.Allows(e.Meta) {
+					m.entries = append(m.entries, e)
+				}
+			}
+			put(e)
+			if e.Kind.Class() == canon.ClassPage {
+				host := e
+				host.Kind, host.expr = canon.KindSteer, canon.HostOf(e.expr)
+				put(host)
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "removals") {
 				if rapid.IntRange(0, 3).Draw(t, "removed") == 0 {
@@ -146,15 +160,9 @@ func drawSet(t *rapid.T) (*match.Set, *model) {
 				}
 			}
 		}
-		b, err := match.Build(match.Header{List: id, Seq: 1}, filter, len(records), func(i int) match.Record { return records[i] })
-		if err != nil {
-			t.Fatalf("Build: %v", err)
-		}
-		x, err := match.Open(b)
-		if err != nil {
-			t.Fatalf("Open: %v", err)
-		}
-		members = append(members, match.Member{Index: x, Keys: keys})
+		member := memberFrom(t, match.Header{List: id, Seq: 1}, records, keys)
+		member.Filter = filter
+		members = append(members, member)
 	}
 	s, err := match.NewSet(rapid.Permutation(members).Draw(t, "members"), m.removals)
 	if err != nil {

@@ -62,12 +62,12 @@ func boundaries(ends *[canon.MaxDepth + 1]int, path []byte, host int) int {
 func (m *member) confirmPage(v *Verdict, buf []byte, end int, now uint32, url, prefix bool) {
 	spared := buf[end]
 	buf[end] = byte(canon.ClassPage)
-	hit := m.index.bloom.mayContain(m.keys.gate(buf[:end+1]))
+	hit := m.bloom.mayContain(m.keys.gate(buf[:end+1]))
 	buf[end] = spared
 	if !hit {
 		return
 	}
-	x := m.index
+	x := m.edge
 	d := m.keys.Digest(m.list, canon.ClassPage, buf[:end])
 	for i := x.find(&d); x.is(i, &d); i++ {
 		meta := x.meta(i)

@@ -184,16 +184,7 @@ func written(t *testing.T, lines []string) []match.Member {
 	}
 	var members []match.Member
 	for _, list := range order {
-		rs := records[list]
-		b, err := match.Build(match.Header{List: list, Seq: 1}, listtest.Filter(), len(rs), func(i int) match.Record { return rs[i] })
-		if err != nil {
-			t.Fatal(err)
-		}
-		x, err := match.Open(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		members = append(members, match.Member{Index: x, Keys: keys[list]})
+		members = append(members, memberFrom(t, match.Header{List: list, Seq: 1}, records[list], keys[list]))
 	}
 	return members
 }

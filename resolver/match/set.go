@@ -8,13 +8,15 @@ import (
 	"github.com/cordon-project/cordon/resolver/canon"
 )
 
-// Member is one list in force: its index and the keys its digests were made with.
+// Member is one list in force: the edge list, its index, the charter's filter, and the keys its digests were made with.
 type Member struct {
-	Index *Index
-	Keys  *Keys
+	Edge   *Edge
+	Index  *Index
+	Filter Filter
+	Keys   *Keys
 }
 
-// Set is everything in force at one moment: the indexes, the removals on top, the kill switch. It is immutable; the
+// Set is everything in force at one moment: the lists, the removals on top, the kill switch. It is immutable; the
 // edge builds a new one and swaps one pointer. Any number of goroutines may ask it at once, without a lock.
 type Set struct {
 	// Generation is assigned by the owner before the set is shared; caches stamp their answers with it.
@@ -27,14 +29,19 @@ type Set struct {
 }
 
 type member struct {
-	index   *Index
+	made    Member
+	bloom   *filter
+	edge    *Edge
+	allowed *allowed
 	keys    *Keys
 	list    ListID
+	state   ListState
 	removed map[EntryID]uint32 // until when (0: for good); nil when the list has no removals
 }
 
-// NewSet puts indexes, keys and removals together. Removals of lists that are not members change the state id and
-// nothing else. It returns ErrFormat for a list given twice, a missing index or key, or an unknown kind of removal.
+// NewSet puts lists, keys and removals together. Removals of lists that are not members change the state id and
+// nothing else. It returns ErrFormat for a list given twice, a missing part, a filter outside of the closed sets or an
+// unknown kind of removal, and ErrHash for an index that was compiled from another edge list.
 // The set keeps the pointers; the caller must not change what they point to while the set is in use.
 func NewSet(members []Member, removals []Removal) (*Set, error) {
 	if len(removals) > MaxRemovals {
@@ -43,10 +50,20 @@ func NewSet(members []Member, removals []Removal) (*Set, error) {
 	s := &Set{removals: slices.Clone(removals)}
 	slices.SortFunc(s.removals, Removal.Compare)
 	for _, m := range members {
-		if m.Index == nil || m.Keys == nil {
-			return nil, fmt.Errorf("make set: member without index or keys: %w", ErrFormat)
+		if m.Edge == nil || m.Index == nil || m.Keys == nil {
+			return nil, fmt.Errorf("make set: member without edge list, index or keys: %w", ErrFormat)
 		}
-		s.members = append(s.members, member{index: m.Index, keys: m.Keys, list: m.Index.header.List})
+		h := m.Edge.header
+		if m.Index.edge != m.Edge.Hash() {
+			return nil, fmt.Errorf("make set: the index is not that of list %s seq %d: %w", h.List, h.Seq, ErrHash)
+		}
+		if err := m.Filter.Check(); err != nil {
+			return nil, fmt.Errorf("make set: list %s: %w", h.List, err)
+		}
+		s.members = append(s.members, member{
+			made: m, bloom: m.Index.bloom, edge: m.Edge, allowed: m.Filter.compile(), keys: m.Keys, list: h.List,
+			state: ListState{List: h.List, Seq: h.Seq, IndexHash: m.Index.Hash(), FilterHash: m.Filter.Hash()},
+		})
 	}
 	slices.SortFunc(s.members, func(a, b member) int {
 		if a.list < b.list {
@@ -96,7 +113,7 @@ func (s *Set) WithBypass(on bool) *Set {
 func (s *Set) WithRemovals(removals []Removal) (*Set, error) {
 	members := make([]Member, len(s.members))
 	for i, m := range s.members {
-		members[i] = Member{Index: m.index, Keys: m.keys}
+		members[i] = m.made
 	}
 	other, err := NewSet(members, removals)
 	if err != nil {
@@ -115,8 +132,7 @@ func (s *Set) Bypass() bool { return s.bypass }
 func (s *Set) Lists() []ListState {
 	lists := make([]ListState, len(s.members))
 	for i := range s.members {
-		x := s.members[i].index
-		lists[i] = ListState{List: x.header.List, Seq: x.header.Seq, IndexHash: x.Hash(), FilterHash: x.charter}
+		lists[i] = s.members[i].state
 	}
 	return lists
 }
@@ -171,10 +187,10 @@ func (m *member) name(v *Verdict, tailed []byte, now uint32) {
 		}
 		var left uint
 		for j := range count {
-			left |= m.index.bloom.first(gates[j]) << j
+			left |= m.bloom.first(gates[j]) << j
 		}
 		for ; left != 0; left &= left - 1 {
-			if j := bits.TrailingZeros(left); m.index.bloom.rest(gates[j%suffixBatch]) {
+			if j := bits.TrailingZeros(left); m.bloom.rest(gates[j%suffixBatch]) {
 				at := int(starts[j%suffixBatch])
 				m.confirmName(v, tailed[at:n], at == 0, now)
 			}
@@ -182,9 +198,9 @@ func (m *member) name(v *Verdict, tailed []byte, now uint32) {
 	}
 }
 
-// confirmName asks the exact table about one suffix after a Bloom hit. full: the suffix is the whole name.
+// confirmName asks the edge list about one suffix after a Bloom hit. full: the suffix is the whole name.
 func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
-	x := m.index
+	x := m.edge
 	d := m.keys.Digest(m.list, canon.ClassName, suffix)
 	for i := x.find(&d); x.is(i, &d); i++ {
 		meta := x.meta(i)
@@ -207,15 +223,15 @@ func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
 	}
 }
 
-// live reports whether record i is in force.
+// live reports whether record i is in force: allowed by the charter, not past its review date, not removed.
 func (m *member) live(i int, meta Meta, now uint32) bool {
-	if now > meta.ReviewBy {
+	if !m.allowed.allows(meta) || now > meta.ReviewBy {
 		return false
 	}
 	if m.removed == nil {
 		return true
 	}
-	until, removed := m.removed[m.index.entry(i)]
+	until, removed := m.removed[m.edge.entry(i)]
 	return !removed || until != 0 && now > until
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// text is a record in words; entry ids are counted from 1 in the order given.
+// text is a record in words; entry ids are counted from 1 in the order given, and a steer record has that of the page before it.
 type text struct {
 	kind  canon.Kind
 	expr  string
@@ -23,11 +23,15 @@ const listed, reviewBy = 100, 200 // since and review_by of every record made fr
 
 func recordsOf(keys *match.Keys, list match.ListID, texts ...text) []match.Record {
 	var all []match.Record
-	for i, e := range texts {
+	id := 0
+	for _, e := range texts {
+		if e.kind != canon.KindSteer {
+			id++
+		}
 		m := match.Meta{Kind: e.kind, Flags: e.flags, Category: match.CategoryBaseline, Basis: e.basis, Jurisdiction: [2]byte{'Z', 'Z'}, Since: listed, ReviewBy: reviewBy}
 		c := e.kind.Class()
 		all = append(all, match.Record{
-			Digest: keys.Digest(list, c, []byte(e.expr)), Gate: keys.Gate64(c, []byte(e.expr)), EntryID: match.EntryID{15: byte(i + 1)}, Meta: m,
+			Digest: keys.Digest(list, c, []byte(e.expr)), Gate: keys.Gate64(c, []byte(e.expr)), EntryID: match.EntryID{15: byte(id)}, Meta: m,
 		})
 	}
 	return all
@@ -36,8 +40,20 @@ func recordsOf(keys *match.Keys, list match.ListID, texts ...text) []match.Recor
 func memberOf(tb testing.TB, list match.ListID, seed int64, texts ...text) match.Member {
 	tb.Helper()
 	keys := listtest.Keys(seed)
-	records := recordsOf(keys, list, texts...)
-	b, err := match.Build(match.Header{List: list, Seq: 1}, listtest.Filter(), len(records), func(i int) match.Record { return records[i] })
+	return memberFrom(tb, match.Header{List: list, Seq: 1}, recordsOf(keys, list, texts...), keys)
+}
+
+// memberFrom is records as a list in force, under a filter that allows all of them.
+func memberFrom(tb interface {
+	Helper()
+	Fatal(...any)
+}, h match.Header, records []match.Record, keys *match.Keys) match.Member {
+	tb.Helper()
+	e, err := match.WriteEdge(h, records)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b, err := match.Compile(e)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -45,7 +61,7 @@ func memberOf(tb testing.TB, list match.ListID, seed int64, texts ...text) match
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return match.Member{Index: x, Keys: keys}
+	return match.Member{Edge: e, Index: x, Filter: listtest.Filter(), Keys: keys}
 }
 
 func setOf(tb testing.TB, removals []match.Removal, members ...match.Member) *match.Set {
@@ -194,8 +210,11 @@ func TestNewSetRefusesWhatIsNotClear(t *testing.T) {
 		want     error
 	}{
 		{"a list twice", []match.Member{m, m}, nil, match.ErrFormat},
-		{"no keys", []match.Member{{Index: m.Index}}, nil, match.ErrFormat},
-		{"no index", []match.Member{{Keys: m.Keys}}, nil, match.ErrFormat},
+		{"no keys", []match.Member{{Edge: m.Edge, Index: m.Index}}, nil, match.ErrFormat},
+		{"no index", []match.Member{{Edge: m.Edge, Keys: m.Keys}}, nil, match.ErrFormat},
+		{"no edge list", []match.Member{{Index: m.Index, Keys: m.Keys}}, nil, match.ErrFormat},
+		{"a filter outside of the closed sets", []match.Member{{Edge: m.Edge, Index: m.Index, Keys: m.Keys, Filter: match.Filter{Bases: []match.Basis{4}}}}, nil, match.ErrFormat},
+		{"the index of another list", []match.Member{{Edge: m.Edge, Index: memberOf(t, "one/main", 2, text{canon.KindHost, "host.test", match.BasisLaw, 0}).Index, Keys: m.Keys}}, nil, match.ErrHash},
 		{"unknown removal", []match.Member{m}, []match.Removal{{List: "one/main", Kind: 3}}, match.ErrFormat},
 		{"too many removals", []match.Member{m}, make([]match.Removal, match.MaxRemovals+1), match.ErrTooLarge},
 	} {

@@ -24,7 +24,7 @@ const (
 // MaxRemovals bounds the removals of a Set.
 const MaxRemovals = 1 << 20
 
-// Removal takes one entry of one list out of force without touching the index.
+// Removal takes one entry of one list out of force without touching the list.
 type Removal struct {
 	List   ListID
 	Entry  EntryID

@@ -30,14 +30,20 @@ func setOf(t *testing.T, domains ...string) *match.Set {
 	const list = match.ListID("hotline/main")
 	keys := &match.Keys{Match: sha256.Sum256([]byte("m"))}
 	filter := match.Filter{Kinds: []canon.Kind{canon.KindDomain}, Bases: []match.Basis{match.BasisLaw}, Jurisdictions: []string{"XX"}}
-	b, err := match.Build(match.Header{List: list, Seq: 1, Epoch: 1, CanonID: canon.ID()}, filter, len(domains), func(i int) match.Record {
-		return match.Record{
+	records := make([]match.Record, len(domains))
+	for i := range records {
+		records[i] = match.Record{
 			Digest: keys.Digest(list, canon.ClassName, []byte(domains[i])), Gate: keys.Gate64(canon.ClassName, []byte(domains[i])),
 			EntryID: match.EntryID{byte(i), 1},
 			Meta: match.Meta{Kind: canon.KindDomain, Category: match.CategoryBaseline, Basis: match.BasisLaw,
 				Jurisdiction: [2]byte{'X', 'X'}, ReviewBy: 4_000_000_000},
 		}
-	})
+	}
+	edge, err := match.WriteEdge(match.Header{List: list, Seq: 1, Epoch: 1, CanonID: canon.ID()}, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := match.Compile(edge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +51,7 @@ func setOf(t *testing.T, domains ...string) *match.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := match.NewSet([]match.Member{{Index: ix, Keys: keys}}, nil)
+	s, err := match.NewSet([]match.Member{{Edge: edge, Index: ix, Filter: filter, Keys: keys}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

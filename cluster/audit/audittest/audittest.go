@@ -399,7 +399,7 @@ func (l *Log) doc(md trust.Metadata) [32]byte {
 func (l *Log) index(edge []byte) {
 	e, err := list.OpenEdge(edge)
 	check(err)
-	b, err := list.Compile(e, l.Hotline.Charter.Filter())
+	b, err := match.Compile(e)
 	check(err)
 	ix, err := match.Open(b)
 	check(err)

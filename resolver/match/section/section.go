@@ -4,7 +4,10 @@
 //
 // There is exactly one valid file for a given content: offsets follow from lengths, every unused byte is zero,
 // the head carries the SHA-256 of every section and of itself. So the head hash names the whole file.
-// The byte table is in ../FORMAT.md.
+//
+// The last sections of a format may be covered in blocks instead: the head has no hash of them, and the format keeps
+// hashes of their parts in a section that the head does cover. A change of a few records then hashes a few blocks anew
+// and not a gigabyte. Whoever opens such a file compares the blocks himself. The byte table is in ../FORMAT.md.
 package section
 
 import (
@@ -24,8 +27,8 @@ var (
 )
 
 const (
-	// MaxFile bounds every file: 16 million records of the widest format stay below it.
-	MaxFile = 1 << 30
+	// MaxFile bounds every file: 32 Mi records of the widest format stay below it, and it fits an int of 32 bits.
+	MaxFile = 1<<31 - 1
 
 	// Align is where sections start: a cache line, and more than any field needs.
 	Align = 64
@@ -35,7 +38,7 @@ const (
 
 	fieldsAt  = 24
 	tableAt   = fieldsAt + FieldsSize // 256
-	entrySize = 64                    // id (counted from 1), reserved, offset, length, SHA-256, reserved
+	entrySize = 64                    // id (counted from 1), 1 if covered in blocks, offset, length, SHA-256, reserved
 	trailer   = 64                    // head hash and 32 zero bytes
 	magicSize = 8
 )
@@ -47,18 +50,20 @@ func align(n uint64) uint64 { return (n + Align - 1) &^ (Align - 1) }
 
 // Writer fills one file. It is used by one goroutine.
 type Writer struct {
-	b    []byte
-	size []uint64
-	at   []uint64
+	b       []byte
+	size    []uint64
+	at      []uint64
+	covered int
 }
 
-// New lays a file out with sections of the given lengths and returns it empty (all zero), its memory aligned to 8 bytes.
-// It returns ErrTooLarge when the whole would pass MaxFile.
-func New(magic string, lengths []uint64) (*Writer, error) {
+// New lays a file out with sections of the given lengths, the last of which, covered in number, the format covers in
+// blocks, and returns it empty (all zero), its memory aligned to 8 bytes. It returns ErrTooLarge when the whole would
+// pass MaxFile.
+func New(magic string, covered int, lengths []uint64) (*Writer, error) {
 	if len(magic) != magicSize {
 		panic("section: magic is not 8 bytes")
 	}
-	w := &Writer{size: lengths}
+	w := &Writer{size: lengths, covered: covered}
 	end := uint64(headLen(len(lengths)))
 	for _, n := range lengths {
 		if n > MaxFile {
@@ -88,14 +93,19 @@ func (w *Writer) Section(i int) []byte {
 	return w.b[w.at[i]:end:end]
 }
 
-// Seal hashes the sections and the head and returns the file. The writer must not be used after it.
+// Seal hashes the head and the sections that are not covered in blocks, and returns the file. The writer must not be
+// used after it.
 func (w *Writer) Seal() []byte {
 	for i := range w.size {
 		e := w.b[tableAt+i*entrySize:]
-		sum := sha256.Sum256(w.Section(i))
 		binary.LittleEndian.PutUint32(e, uint32(i+1))
 		binary.LittleEndian.PutUint64(e[8:], w.at[i])
 		binary.LittleEndian.PutUint64(e[16:], w.size[i])
+		if i >= len(w.size)-w.covered {
+			binary.LittleEndian.PutUint32(e[4:], 1)
+			continue
+		}
+		sum := sha256.Sum256(w.Section(i))
 		copy(e[24:56], sum[:])
 	}
 	h := headLen(len(w.size))
@@ -107,15 +117,17 @@ func (w *Writer) Seal() []byte {
 // Reader is a view of one file whose head has been checked. It keeps the caller's bytes and never writes to them;
 // any number of goroutines may use it while the bytes stay unchanged.
 type Reader struct {
-	b    []byte
-	head int
-	at   []uint64
-	size []uint64
+	b      []byte
+	head   int
+	at     []uint64
+	size   []uint64
+	hashed int // sections with a hash in the table; the others are covered in blocks
 }
 
 // Open checks the head of b: magic, sizes, table, padding and the head's own hash. It reads no section, so its
-// cost does not depend on the size of the file; Verify does the rest. n is how many sections the format has.
-func Open(b []byte, magic string, n int) (*Reader, error) {
+// cost does not depend on the size of the file; Verify does the rest. n is how many sections the format has, covered
+// how many of them, the last ones, it covers in blocks.
+func Open(b []byte, magic string, n, covered int) (*Reader, error) {
 	fail := func(format string, a ...any) (*Reader, error) {
 		return nil, fmt.Errorf("open %s: %s: %w", magic, fmt.Sprintf(format, a...), ErrFormat)
 	}
@@ -138,15 +150,21 @@ func Open(b []byte, magic string, n int) (*Reader, error) {
 	if !zero(b[h-trailer+32 : h]) {
 		return fail("bytes after the head hash are not zero")
 	}
-	r := &Reader{b: b, head: h, at: make([]uint64, n), size: make([]uint64, n)}
+	r := &Reader{b: b, head: h, at: make([]uint64, n), size: make([]uint64, n), hashed: n - covered}
 	end := uint64(h)
 	for i := range n {
 		e := b[tableAt+i*entrySize:]
+		inBlocks := uint32(0)
+		if i >= r.hashed {
+			inBlocks = 1
+		}
 		r.at[i], r.size[i] = binary.LittleEndian.Uint64(e[8:]), binary.LittleEndian.Uint64(e[16:])
 		switch {
 		case binary.LittleEndian.Uint32(e) != uint32(i+1):
 			return fail("section %d has id %d, want %d", i, binary.LittleEndian.Uint32(e), i+1)
-		case !zero(e[4:8]), !zero(e[56:64]):
+		case binary.LittleEndian.Uint32(e[4:]) != inBlocks, inBlocks == 1 && !zero(e[24:56]):
+			return fail("section %d is not covered as this format covers it", i)
+		case !zero(e[56:64]):
 			return fail("section %d: reserved bytes are not zero", i)
 		case r.at[i] != end:
 			return fail("section %d starts at %d, want %d", i, r.at[i], end)
@@ -176,14 +194,17 @@ func (r *Reader) Section(i int) []byte {
 	return r.b[r.at[i]:end:end]
 }
 
+// Bytes is the whole file. The caller must not write to it.
+func (r *Reader) Bytes() []byte { return r.b }
+
 // Hash is the head hash: it covers the head and, through the table, every section, so it names the whole file.
 func (r *Reader) Hash() [32]byte {
 	return [32]byte(r.b[r.head-trailer : r.head-trailer+32])
 }
 
-// Verify compares every section with its hash in the table.
+// Verify compares every section that is not covered in blocks with its hash in the table.
 func (r *Reader) Verify() error {
-	for i := range r.at {
+	for i := range r.hashed {
 		sum := sha256.Sum256(r.Section(i))
 		if e := r.b[tableAt+i*entrySize:]; !bytes.Equal(sum[:], e[24:56]) {
 			return fmt.Errorf("verify %s: section %d: %w", r.b[:magicSize], i, ErrHash)

@@ -14,7 +14,7 @@ const magic = "CORDTST1"
 
 func file(tb testing.TB, lengths ...uint64) []byte {
 	tb.Helper()
-	w, err := section.New(magic, lengths)
+	w, err := section.New(magic, 0, lengths)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		if len(b)%section.Align != 0 {
 			t.Errorf("%v: %d bytes, want a multiple of %d", lengths, len(b), section.Align)
 		}
-		r, err := section.Open(b, magic, len(lengths))
+		r, err := section.Open(b, magic, len(lengths), 0)
 		if err != nil {
 			t.Fatalf("%v: %v", lengths, err)
 		}
@@ -54,7 +54,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 
 func TestAFileTooLargeIsNotLaidOut(t *testing.T) {
 	for _, lengths := range [][]uint64{{section.MaxFile}, {section.MaxFile / 2, section.MaxFile / 2}, {1 << 63, 1 << 63}, {1<<64 - 1}} {
-		if _, err := section.New(magic, lengths); !errors.Is(err, section.ErrTooLarge) {
+		if _, err := section.New(magic, 0, lengths); !errors.Is(err, section.ErrTooLarge) {
 			t.Errorf("New(%v): %v, want %v", lengths, err, section.ErrTooLarge)
 		}
 	}
@@ -65,22 +65,46 @@ func TestOnlyTheOneValidFileOpens(t *testing.T) {
 	for i := range good {
 		b := slices.Clone(good)
 		b[i] ^= 0x80
-		if r, err := section.Open(b, magic, 2); err == nil && r.Verify() == nil {
+		if r, err := section.Open(b, magic, 2, 0); err == nil && r.Verify() == nil {
 			t.Errorf("byte %d changed: opened", i)
 		}
 	}
 	for n := range good {
-		if _, err := section.Open(good[:n:n], magic, 2); err == nil {
+		if _, err := section.Open(good[:n:n], magic, 2, 0); err == nil {
 			t.Errorf("cut to %d bytes: opened", n)
 		}
 	}
 	for _, n := range []int{0, 1, 3, 1000} {
-		if _, err := section.Open(good, magic, n); !errors.Is(err, section.ErrFormat) {
+		if _, err := section.Open(good, magic, n, 0); !errors.Is(err, section.ErrFormat) {
 			t.Errorf("as %d sections: %v, want %v", n, err, section.ErrFormat)
 		}
 	}
-	if _, err := section.Open(good, "CORDTST2", 2); !errors.Is(err, section.ErrFormat) {
+	if _, err := section.Open(good, "CORDTST2", 2, 0); !errors.Is(err, section.ErrFormat) {
 		t.Errorf("another magic: %v, want %v", err, section.ErrFormat)
+	}
+}
+
+// TestBlocksAreTheFormatsOwnBusiness: a section that the format covers in blocks has no hash, every other byte has one,
+// and a reader that expects it covered otherwise refuses the file.
+func TestBlocksAreTheFormatsOwnBusiness(t *testing.T) {
+	w, err := section.New(magic, 1, []uint64{65, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(w.Section(1), "abc")
+	good := w.Seal()
+	for i := range good {
+		b := slices.Clone(good)
+		b[i] ^= 0x80
+		r, err := section.Open(b, magic, 2, 1)
+		if opened := err == nil && r.Verify() == nil; opened != (b[i] != good[i] && bytes.ContainsAny(good[i:i+1], "abc") && len(good)-i <= 64) {
+			t.Errorf("byte %d of %d changed: opened %v", i, len(good), opened)
+		}
+	}
+	for _, covered := range []int{0, 2} {
+		if _, err := section.Open(good, magic, 2, covered); !errors.Is(err, section.ErrFormat) {
+			t.Errorf("as %d covered sections: %v, want %v", covered, err, section.ErrFormat)
+		}
 	}
 }
 
@@ -88,12 +112,12 @@ func FuzzOpen(f *testing.F) {
 	f.Add(file(f, 65, 3))
 	f.Add(file(f, 0, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := section.Open(b, magic, 2)
+		r, err := section.Open(b, magic, 2, 0)
 		if err != nil || r.Verify() != nil {
 			return
 		}
 		// Exactly one file has this content: write it again.
-		w, err := section.New(magic, []uint64{uint64(len(r.Section(0))), uint64(len(r.Section(1)))})
+		w, err := section.New(magic, 0, []uint64{uint64(len(r.Section(0))), uint64(len(r.Section(1)))})
 		if err != nil {
 			t.Fatal(err)
 		}
