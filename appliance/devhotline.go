@@ -67,14 +67,14 @@ func newDevHotline(dir string) (*devHotline, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.root = unsigned[0]
+	h.root = unsigned.Sign[0]
 	for _, signer := range []string{"root-1", "root-2", "root-3"} {
-		if _, err := publish.SignMetadata(c, filepath.Join(authority, signer), unsigned[0]); err != nil {
+		if _, err := publish.SignMetadata(c, filepath.Join(authority, signer), unsigned.Sign[0]); err != nil {
 			return nil, err
 		}
 	}
 	for _, signer := range []string{"accreditation-1", "accreditation-2"} {
-		if _, err := publish.SignMetadata(c, filepath.Join(authority, signer), unsigned[1]); err != nil {
+		if _, err := publish.SignMetadata(c, filepath.Join(authority, signer), unsigned.Sign[1]); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"testing"
 	"time"
@@ -252,6 +253,48 @@ func TestMoreRootsThanOneVerifyFollows(t *testing.T) {
 	w.hotline.RotateRoot(time.Unix(w.now, 0))
 	refused(t, again, w.good(listMain, seq+2), "rollback")
 	apply(t, again, ahead)
+}
+
+// Who is revoked signs nothing new; what was accepted before stays in force.
+func TestRevokedKeysSignNothingNew(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		revoke func(w *world)
+		reason string
+	}{
+		{"an officer's, together with one who stayed", func(w *world) {
+			thief := w.hotline.Officers[0]
+			w.hotline.Officers[0] = trusttest.Key("officer who came")
+			w.hotline.Accredit(time.Unix(w.now, 0))
+			w.hotline.Break(trusttest.ListSignedBy(thief, w.hotline.Officers[1]))
+		}, "threshold"},
+		{"two officers'", func(w *world) {
+			thieves := w.hotline.Officers[:2:2]
+			w.hotline.Officers = []ed25519.PrivateKey{trusttest.Key("one who came"), trusttest.Key("another"), w.hotline.Officers[2]}
+			w.hotline.Accredit(time.Unix(w.now, 0))
+			w.hotline.Break(trusttest.ListSignedBy(thieves...))
+		}, "signature"},
+		{"an accreditation key's", func(w *world) {
+			w.hotline.Accreditation = []ed25519.PrivateKey{trusttest.Key("accreditation who came"), w.hotline.Accreditation[1], w.hotline.Accreditation[2]}
+			w.hotline.RotateRoot(time.Unix(w.now, 0)) // the targets of before carry the revoked key's signature
+		}, "threshold"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.state()
+			apply(t, s, w.good(listMain, 1))
+			w.now += 60
+			c.revoke(w)
+			refused(t, s, w.good(listMain, 2), c.reason)
+			if l, ok := s.View().InForce.List(listMain); !ok || l.Seq != 1 {
+				t.Errorf("in force: %+v, want version 1", l)
+			}
+			w.hotline.Mend()
+			w.hotline.Accredit(time.Unix(w.now, 0))
+			w.now += 60
+			apply(t, s, w.good(listMain, 3))
+		})
+	}
 }
 
 func TestTimeNeverDecreases(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // The commands that set a hotline up: authority, officer, init, accept, operator, rekey.
 
 func authorityCommand() *cobra.Command {
-	return group("authority", "Make and run an accreditation authority", authorityInitCommand(), authorityAccreditCommand(), authoritySignCommand())
+	return group("authority", "Make and run an accreditation authority", authorityInitCommand(), authorityAccreditCommand(), authoritySignCommand(), authorityRotateCommand())
 }
 
 func authorityInitCommand() *cobra.Command {
@@ -45,17 +45,29 @@ func authorityAccreditCommand() *cobra.Command {
 		Short: "Write a hotline's root, charter and delegation, to be signed",
 		Args:  cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
-			files, err := publish.Accredit(publish.Config{}, publish.AccreditOptions{
+			granted, err := publish.Accredit(publish.Config{}, publish.AccreditOptions{
 				Dir: flag(c, "dir"), Request: flag(c, "request"), Out: flag(c, "out"),
 				Jurisdictions: jurisdictions, Bases: bases, Kinds: kinds, RPZ: rpz, ValidDays: days,
 			})
 			if err != nil {
 				return err
 			}
-			return show(c, struct {
-				Sign []string `json:"sign"`
-			}{files}, line("wrote %s\nread charter.json, then sign:\n  three root keys:           cordon-hotline authority sign --key %s %s\n  two accreditation keys:    cordon-hotline authority sign --key %s %s\nthen send %s to the hotline; operators and auditors pin %s",
-				flag(c, "out"), filepath.Join(flag(c, "dir"), "root-N"), files[0], filepath.Join(flag(c, "dir"), "accreditation-N"), files[1], flag(c, "out"), filepath.Join(flag(c, "out"), "1.root.json")))
+			dir, out := flag(c, "dir"), flag(c, "out")
+			return show(c, granted, func(w io.Writer) error {
+				fmt.Fprintf(w, "wrote %s\nread charter.json, then sign:\n", out)
+				fmt.Fprintf(w, "  %d root keys:           cordon-hotline authority sign --key %s %s\n", granted.Root, filepath.Join(dir, "root-N"), granted.Sign[0])
+				if len(granted.Before) > 0 {
+					fmt.Fprintf(w, "  and %d of the root keys before, the same way: %s\n", granted.NeedBefore, strings.Join(granted.Before, ", "))
+				}
+				fmt.Fprintf(w, "  %d accreditation keys:  cordon-hotline authority sign --key %s %s\n", granted.Accreditation, filepath.Join(dir, "accreditation-N"), granted.Sign[1])
+				first := filepath.Join(out, "1.root.json")
+				if granted.Sign[0] != first {
+					_, err := fmt.Fprintf(w, "then send %s to the hotline; operators and auditors keep the %s they have pinned\n", out, first)
+					return err
+				}
+				_, err := fmt.Fprintf(w, "then send %s to the hotline; operators and auditors pin %s\n", out, first)
+				return err
+			})
 		}),
 	}, "the authority's directory")
 	f := c.Flags()
@@ -84,6 +96,10 @@ func authoritySignCommand() *cobra.Command {
 					again := ""
 					if f.Again {
 						again = " (this key had signed before)"
+					}
+					if f.NeedBefore > 0 {
+						fmt.Fprintf(w, "%s: %d of %d signatures of today's keys, %d of %d of the keys before%s\n", f.File, f.Have, f.Need, f.HaveBefore, f.NeedBefore, again)
+						continue
 					}
 					fmt.Fprintf(w, "%s: %d of %d signatures%s\n", f.File, f.Have, f.Need, again)
 				}
@@ -130,16 +146,25 @@ func acceptCommand() *cobra.Command {
 		Short: "Take the authority's signed accreditation in",
 		Args:  cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
-			ch, err := h.Accept(args[0])
+			done, err := h.Accept(args[0])
 			if err != nil {
 				return err
 			}
+			ch := done.Charter
 			return show(c, struct {
 				Hotline       string   `json:"hotline"`
 				Jurisdictions []string `json:"jurisdictions"`
 				ValidTo       string   `json:"valid_to"`
-			}{string(ch.Hotline), ch.Jurisdictions, ch.ValidTo.Format("2006-01-02")}, line("hotline %s is accredited for %s until %s; publish or refresh carries it out",
-				ch.Hotline, strings.Join(ch.Jurisdictions, ", "), ch.ValidTo.Format("2006-01-02")))
+				Resign        string   `json:"resign"`
+			}{string(ch.Hotline), ch.Jurisdictions, ch.ValidTo.Format("2006-01-02"), done.Resign}, func(w io.Writer) error {
+				fmt.Fprintf(w, "hotline %s is accredited for %s until %s", ch.Hotline, strings.Join(ch.Jurisdictions, ", "), ch.ValidTo.Format("2006-01-02"))
+				if done.Resign != "" {
+					_, err := fmt.Fprintf(w, "\n%s\n", done.Resign)
+					return err
+				}
+				_, err := fmt.Fprintf(w, "; publish or refresh carries it out\n")
+				return err
+			})
 		}),
 	}, "the hotline's directory")
 }

@@ -107,20 +107,47 @@ func (a *accreditation) fits(r Request) error {
 	return nil
 }
 
+// Accepted is what Accept has taken in.
+type Accepted struct {
+	Charter trust.Charter
+	Resign  string // why the published version has to be signed anew before refresh can renew anything; empty when it need not be
+}
+
+// mustResign says why the published version cannot be carried on under the accreditation in use, and until when that may last.
+func (s *session) mustResign() string {
+	p, err := s.published()
+	if err != nil || p.seq == 0 {
+		return "" // the repository's own trouble is told elsewhere
+	}
+	e, err := openEnvelope(p.list)
+	if err != nil {
+		return ""
+	}
+	good := len(e.signers(s.acc.officers, s.acc.keys))
+	if good == len(e.Signatures) && good >= max(s.acc.officers.Threshold, minThreshold) {
+		return ""
+	}
+	until := "soon"
+	if ts, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.TimestampName)), "timestamp"); err == nil {
+		until = "before " + ts.head.Expires.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return fmt.Sprintf("version %d was signed by officers who are no longer accredited, or too few: sign it anew (sign) and publish it %s, since refresh cannot renew it", p.seq, until)
+}
+
 // Accept takes the authority's signed answer in: it verifies all of it, that it answers this hotline's request and that it does not
 // go back behind what was accepted before, and keeps a copy. The next publish or refresh carries it out.
-func (h *Hotline) Accept(dir string) (trust.Charter, error) {
+func (h *Hotline) Accept(dir string) (*Accepted, error) {
 	s, err := h.begin()
 	if err != nil {
-		return trust.Charter{}, err
+		return nil, err
 	}
 	defer s.release()
 	do := "ask the authority to complete the signatures (authority sign) and send the whole directory"
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return trust.Charter{}, sentence(CodeInput, err, "check the path: it is the directory that authority accredit wrote (--out)", "there is no directory %s", dir)
+		return nil, sentence(CodeInput, err, "check the path: it is the directory that authority accredit wrote (--out)", "there is no directory %s", dir)
 	case err == nil && !info.IsDir():
-		return trust.Charter{}, sentence(CodeInput, nil, "name the directory that authority accredit wrote", "%s is a file, not a directory", dir)
+		return nil, sentence(CodeInput, nil, "name the directory that authority accredit wrote", "%s is a file, not a directory", dir)
 	}
 	a, err := loadAccreditation(dir)
 	if err != nil {
@@ -128,34 +155,62 @@ func (h *Hotline) Accept(dir string) (trust.Charter, error) {
 		if errors.Is(err, trust.ErrThreshold) || errors.Is(err, trust.ErrHash) {
 			code = CodeVerify
 		}
-		return trust.Charter{}, fault(code, err, do, "cannot accept %s", dir)
+		return nil, fault(code, err, do, "cannot accept %s", dir)
 	}
 	if a == nil {
-		return trust.Charter{}, sentence(CodeInput, nil, "name the directory that authority accredit wrote", "%s has no accreditation: no root.json in it", dir)
+		return nil, sentence(CodeInput, nil, "name the directory that authority accredit wrote", "%s has no accreditation: no root.json in it", dir)
 	}
-	if err := a.fits(s.set.Request); err != nil {
-		return trust.Charter{}, fault(CodeInput, err, "ask the authority to accredit your request.json", "cannot accept %s", dir)
+	if err := s.answered(a); err != nil {
+		return nil, fault(CodeInput, err, "ask the authority to accredit your request.json", "cannot accept %s", dir)
+	}
+	if _, err := a.chain(); err != nil {
+		return nil, fault(CodeVerify, err, do, "cannot accept %s: its roots do not follow one another", dir)
 	}
 	for what, e := range map[string]*envelope{"root.json": a.root, "targets.json": a.targetsEnv} {
 		if !s.now.Before(e.head.Expires) {
-			return trust.Charter{}, sentence(CodeVerify, trust.ErrExpired, "ask the authority for a new accreditation", "cannot accept %s: its %s expired on %s", dir, what, day(e.head.Expires))
+			return nil, sentence(CodeVerify, trust.ErrExpired, "ask the authority for a new accreditation", "cannot accept %s: its %s expired on %s", dir, what, day(e.head.Expires))
 		}
 	}
 	if old := s.acc; old != nil {
 		if a.targetsEnv.head.Version < old.targetsEnv.head.Version || len(a.roots) < len(old.roots) {
-			return trust.Charter{}, sentence(CodeVerify, trust.ErrRollback, "take in the newest one", "cannot accept %s: it is older than the accreditation in use", dir)
+			return nil, sentence(CodeVerify, trust.ErrRollback, "take in the newest one", "cannot accept %s: it is older than the accreditation in use", dir)
 		}
 		for i, b := range old.roots {
 			if string(b) != string(a.roots[i]) {
-				return trust.Charter{}, sentence(CodeVerify, trust.ErrRollback, "ask the authority for root files that follow those in use",
+				return nil, sentence(CodeVerify, trust.ErrRollback, "ask the authority for root files that follow those in use",
 					"cannot accept %s: its %d.root.json is another one than operators have pinned", dir, i+1)
 			}
 		}
 	}
 	if err := s.keepAccreditation(a); err != nil {
-		return trust.Charter{}, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("accredited"))
+		return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("accredited"))
 	}
-	return a.charter, nil
+	s.acc = a
+	if err := s.adopt(); err != nil {
+		return nil, err
+	}
+	return &Accepted{Charter: a.charter, Resign: s.mustResign()}, nil
+}
+
+// answered checks that the accreditation answers what the hotline is, or what it has asked to be since.
+func (s *session) answered(a *accreditation) error {
+	err := a.fits(s.set.Request)
+	if err == nil {
+		return nil
+	}
+	if r, readErr := readRequest(s.path("request.json")); readErr == nil {
+		return a.fits(r)
+	}
+	return err
+}
+
+// chain is the accreditation's roots as operators follow them.
+func (a *accreditation) chain() (trust.Roots, error) {
+	roots, err := trust.PinRoot(a.roots[0])
+	if err != nil {
+		return roots, err
+	}
+	return roots.Follow(a.roots[1:])
 }
 
 // keepAccreditation writes beside and swaps the directory in, so that it is never half of two accreditations.

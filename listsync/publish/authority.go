@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
@@ -28,23 +29,18 @@ const (
 
 // Authority is the content of authority.json: the public keys of an accreditation authority.
 type Authority struct {
-	V             int         `json:"v"`
-	Development   bool        `json:"development"` // a throw-away authority; production nodes refuse its hotlines
-	Root          []PublicKey `json:"root"`
-	Accreditation []PublicKey `json:"accreditation"`
+	V                      int         `json:"v"`
+	Development            bool        `json:"development"` // a throw-away authority; production nodes refuse its hotlines
+	Root                   []PublicKey `json:"root"`
+	Accreditation          []PublicKey `json:"accreditation"`
+	RootThreshold          int         `json:"root_threshold,omitempty"`          // 0 is 3
+	AccreditationThreshold int         `json:"accreditation_threshold,omitempty"` // 0 is 2
+	Retired                []PublicKey `json:"retired,omitempty"`                 // keys of earlier times: each hotline's next root still needs some of them
 }
 
-// Request is the content of request.json: what a hotline asks an authority to accredit. All of it is public.
-type Request struct {
-	V         int             `json:"v"`
-	Hotline   trust.HotlineID `json:"hotline"`
-	Name      string          `json:"name"`
-	List      match.ListID    `json:"list"`
-	Canary    string          `json:"canary"`
-	Threshold int             `json:"threshold"`
-	Officers  []PublicKey     `json:"officers"`
-	Snapshot  PublicKey       `json:"snapshot"`
-	Timestamp PublicKey       `json:"timestamp"`
+// thresholds are how many root and accreditation keys must sign.
+func (a Authority) thresholds() (root, accreditation int) {
+	return cmp.Or(a.RootThreshold, rootThreshold), cmp.Or(a.AccreditationThreshold, accreditationThreshold)
 }
 
 // InitAuthority makes an authority in dir: five root keys and three accreditation keys, each in a directory of its own so that
@@ -86,8 +82,11 @@ func openAuthority(dir string) (Authority, error) {
 	if err := readJSON(path, &a); err != nil {
 		return a, fault(CodeInput, err, do, "%s is not the directory of an authority", dir)
 	}
-	if a.V != 1 || len(a.Root) < rootThreshold || len(a.Root) > maxOfficers || len(a.Accreditation) < accreditationThreshold || len(a.Accreditation) > maxOfficers {
-		return a, sentence(CodeInput, nil, do, "%s has another version or too few keys", path)
+	if a.V != 1 {
+		return a, sentence(CodeInput, nil, do, "%s has another version", path)
+	}
+	if err := a.check(); err != nil {
+		return a, fault(CodeInput, err, do, "%s cannot be used", path)
 	}
 	for _, r := range []struct {
 		role string
@@ -114,9 +113,19 @@ type AccreditOptions struct {
 	ValidDays     int
 }
 
+// Granted says what is to be signed, by how many.
+type Granted struct {
+	Sign          []string `json:"sign"` // paths of N.root.json and N.targets.json
+	Root          int      `json:"root"` // root keys of today that must sign
+	Accreditation int      `json:"accreditation"`
+	// Where the root keys have changed since the hotline's last root: the names of those before, and how many of them must sign too.
+	Before     []string `json:"before"`
+	NeedBefore int      `json:"need_before"`
+}
+
 // Accredit writes what an authority grants a hotline, not yet signed: N.root.json, charter.json and N.targets.json, each of the
-// next version when Out has earlier ones of this hotline. It gives the paths of the two files to sign.
-func Accredit(c Config, o AccreditOptions) ([]string, error) {
+// next version when Out has earlier ones of this hotline.
+func Accredit(c Config, o AccreditOptions) (*Granted, error) {
 	a, err := openAuthority(o.Dir)
 	if err != nil {
 		return nil, err
@@ -142,10 +151,11 @@ func Accredit(c Config, o AccreditOptions) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	needRoot, needAccreditation := a.thresholds()
 	root, err := trust.NewRoot(trust.RootSpec{
 		Version: rootVersion, Expires: to, Development: a.Development,
-		Root:      trust.Role{Threshold: rootThreshold, Keys: publics(a.Root)},
-		Targets:   trust.Role{Threshold: accreditationThreshold, Keys: publics(a.Accreditation)},
+		Root:      trust.Role{Threshold: needRoot, Keys: publics(a.Root)},
+		Targets:   trust.Role{Threshold: needAccreditation, Keys: publics(a.Accreditation)},
 		Snapshot:  trust.Role{Threshold: 1, Keys: publics([]PublicKey{req.Snapshot})},
 		Timestamp: trust.Role{Threshold: 1, Keys: publics([]PublicKey{req.Timestamp})},
 	})
@@ -174,7 +184,35 @@ func Accredit(c Config, o AccreditOptions) ([]string, error) {
 			return nil, fault(CodeFailure, err, "name a place where you may write", "cannot write %s", f.path)
 		}
 	}
-	return files, nil
+	g := &Granted{Sign: files, Root: needRoot, Accreditation: needAccreditation, Before: []string{}}
+	e, err := openEnvelope(root)
+	if err != nil {
+		return nil, fault(CodeFailure, err, "", "cannot read %s again", files[0])
+	}
+	by, err := signersOf(files[0], e)
+	if err != nil {
+		return nil, err
+	}
+	if len(by) > 1 {
+		g.Before, g.NeedBefore = a.names(by[1].role.KeyIDs), by[1].role.Threshold
+	}
+	return g, nil
+}
+
+// names gives the names of key ids, unknown ones by the start of their id.
+func (a Authority) names(ids []string) []string {
+	names := []string{}
+	for _, id := range ids {
+		name := id[:min(len(id), 12)]
+		for _, k := range slices.Concat(a.Root, a.Accreditation, a.Retired) {
+			if k.KeyID == id {
+				name = k.Name
+			}
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (o AccreditOptions) check() error {
@@ -183,59 +221,6 @@ func (o AccreditOptions) check() error {
 	}
 	if !slices.Contains(o.Kinds, "host") {
 		return sentence(CodeUsage, nil, "add host to --kind", "the charter must allow host entries: every list carries one canary, a harmless host")
-	}
-	return nil
-}
-
-// readRequest reads and checks request.json.
-func readRequest(path string) (Request, error) {
-	var r Request
-	err := readJSON(path, &r)
-	if err == nil {
-		err = r.check()
-	}
-	if err != nil {
-		return r, fault(CodeInput, err, "name the request.json that init of the hotline wrote", "%s is not a hotline's request", path)
-	}
-	return r, nil
-}
-
-// check holds a request to what init writes.
-func (r Request) check() error {
-	if r.V != 1 {
-		return fmt.Errorf("version %d is unknown", r.V)
-	}
-	if err := checkName(r.Name); err != nil {
-		return err
-	}
-	if _, err := match.ParseListID(string(r.List)); err != nil {
-		return err
-	}
-	if r.List.Hotline() != string(r.Hotline) {
-		return fmt.Errorf("list %s does not belong to hotline %s", r.List, printable(string(r.Hotline)))
-	}
-	if len(r.Officers) < minOfficers || len(r.Officers) > maxOfficers {
-		return fmt.Errorf("%d officers, want %d to %d", len(r.Officers), minOfficers, maxOfficers)
-	}
-	if r.Threshold < minThreshold || r.Threshold > len(r.Officers) {
-		return fmt.Errorf("threshold %d, want %d to %d", r.Threshold, minThreshold, len(r.Officers))
-	}
-	seen := map[string]bool{}
-	for _, k := range append([]PublicKey{r.Snapshot, r.Timestamp}, r.Officers...) {
-		role := roleOfficer
-		switch k.KeyID {
-		case r.Snapshot.KeyID:
-			role = roleSnapshot
-		case r.Timestamp.KeyID:
-			role = roleTimestamp
-		}
-		if err := k.check(role); err != nil {
-			return fmt.Errorf("key %q: %w", printable(k.Name), err)
-		}
-		if seen[k.KeyID] {
-			return fmt.Errorf("key %q is there twice; every person and role has a key of its own", printable(k.Name))
-		}
-		seen[k.KeyID] = true
 	}
 	return nil
 }
@@ -301,76 +286,6 @@ func publics(keys []PublicKey) []ed25519.PublicKey {
 		all = append(all, k.public())
 	}
 	return all
-}
-
-// FileSigned says how far a metadata file is signed.
-type FileSigned struct {
-	File  string `json:"file"`
-	Have  int    `json:"have"`
-	Need  int    `json:"need"`
-	Again bool   `json:"again"` // this key had signed before
-}
-
-// SignMetadata adds the signature of the authority key in keyDir to each file: a root key signs N.root.json, an accreditation key
-// N.targets.json (the newest N.root.json beside it says who may). A file is replaced whole; signing twice changes nothing.
-func SignMetadata(c Config, keyDir string, files ...string) ([]FileSigned, error) {
-	role := roleRoot
-	if exists(filepath.Join(keyDir, roleAccreditation+".key")) {
-		role = roleAccreditation
-	}
-	key, err := loadKey(keyDir, role, role)
-	if err != nil {
-		return nil, err
-	}
-	var done []FileSigned
-	for _, path := range files {
-		f, err := signFile(key, path)
-		if err != nil {
-			return done, err
-		}
-		done = append(done, f)
-	}
-	return done, nil
-}
-
-func signFile(key signingKey, path string) (FileSigned, error) {
-	e, b, err := readEnvelope(path, "")
-	if err != nil {
-		return FileSigned{}, fault(CodeInput, err, "name N.root.json or N.targets.json of authority accredit", "cannot sign %s", path)
-	}
-	root, tufName := e, "root"
-	switch e.head.Type {
-	case "root":
-	case "targets":
-		tufName = "targets"
-		dir := filepath.Dir(path)
-		rootPath := filepath.Join(dir, strconv.FormatInt(latest(dir, ".root.json"), 10)+".root.json")
-		if root, _, err = readEnvelope(rootPath, "root"); err != nil {
-			return FileSigned{}, fault(CodeInput, err, "keep targets.json beside its root.json", "cannot tell who signs %s", path)
-		}
-	default:
-		return FileSigned{}, sentence(CodeInput, nil, "name N.root.json or N.targets.json", "an authority does not sign %s (%s)", path, printable(e.head.Type))
-	}
-	if want := map[string]string{"root": roleRoot, "targets": roleAccreditation}[tufName]; key.Role != want {
-		return FileSigned{}, sentence(CodeInput, nil, fmt.Sprintf("sign it with a key of DIR/%s-1, %s-2, ...", want, want), "%s is signed by %s keys, and this is %s key", path, want, article(key.Role))
-	}
-	role := root.head.Roles[tufName]
-	if !slices.Contains(role.KeyIDs, key.KeyID) {
-		return FileSigned{}, sentence(CodeInput, nil, "use a key of the authority that wrote the file", "key %q is not one of those that sign %s", key.Name, path)
-	}
-	again := slices.Contains(e.signers(role, root.head.Keys), key.KeyID)
-	if !again {
-		if b, err = trust.Sign(b, key.private); err != nil {
-			return FileSigned{}, fault(CodeInput, err, "write it again with authority accredit", "cannot sign %s", path)
-		}
-		if err := writeFile(path, b, 0o644); err != nil {
-			return FileSigned{}, fault(CodeFailure, err, "check that you may write there", "cannot write %s", path)
-		}
-		if e, err = openEnvelope(b); err != nil {
-			return FileSigned{}, fault(CodeFailure, err, "", "cannot read %s again", path)
-		}
-	}
-	return FileSigned{File: path, Have: len(e.signers(role, root.head.Keys)), Need: role.Threshold, Again: again}, nil
 }
 
 // decodeKey reads 2n hex digits.

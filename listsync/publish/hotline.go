@@ -20,7 +20,7 @@ import (
 // Hotline is a hotline's directory. Its methods may be called at once, from several goroutines and processes: each takes the
 // directory's lock and reads what it needs from disk.
 //
-//	hotline.json      who the hotline is: public        request.json  the same, for the authority
+//	hotline.json      who the hotline is: public        request.json  who it asks the authority to accredit: the same, or who it is to be
 //	state.json        last versions, epoch, repository  operators.json
 //	keys/             0600: snapshot, timestamp, open, one file for each epoch; old ones are kept
 //	accredited/       root, targets and charter as the authority signed them
@@ -271,6 +271,9 @@ func (s *session) load() error {
 		return fault(CodeInput, err, "take the accreditation in again with accept", "cannot use %s", s.path("accredited"))
 	}
 	s.acc = acc
+	if err := s.adopt(); err != nil {
+		return err
+	}
 	s.sweep()
 	if err := s.finishInterrupted(); err != nil {
 		return err

@@ -60,14 +60,14 @@ func seeded(t testing.TB, n byte) *world {
 // accredit has the authority grant days, signed by all who must.
 func (w *world) accredit(days int) {
 	w.t.Helper()
-	files, err := Accredit(w.c, AccreditOptions{
+	granted, err := Accredit(w.c, AccreditOptions{
 		Dir: w.path("authority"), Request: w.path("hotline", "request.json"), Out: w.accredits, ValidDays: days,
 		Jurisdictions: []string{"XA", "XB"}, Bases: []string{"law", "order", "voluntary"}, Kinds: []string{"url", "prefix", "host", "domain"},
 	})
 	w.must(err)
 	for i, keys := range [][]string{{"root-1", "root-2", "root-4"}, {"accreditation-1", "accreditation-3"}} {
 		for _, k := range keys {
-			_, err := SignMetadata(w.c, w.path("authority", k), files[i])
+			_, err := SignMetadata(w.c, w.path("authority", k), granted.Sign[i])
 			w.must(err)
 		}
 	}

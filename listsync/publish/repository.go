@@ -141,15 +141,15 @@ func (s *session) checkStaged(c *candidate) error {
 // online makes the metadata that the hotline's own service signs, around the list metadata given: a new timestamp, and a new snapshot
 // when asked or when the published one does not fit or ends soon. Nothing is written.
 func (s *session) online(listMeta []byte, newSnapshot bool) (trust.Metadata, error) {
-	m := trust.Metadata{Roots: s.acc.roots[s.pin()+1:], Targets: s.acc.targets, List: listMeta, Charter: s.acc.charterBytes}
+	m := trust.Metadata{Targets: s.acc.targets, List: listMeta, Charter: s.acc.charterBytes}
 	fail := func(what string, err error) (trust.Metadata, error) {
 		return m, fault(CodeFailure, err, "check the keys in "+s.path("keys"), "cannot sign the %s", what)
 	}
-	snapshotKey, err := loadKey(s.path("keys"), roleSnapshot, roleSnapshot)
+	snapshotKey, err := s.serviceKey(roleSnapshot)
 	if err != nil {
 		return m, err
 	}
-	timestampKey, err := loadKey(s.path("keys"), roleTimestamp, roleTimestamp)
+	timestampKey, err := s.serviceKey(roleTimestamp)
 	if err != nil {
 		return m, err
 	}
@@ -159,6 +159,7 @@ func (s *session) online(listMeta []byte, newSnapshot bool) (trust.Metadata, err
 		case err != nil:
 			newSnapshot = true
 		case e.head.Expires.Sub(s.now) < snapshotRenew,
+			len(e.signers(s.acc.root.head.Roles["snapshot"], s.acc.root.head.Keys)) == 0,
 			!e.head.Meta["targets.json"].matches(m.Targets),
 			!e.head.Meta[trust.RoleName(s.set.Hotline)+".json"].matches(listMeta):
 			newSnapshot = true
@@ -187,17 +188,23 @@ func (s *session) online(listMeta []byte, newSnapshot bool) (trust.Metadata, err
 	return m, nil
 }
 
-// pin is the index of the root from which verify starts: the first one, or one that a single step of trust reaches the last from.
-func (s *session) pin() int { return max(0, len(s.acc.roots)-1-trust.MaxRootSteps) }
-
-// verify judges the metadata as an operator will who pinned an early root and has seen the last version.
+// verify judges the metadata as an operator will who pinned the first root and has followed to the last version.
 func (s *session) verify(m trust.Metadata) (*trust.Verified, error) {
 	high := trust.HighWater{Snapshot: s.st.Snapshot, Timestamp: s.st.Timestamp}
 	if s.st.Seq > 0 {
 		high.Seqs = []trust.SeqMark{{List: s.set.List, Seq: s.st.Seq}}
 		high.List = int64(s.st.Seq)
 	}
-	v, err := trust.Verify(s.acc.roots[s.pin()], high, m, s.now)
+	roots, err := s.acc.chain()
+	if err != nil {
+		return nil, fault(CodeVerify, err, "take the accreditation in again with accept", "the roots of the accreditation do not follow one another")
+	}
+	m = roots.Complete(m)
+	start, err := roots.Start(m)
+	if err != nil {
+		return nil, fault(CodeVerify, err, "", "what would be published does not verify")
+	}
+	v, err := trust.Verify(start, high, m, s.now)
 	if err != nil {
 		do := "see status; nothing was published"
 		switch trust.Reason(err) {
@@ -206,7 +213,7 @@ func (s *session) verify(m trust.Metadata) (*trust.Verified, error) {
 		case "threshold", "signature":
 			do = "sign again with accredited officers; nothing was published"
 		case "too_large":
-			do = "remove operators that have left, or ask the authority for a shorter chain of roots; nothing was published"
+			do = "remove operators that have left; nothing was published"
 		}
 		return nil, fault(CodeVerify, err, do, "what would be published does not verify")
 	}

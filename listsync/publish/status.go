@@ -106,6 +106,9 @@ func (h *Hotline) Status() (*Status, error) {
 		return st, nil
 	}
 	st.Development = s.acc.development()
+	if why := s.mustResign(); why != "" {
+		st.Problems = append(st.Problems, why)
+	}
 	if err := s.statusStaged(st, entries); err != nil {
 		return nil, err
 	}
