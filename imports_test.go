@@ -27,7 +27,8 @@ var layers = []struct {
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
-	{"cmd/cordon-hotline", []string{"listsync", "resolver/canon", "resolver/match"}},
+	{"cmd/progress", nil},
+	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match"}},
 	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
@@ -38,7 +39,7 @@ var reach = []struct {
 	only []string
 }{
 	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
-	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "listsync", "resolver/canon", "resolver/match"}},
+	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match"}},
 }
 
 // homes are the only folders that may import a library: one room to look in when it changes.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cordon-project/cordon/cmd/progress"
 	"github.com/cordon-project/cordon/listsync/publish"
 )
 
@@ -116,7 +117,11 @@ func does(f func(c *cobra.Command, args []string) error) func(*cobra.Command, []
 // on is does for a command that works in a hotline's directory (--dir).
 func on(f func(h *publish.Hotline, c *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return does(func(c *cobra.Command, args []string) error {
-		h, err := publish.Open(publish.Config{}, flag(c, "dir"))
+		bar := progress.On(c.ErrOrStderr())
+		if isSet(c, "json") {
+			bar = nil
+		}
+		h, err := publish.Open(publish.Config{Progress: bar}, flag(c, "dir"))
 		if err != nil {
 			return err
 		}

@@ -155,7 +155,10 @@ func (s *session) compose(c *candidate, entries [32]byte) (meta, edge, audit []b
 		return nil, nil, nil, err
 	}
 	created := time.Unix(c.Created, 0).UTC()
+	told := s.c.progress()
+	told.Begin(fmt.Sprintf("making version %d", c.Seq), sizes(s.path("entries.jsonl")))
 	set, sum, err := readEntries(s.path("entries.jsonl"))
+	told.Add(sizes(s.path("entries.jsonl")))
 	if err == nil && sum != entries {
 		err = sentence(CodeFailure, nil, "see diff and sign again", "%s was changed while it was read", s.path("entries.jsonl"))
 	}

@@ -106,18 +106,24 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 	}
 	cover := newCoverage(held)
 	d.HeldBack = cover.held
-	set, err := s.openWorkingSet()
+	step := "reading the entries"
+	if s.st.Seq > 0 {
+		step = "comparing with " + versionName(s.st.Seq)
+	}
+	s.c.progress().Begin(step, sizes(s.path("entries.jsonl"), s.recordPath(s.st.Seq)))
+	beside := passed{s.c.progress()}
+	set, err := s.openWorkingSet(beside)
 	if err != nil {
 		return nil, [32]byte{}, err
 	}
 	defer set.close()
-	record, err := s.openRecord()
+	record, err := s.openRecord(beside)
 	if err != nil {
 		return nil, [32]byte{}, err
 	}
 	defer record.close()
-	now := func() (*list.Entry, error) { return step(set.next, on.now, &d.After) }
-	was := func() (*list.Entry, error) { return step(record.next, on.was, &d.Before) }
+	now := func() (*list.Entry, error) { return counted(set.next, on.now, &d.After) }
+	was := func() (*list.Entry, error) { return counted(record.next, on.was, &d.Before) }
 	e, err := now()
 	var old *list.Entry
 	if err == nil {
@@ -148,8 +154,8 @@ func (s *session) compare(all bool, on onlookers) (*Diff, [32]byte, error) {
 	return d, set.sum(), nil
 }
 
-// step takes the next entry, nil at the end, counts it and shows it to who looks on.
-func step(next func() (*list.Entry, error), look func(*list.Entry) error, n *int) (*list.Entry, error) {
+// counted takes the next entry, nil at the end, counts it and shows it to who looks on.
+func counted(next func() (*list.Entry, error), look func(*list.Entry) error, n *int) (*list.Entry, error) {
 	e, err := next()
 	if err != nil || e == nil {
 		return nil, err

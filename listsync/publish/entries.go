@@ -97,7 +97,7 @@ func readEntries(path string) ([]list.Entry, [32]byte, error) {
 
 // scanEntries calls each for every entry of the file, in order; what each gets is as entryReader.next gives it.
 func scanEntries(path string, each func(*list.Entry) error) ([32]byte, error) {
-	in, err := openEntries(path)
+	in, err := openEntries(path, nil)
 	if err != nil {
 		return [32]byte{}, err
 	}
@@ -137,7 +137,8 @@ type entryBlock struct {
 
 const entriesDo = "put the file back from your backup; no command edits it in place"
 
-func openEntries(path string) (*entryReader, error) {
+// openEntries opens the file. beside sees its bytes as they are read; nil means nobody does.
+func openEntries(path string, beside io.Writer) (*entryReader, error) {
 	r := &entryReader{path: path, hash: sha256.New()}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +147,10 @@ func openEntries(path string) (*entryReader, error) {
 	if err != nil {
 		return nil, fault(CodeFailure, err, entriesDo, "cannot read the entries in %s", path)
 	}
-	r.file, r.blocks = f, inOrder(blocksOf(f, r.hash), decodeEntries)
+	if beside == nil {
+		beside = io.Discard
+	}
+	r.file, r.blocks = f, inOrder(blocksOf(f, io.MultiWriter(r.hash, beside)), decodeEntries)
 	return r, nil
 }
 

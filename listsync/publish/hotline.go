@@ -245,7 +245,11 @@ func (h *Hotline) begin() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{c: h.c, dir: h.dir, now: h.c.now(), set: set, release: release}
+	s := &session{c: h.c, dir: h.dir, now: h.c.now(), set: set}
+	s.release = func() {
+		s.c.progress().Done()
+		release()
+	}
 	if err := s.load(); err != nil {
 		release()
 		return nil, err

@@ -26,6 +26,8 @@ type Config struct {
 	Rand io.Reader
 	// Wait is how long a command waits for another one that works in the same directory; 0 means 30 seconds.
 	Wait time.Duration
+	// Progress is told how far import, check, diff, sign and publish are; nil tells nobody.
+	Progress Progress
 }
 
 func (c Config) now() time.Time {

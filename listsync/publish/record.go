@@ -39,7 +39,7 @@ type recordReader struct {
 	in *entryReader
 }
 
-func (s *session) openRecord() (*recordReader, error) {
+func (s *session) openRecord(beside io.Writer) (*recordReader, error) {
 	r := &recordReader{s: s, in: &entryReader{}}
 	if s.st.Seq == 0 {
 		return r, nil
@@ -51,7 +51,7 @@ func (s *session) openRecord() (*recordReader, error) {
 	if !exists(s.recordPath(s.st.Seq)) {
 		return nil, s.badRecord("it is not there")
 	}
-	r.in, err = openEntries(s.recordPath(s.st.Seq))
+	r.in, err = openEntries(s.recordPath(s.st.Seq), beside)
 	return r, err
 }
 
@@ -94,7 +94,7 @@ func (s *session) fitsManifest(m *manifest, sum [32]byte) error {
 
 // record gives the entries of the last published version.
 func (s *session) record() ([]list.Entry, error) {
-	r, err := s.openRecord()
+	r, err := s.openRecord(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -209,11 +209,11 @@ func (s *session) workingSet() ([]list.Entry, [32]byte, error) {
 }
 
 // openWorkingSet is workingSet for who needs one look at each entry.
-func (s *session) openWorkingSet() (*entryReader, error) {
+func (s *session) openWorkingSet(beside io.Writer) (*entryReader, error) {
 	if err := s.notEmptied(); err != nil {
 		return nil, err
 	}
-	return openEntries(s.path("entries.jsonl"))
+	return openEntries(s.path("entries.jsonl"), beside)
 }
 
 // notEmptied wants an entries.jsonl with something in it, or a reason why there is nothing.
@@ -246,7 +246,7 @@ func (s *session) emptied() error {
 	if err != nil {
 		return err
 	}
-	record, err := s.openRecord()
+	record, err := s.openRecord(nil)
 	if err != nil {
 		return err
 	}

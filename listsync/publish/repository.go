@@ -109,6 +109,8 @@ func (s *session) checkStaged(c *candidate) error {
 	bad := func(name string, err error) error {
 		return s.dropCandidate(fault(CodeVerify, err, "sign again: the candidate is made anew", "staged file %s of version %d does not verify", name, c.Seq))
 	}
+	told := s.c.progress()
+	told.Begin(fmt.Sprintf("verifying version %d", c.Seq), c.Edge.Length+c.Audit.Length)
 	edgeBytes, err := os.ReadFile(s.path("staging", "edge"))
 	if err != nil {
 		return bad("edge", err)
@@ -117,6 +119,7 @@ func (s *session) checkStaged(c *candidate) error {
 	if err != nil {
 		return bad("edge", err)
 	}
+	told.Add(c.Edge.Length)
 	auditBytes, err := os.ReadFile(s.path("staging", "audit"))
 	if err != nil {
 		return bad("audit", err)
@@ -128,6 +131,7 @@ func (s *session) checkStaged(c *candidate) error {
 	if err != nil {
 		return bad("audit", err)
 	}
+	told.Add(c.Audit.Length)
 	// ready has compared entries.jsonl with what was signed.
 	if same, err := sameFiles(s.path("staging", "entries.jsonl"), s.path("entries.jsonl")); err != nil || !same {
 		return bad("entries.jsonl", cmp.Or(err, fmt.Errorf("%w: it was changed after it was signed", trust.ErrHash)))
@@ -226,6 +230,8 @@ func (s *session) verify(m trust.Metadata) (*trust.Verified, error) {
 // place writes the repository: content first, then what points to it, timestamp.json last.
 func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error {
 	if c != nil {
+		told := s.c.progress()
+		told.Begin("copying the files to the repository", c.Edge.Length+c.Audit.Length)
 		files := map[trustFile]string{c.Edge: s.path("staging", "edge"), c.Audit: s.path("staging", "audit")}
 		for _, k := range c.Keys {
 			files[k.trustFile] = s.path("wrapped", filepath.Base(k.Source))
@@ -242,6 +248,7 @@ func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error
 			if err := placeFile(from, to, 0o644); err != nil {
 				return err
 			}
+			told.Add(f.Length)
 		}
 	}
 	charter := trust.File{Path: trust.CharterPath, Length: int64(len(m.Charter)), SHA256: v.CharterHash}

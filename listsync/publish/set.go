@@ -49,7 +49,7 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	rows, err := readRows(r, &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now, errors: o.Errors, takeGood: o.TakeGood}, s.dir)
+	rows, err := readRows(h.c.readsOf(r, "reading the rows"), &rules{filter: acc.charter.Filter(), canary: s.set.Canary, now: s.now, errors: o.Errors, takeGood: o.TakeGood}, s.dir)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -97,7 +97,7 @@ func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.openWorkingSet()
+	set, err := s.openWorkingSet(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +111,8 @@ func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *
 			to.abort()
 		}
 	}()
+	told := every{Progress: s.c.progress()}
+	told.Begin("sorting the rows in", int64(rows.rows))
 	old, err := set.next()
 	for err == nil {
 		row, err := rows.next()
@@ -120,6 +122,7 @@ func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *
 		if row == nil {
 			break
 		}
+		told.one()
 		if !rows.wanted() {
 			continue
 		}
