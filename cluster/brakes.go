@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -20,42 +19,34 @@ import (
 
 // What a verdict can object. Words are part of leaves: never change one.
 const (
-	BrakeHash       = "hash"        // a file is not what was signed
-	BrakeFormat     = "format"      // a file cannot be read
-	BrakeTooLarge   = "too_large"   // more records or bytes than any list may have
-	BrakeVersion    = "version"     // a file is another version than the metadata says
-	BrakeCanon      = "canon"       // other canonicalisation rules
-	BrakeRoot       = "root"        // the auditor list does not commit to the edge list
-	BrakeCounts     = "counts"      // counts are not those that were signed
-	BrakeEmpty      = "empty"       // no entry but canaries
-	BrakeGrowth     = "growth"      // more than doubled
-	BrakeReviewBy   = "review_by"   // an entry that would outlive its review
-	BrakeKeys       = "keys"        // no key of this epoch for this cluster
-	BrakeCanary     = "canary"      // a canary does not hit
-	BrakeNeverBlock = "never_block" // a name that nothing may block
+	BrakeHash       = "hash"                   // a file is not what was signed
+	BrakeFormat     = "format"                 // a file cannot be read
+	BrakeTooLarge   = "too_large"              // more records or bytes than any list may have
+	BrakeVersion    = "version"                // a file is another version than the metadata says
+	BrakeCanon      = "canon"                  // other canonicalisation rules
+	BrakeRoot       = "root"                   // the auditor list does not commit to the edge list
+	BrakeCounts     = "counts"                 // counts are not those that were signed
+	BrakeEmpty      = "empty"                  // no entry but canaries
+	BrakeGrowth     = string(brake.Growth)     // more than doubled
+	BrakeReviewBy   = "review_by"              // an entry that would outlive its review
+	BrakeKeys       = "keys"                   // no key of this epoch for this cluster
+	BrakeCanary     = "canary"                 // a canary does not hit
+	BrakeNeverBlock = string(brake.NeverBlock) // a name that nothing may block
 )
 
-// holdable are the brakes that the operator's officers may overrule: the list is held back until they approve it, instead of refused. All
-// others say that something is wrong with the list itself. View.Approved has what they let pass, for judge.
-var holdable = map[string]bool{
-	BrakeGrowth:     true,
-	BrakeNeverBlock: true,
-}
+// holdable reports the brakes that the operator's officers may overrule: the list is held back until they approve it, instead of
+// refused. All others say that something is wrong with the list itself.
+func holdable(word string) bool { return brake.Word(word).AtOperator() != brake.Nobody }
 
-const (
-	// growthFrom is the size from which a list must not more than double: a
-	// new list may grow by any factor.
-	growthFrom = 1000
-	growth     = 2
-	// reviewLife is the 180 days an entry may live without re-attestation, and
-	// a day for the clocks of the hotline and the operator.
-	reviewLife = 181 * 24 * time.Hour
-)
+// reviewLife is the 180 days an entry may live without re-attestation, and
+// a day for the clocks of the hotline and the operator.
+const reviewLife = 181 * 24 * time.Hour
 
 // judge checks the staged files of a list: what was signed, that the whole
 // path from file to verdict works, and the brakes. It returns audit.ResultOK
 // or one of the Brake words; an error when nothing can be said (a disk error).
-func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget) (string, error) {
+// What the brakes say about it goes to j.
+func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget, j *Judgement) (string, error) {
 	if t.CheckCanon() != nil {
 		return BrakeCanon, nil // verification only reports the rules: here is where a new list of other ones ends
 	}
@@ -91,13 +82,13 @@ func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget)
 		return BrakeCounts, nil
 	}
 	now := n.c.Clock()
-	if result := n.brakes(e, t, now); result != audit.ResultOK {
+	if result := wrong(e, now); result != audit.ResultOK {
 		return result, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	return n.selfTest(ctx, e, v, t, now)
+	return n.selfTest(ctx, e, v, t, now, j)
 }
 
 // mapFile maps a file and holds it to what was signed.
@@ -148,16 +139,12 @@ func countsFit(c match.Counts, signed []trust.Count) bool {
 	return have["url"] == 0 && have["prefix"] == 0 && have["host"] == 0 && have["domain"] == 0
 }
 
-// brakes looks at the list's size and its entries' lives.
-func (n *Node) brakes(e *list.Edge, t trust.ListTarget, now time.Time) string {
+// wrong looks for what no list may be: nothing but canaries, or with entries
+// that would outlive their review.
+func wrong(e *list.Edge, now time.Time) string {
 	c := e.Counts()
 	if c.Canary >= uint32(min(entries(c), 1<<31)) {
 		return BrakeEmpty
-	}
-	if before, _, ok := n.fsm.view().Publish(t.List); ok {
-		if had := entriesOf(before); had >= growthFrom && entries(c) > growth*had && !n.lifted(BrakeGrowth, t) {
-			return BrakeGrowth
-		}
 	}
 	latest := uint32(min(now.Add(reviewLife).Unix(), 1<<32-1))
 	for i := range e.Len() {
@@ -166,12 +153,6 @@ func (n *Node) brakes(e *list.Edge, t trust.ListTarget, now time.Time) string {
 		}
 	}
 	return audit.ResultOK
-}
-
-// lifted reports whether the officers have approved this version in spite of a brake that is not about single entries.
-func (n *Node) lifted(brake string, t trust.ListTarget) bool {
-	a, ok := n.fsm.view().Approved(t.List, t.Seq, t.Edge.SHA256)
-	return ok && a.NeverBlock == n.neverBlock && slices.Contains(a.Brakes, brake)
 }
 
 // entriesOf is the number of entries of a publish leaf.
@@ -186,10 +167,10 @@ func entriesOf(p audit.Publish) uint64 {
 	return n
 }
 
-// selfTest compiles the index and asks it: the canaries must hit, the names
-// that nothing may block must miss. It needs the epoch's keys, which stay in
+// selfTest compiles the index and asks it: the canaries must hit, and the
+// brakes must not hold, but for what officers have approved. It needs the epoch's keys, which stay in
 // memory from here on.
-func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t trust.ListTarget, now time.Time) (string, error) {
+func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t trust.ListTarget, now time.Time, j *Judgement) (string, error) {
 	keys, err := n.unwrap(t)
 	if errors.Is(err, ErrKeys) {
 		n.log.WarnContext(ctx, "keys of a list cannot be opened here", slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.Any("error", err))
@@ -219,18 +200,10 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 			return BrakeCanary, nil
 		}
 	}
-	for _, name := range n.c.NeverBlock {
-		if set.Name([]byte(name), at).Listed {
-			return BrakeNeverBlock, nil
-		}
+	held, err := n.askBrakes(ctx, brake.NewIndex(set, e, keys.Keys), e, t, now, j)
+	if err != nil || held != audit.ResultOK {
+		return held, err
 	}
 	n.keepKeys(keys)
 	return audit.ResultOK, nil
-}
-
-// hashNames names a never-block list: SHA-256 over its sorted names, a line each.
-func hashNames(names []string) [32]byte {
-	names = slices.Clone(names)
-	slices.Sort(names)
-	return sha256.Sum256([]byte(strings.Join(names, "\n")))
 }

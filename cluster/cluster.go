@@ -22,6 +22,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/fetch"
 )
 
@@ -84,7 +85,10 @@ type Config struct {
 
 	Files      *fetch.Store // content-addressed list files
 	Identity   age.Identity // cluster key: unwraps epoch keys
-	NeverBlock []string     // names that no list may block, lower-case ASCII
+	NeverBlock []string     // names that no list may block, canonical
+	// Popularity are further such names: many people use them, or they carry many others; nil for none.
+	Popularity *brake.Popularity
+	Limits     brake.Limits // of what a version may change; zero fields: brake.Default
 	Peers      Peers
 	Clock      func() time.Time // nil: time.Now
 	Log        *slog.Logger     // nil: discards

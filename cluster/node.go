@@ -17,6 +17,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/cluster/store"
 	"github.com/cordon-project/cordon/cluster/transport"
+	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -29,7 +30,9 @@ type Node struct {
 	log        *slog.Logger
 	quorum     audit.Quorum
 	signer     *audit.Signer
-	neverBlock [32]byte
+	names      *brake.Names // asked of every list; fixed once open
+	neverBlock [32]byte     // their hash
+	steps      *steps
 
 	store  *store.Store
 	stream *transport.Stream
@@ -68,7 +71,8 @@ type Node struct {
 	logged        map[string]logged
 	receiptStatus ReceiptStatus
 
-	mu         sync.Mutex // guards all below
+	mu         sync.Mutex                 // guards all below
+	judged     map[match.ListID]Judgement // the last of each list
 	contacts   map[string]contacted
 	readings   map[string]reading
 	alarms     map[string]Alarm  // by cause
@@ -88,12 +92,14 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if err := c.prepare(); err != nil {
 		return nil, fmt.Errorf("open cluster node: %w", err)
 	}
+	names := brake.NewNames(c.Popularity)
+	names.Add(brake.Own, c.NeverBlock...)
 	n := &Node{
 		c: c, id: c.Cluster.ID(), log: c.Log, quorum: c.Cluster.Quorum(),
-		neverBlock: hashNames(c.NeverBlock), staging: make(chan struct{}, 1), asking: make(chan struct{}, 1),
+		names: names, neverBlock: names.Hash(), staging: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
 		keys: map[epoch]trust.EpochKeys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
-		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{}, forks: map[string]uint64{},
+		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{}, forks: map[string]uint64{}, judged: map[match.ListID]Judgement{},
 		leaderless: c.Clock(), newLeader: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -124,6 +130,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.logged[e.Name] = logged{receipt: e.Receipt}
 	}
 	n.loadManifest()
+	n.steps = openSteps(n.path(stepsFile), n.log)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

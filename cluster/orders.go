@@ -123,7 +123,7 @@ func held(view *state.View) []HeldStatus {
 }
 
 func (n *Node) orders(view *state.View) OrderStatus {
-	s := OrderStatus{Cluster: n.id, Officers: []string{}, Numbers: map[string]uint64{}, NeverBlock: hex.EncodeToString(n.neverBlock[:]), Names: len(n.c.NeverBlock)}
+	s := OrderStatus{Cluster: n.id, Officers: []string{}, Numbers: map[string]uint64{}, NeverBlock: hex.EncodeToString(n.neverBlock[:]), Names: n.names.Len()}
 	for _, o := range n.c.Cluster.Officers {
 		s.Officers = append(s.Officers, o.Name)
 	}

@@ -67,12 +67,12 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 		if err := waits(view, target); err != nil {
 			return err
 		}
-		verdicts, err := n.verdicts(ctx, StageRequest{From: n.c.Name, List: id, Metadata: encoded}, v, target)
+		verdicts, err := n.verdicts(ctx, StageRequest{From: n.c.Name, Size: view.Size, List: id, Metadata: encoded}, v, target)
 		if err != nil {
 			return err
 		}
 		if reason := objection(verdicts); reason != "" {
-			if holdable[reason] {
+			if holdable(reason) {
 				return n.hold(ctx, target, m.Hash(), reason, verdicts)
 			}
 			refusal.Verdicts = signed(verdicts, "")

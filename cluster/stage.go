@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -16,6 +17,7 @@ import (
 // say, over its signature, whether it may come into force.
 type StageRequest struct {
 	From     string       `cbor:"from"` // member that asks and holds the files
+	Size     uint64       `cbor:"size"` // leaves of its log: what officers have approved in them counts
 	List     match.ListID `cbor:"list"`
 	Metadata []byte       `cbor:"metadata"` // trust.Metadata, encoded
 }
@@ -54,6 +56,9 @@ type FetchFrom func(ctx context.Context, file trust.File) (io.ReadCloser, error)
 // to be a control node may reach it. Lists are staged one at a time.
 func (n *Node) Stage(ctx context.Context, req StageRequest, from FetchFrom) (audit.SignedVerdict, error) {
 	none := audit.SignedVerdict{}
+	if err := n.catchUp(ctx, req.Size); err != nil {
+		return none, fmt.Errorf("stage list %s: %w", req.List, err)
+	}
 	h, ok := n.fsm.view().Hotline(trust.HotlineID(req.List.Hotline()))
 	if !ok {
 		return none, fmt.Errorf("stage list %s: hotline is not in the cluster file", req.List)
@@ -77,6 +82,27 @@ func (n *Node) Stage(ctx context.Context, req StageRequest, from FetchFrom) (aud
 	return s, nil
 }
 
+// catchUpTime bounds the wait for leaves that the asking member has.
+const catchUpTime = 10 * time.Second
+
+// catchUp waits until this replica has as many leaves as the asking member: a
+// verdict that did not know of an approval would hold the version back anew.
+func (n *Node) catchUp(ctx context.Context, size uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpTime)
+	defer cancel()
+	for {
+		grown := n.fsm.grown()
+		if n.fsm.view().Size >= size {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: this replica has not yet all that the asking one has", ErrNotYet)
+		}
+	}
+}
+
 // stageSlot stages one list at a time: a list of the largest size takes a
 // gigabyte on disk and its index as much in memory.
 func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTarget, from FetchFrom) (audit.SignedVerdict, error) {
@@ -91,14 +117,14 @@ func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTar
 			return audit.SignedVerdict{}, fmt.Errorf("fetch %s: %w", f.Path, err)
 		}
 	}
-	result, err := n.judge(ctx, v, t)
+	j, err := n.judgement(ctx, v, t)
 	if err != nil {
 		return audit.SignedVerdict{}, err
 	}
-	n.noteKeys(n.c.Name, t, result)
+	n.noteKeys(n.c.Name, t, j.Result)
 	return audit.SignVerdict(audit.Verdict{
 		Cluster: n.id, Node: n.c.Name, List: t.List, Seq: t.Seq, Edge: t.Edge.SHA256, Audit: t.Audit.SHA256,
-		EntriesRoot: t.EntriesRoot, NeverBlock: n.neverBlock, Result: result,
+		EntriesRoot: t.EntriesRoot, NeverBlock: n.neverBlock, Result: j.Result,
 	}, n.c.Key), nil
 }
 

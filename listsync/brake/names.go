@@ -47,6 +47,7 @@ type protected struct {
 // of goroutines may read it.
 type Names struct {
 	protected  []protected
+	shipped    int // how many of protected came with the program
 	popularity *Popularity
 }
 
@@ -56,6 +57,7 @@ func NewNames(p *Popularity) *Names {
 	if err := n.Read(strings.NewReader(shipped)); err != nil {
 		panic("brake: the shipped never-block list: " + err.Error())
 	}
+	n.shipped = len(n.protected)
 	return n
 }
 
@@ -125,16 +127,20 @@ func (n *Names) Read(r io.Reader) error {
 	return in.Err()
 }
 
-// Len is the number of protected names, without popular and shared ones.
-func (n *Names) Len() int { return len(n.protected) }
+// Len is how many names people have chosen: those added, and those of the popularity file.
+func (n *Names) Len() int {
+	popular, shared := n.popularity.Counts()
+	return len(n.protected) - n.shipped + popular + shared
+}
 
 // Popularity is the popularity file, or nil.
 func (n *Names) Popularity() *Popularity { return n.popularity }
 
-// Hash names everything that is asked about: SHA-256 over the protected names in order, a line "category name" each, and the hash of
-// the popularity file (zero when there is none). Verdicts and approvals carry it: people decide against the names they know.
+// Hash names what people have chosen: SHA-256 over the names added, in order, a line "category name" each, and the hash of the
+// popularity file (zero when there is none). Verdicts, approvals and policies carry it: people decide against the names they know. What
+// ships with the program is not in it, so that an update does not undo a decision.
 func (n *Names) Hash() [32]byte {
-	all := slices.Clone(n.protected)
+	all := slices.Clone(n.protected[n.shipped:])
 	slices.SortFunc(all, func(a, b protected) int {
 		if c := strings.Compare(a.name, b.name); c != 0 {
 			return c
@@ -151,7 +157,7 @@ func (n *Names) Hash() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// Version is a short text that names the shipped list and the hash, at most 64 bytes: what a hotline signs that it has asked.
+// Version is a short text that names the version of what ships and the hash, at most 64 bytes: what a hotline signs that it has asked.
 func (n *Names) Version() string {
 	first, _, _ := strings.Cut(shipped, "\n")
 	sum := n.Hash()

@@ -49,6 +49,22 @@ const growth = 2
 // Default are the limits of whoever sets none.
 var Default = Limits{MinChange: 1000, MaxChangePercent: 25, MaxWindowPercent: 50, MaxBroadPercent: 50, MaxRemovePercent: 50}
 
+// Filled is l with the fields of Default where l has zero.
+func (l Limits) Filled() Limits {
+	for _, f := range []struct {
+		to   *int
+		from int
+	}{
+		{&l.MaxEntries, Default.MaxEntries}, {&l.MinChange, Default.MinChange}, {&l.MaxChangePercent, Default.MaxChangePercent},
+		{&l.MaxWindowPercent, Default.MaxWindowPercent}, {&l.MaxBroadPercent, Default.MaxBroadPercent}, {&l.MaxRemovePercent, Default.MaxRemovePercent},
+	} {
+		if *f.to == 0 {
+			*f.to = f.from
+		}
+	}
+	return l
+}
+
 // share is percent of n, and at least least.
 func share(n, percent, least int) int {
 	return max(least, n/100*percent+n%100*percent/100)
@@ -67,10 +83,11 @@ func (n *Numbers) held(l *Limits) []Held {
 	if n.First {
 		return out
 	}
-	if n.Before >= l.MinChange && n.Entries > growth*n.Before { // a young list may grow by any factor
+	most := share(n.Before, l.MaxChangePercent, l.MinChange)
+	switch { // the first says more than the second
+	case n.Before >= l.MinChange && n.Entries > growth*n.Before: // a young list may grow by any factor
 		hold(Growth, "the list has %d entries, more than %d times the %d before", n.Entries, growth, n.Before)
-	}
-	if most := share(n.Before, l.MaxChangePercent, l.MinChange); n.Added > most {
+	case n.Added > most:
 		hold(Change, "the version adds %d entries, more than %d (%d%% of %d, at least %d)", n.Added, most, l.MaxChangePercent, n.Before, l.MinChange)
 	}
 	if most := share(n.Before, l.MaxRemovePercent, l.MinChange); n.Removed > most {
