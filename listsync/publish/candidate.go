@@ -16,6 +16,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // candidate is staging/candidate.json: what the next version was made from. Beside it lie list.json (the metadata, with the
@@ -144,8 +145,9 @@ func (s *session) stale(c *candidate, e *envelope, entries [32]byte, operators s
 }
 
 // compose makes everything the candidate stands for from the working set, the same bytes at each call: list metadata without signatures,
-// edge and auditor list. c gives the fixed points and takes the files. entries is the SHA-256 of the working set as it was compared.
-func (s *session) compose(c *candidate, entries [32]byte) (meta, edge, audit []byte, err error) {
+// edge and auditor list. c gives the fixed points and takes the files. entries is the SHA-256 of the working set as it was compared, n the number of
+// its entries.
+func (s *session) compose(c *candidate, entries [32]byte, n int) (meta, edge, audit []byte, err error) {
 	keys, _, err := s.epoch(c.Epoch)
 	if err != nil {
 		return nil, nil, nil, err
@@ -155,21 +157,10 @@ func (s *session) compose(c *candidate, entries [32]byte) (meta, edge, audit []b
 		return nil, nil, nil, err
 	}
 	created := time.Unix(c.Created, 0).UTC()
-	told := s.c.progress()
-	told.Begin(fmt.Sprintf("making version %d", c.Seq), sizes(s.path("entries.jsonl")))
-	set, sum, err := readEntries(s.path("entries.jsonl"))
-	told.Add(sizes(s.path("entries.jsonl")))
-	if err == nil && sum != entries {
-		err = sentence(CodeFailure, nil, "see diff and sign again", "%s was changed while it was read", s.path("entries.jsonl"))
-	}
+	v := list.Version{List: s.set.List, Seq: c.Seq, Epoch: c.Epoch, CanonID: canon.ID()}
+	edge, audit, built, err := s.build(v, entries, n, s.canaryEntry(created), keys, open)
 	if err != nil {
 		return nil, nil, nil, err
-	}
-	all := append(slices.Clip(set), s.canaryEntry(created))
-	v := list.Version{List: s.set.List, Seq: c.Seq, Epoch: c.Epoch, CanonID: canon.ID()}
-	edge, audit, built, err := list.Build(v, all, nil, keys, open)
-	if err != nil {
-		return nil, nil, nil, fault(CodeInput, err, "look at the entry it names in entries.jsonl", "cannot build version %d", c.Seq)
 	}
 	wrapped, sources, err := s.wrapKeys(c.Epoch, keys)
 	if err != nil {
@@ -201,6 +192,49 @@ func (s *session) compose(c *candidate, entries [32]byte) (meta, edge, audit []b
 	return meta, edge, audit, nil
 }
 
+// build makes the files of a version from the working set, which passes once, and the canary.
+func (s *session) build(v list.Version, entries [32]byte, n int, canary list.Entry, keys *match.Keys, open *[32]byte) (edge, audit []byte, sum list.Summary, err error) {
+	set, err := s.openWorkingSet(nil)
+	if err != nil {
+		return nil, nil, list.Summary{}, err
+	}
+	defer set.close()
+	told := every{Progress: s.c.progress()}
+	told.Begin(fmt.Sprintf("making version %d", v.Seq), 2*int64(n)) // half of the work comes after the last entry
+	refused := func(err error) error {
+		return fault(CodeInput, err, "look at the entry it names in entries.jsonl", "cannot build version %d", v.Seq)
+	}
+	b, err := list.NewBuilder(v, keys, open, n+n/2)
+	if err != nil {
+		return nil, nil, list.Summary{}, refused(err)
+	}
+	defer b.Close()
+	for {
+		e, err := set.next()
+		if err != nil {
+			return nil, nil, list.Summary{}, err
+		}
+		if e == nil {
+			break
+		}
+		if err := b.Add(e); err != nil {
+			return nil, nil, list.Summary{}, refused(err)
+		}
+		told.one()
+	}
+	if set.sum() != entries {
+		return nil, nil, list.Summary{}, sentence(CodeFailure, nil, "see diff and sign again", "%s was changed while it was read", s.path("entries.jsonl"))
+	}
+	if err := b.Add(&canary); err != nil {
+		return nil, nil, list.Summary{}, refused(err)
+	}
+	if edge, audit, sum, err = b.Finish(); err != nil {
+		return nil, nil, list.Summary{}, refused(err)
+	}
+	told.Add(int64(n))
+	return edge, audit, sum, nil
+}
+
 // stage makes a candidate from the working set and puts it in staging.
 func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock string) (*candidate, error) {
 	if err := s.clearStaging(); err != nil {
@@ -210,7 +244,7 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 		V: 1, Seq: s.st.Seq + 1, Prev: s.st.Seq, Epoch: s.st.Epoch, Created: s.now.Unix(), Entries: hex.EncodeToString(entries[:]),
 		Operators: operators, Targets: s.acc.targetsEnv.head.Version, Added: d.AddedCount, Removed: d.RemovedCount, NeverBlock: neverBlock,
 	}
-	meta, edge, audit, err := s.compose(c, entries)
+	meta, edge, audit, err := s.compose(c, entries, d.After)
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +300,7 @@ func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) 
 func (s *session) rebuild(c *candidate, e *envelope, entries [32]byte, d *Diff) (edge, audit []byte, same bool, err error) {
 	again := *c
 	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
-	meta, edge, audit, err := s.compose(&again, entries)
+	meta, edge, audit, err := s.compose(&again, entries, d.After)
 	if err != nil {
 		return nil, nil, false, err
 	}
