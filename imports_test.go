@@ -28,7 +28,8 @@ var layers = []struct {
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
 	{"cmd/progress", nil},
-	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match"}},
+	// receipts of operators are read with the auditor's verifier
+	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
 	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
@@ -39,7 +40,7 @@ var reach = []struct {
 	only []string
 }{
 	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
-	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match"}},
+	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
 // homes are the only folders that may import a library: one room to look in when it changes.

@@ -58,6 +58,15 @@ func TestTheWholeStory(t *testing.T) {
 		return nil
 	})
 	w.await("NSID is what the edge signed", w.nsidIsInAReceipt)
+	w.await("the hotline reads both edges' receipts back", func() error {
+		out, code := w.try("cordon-hotline", "receipts", "--dir", "hotline", "--trust", w.trust, "--from", w.api["c2"])
+		for _, want := range []string{"version 2 is confirmed by 2 of 2 edges\n", "withdrawal 1 is confirmed by 2 of 2 edges, the last at "} {
+			if code != 0 || !strings.Contains(out, want) {
+				return fmt.Errorf("exit %d, want %q in:\n%s", code, want, out)
+			}
+		}
+		return nil
+	})
 
 	// Two of three control nodes die: nothing new can be agreed, and nobody who asks DNS may notice.
 	w.kill("c1")

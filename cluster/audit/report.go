@@ -51,6 +51,7 @@ type Report struct {
 
 	visit  *Visit
 	leaves []Leaf
+	served *Served
 }
 
 // ReportCheckpoint is the verified checkpoint.

@@ -71,6 +71,8 @@ type verifier struct {
 
 	statements map[[32]byte]stated // withdrawals that verified, by trust.StatementID
 
+	served *Served // what the receipts say, once they are checked
+
 	listsOK bool
 	indexes map[[32]byte][32]byte
 }
@@ -246,7 +248,7 @@ func (v *verifier) note(format string, args ...any) {
 }
 
 func (v *verifier) report() *Report {
-	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes}
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter,
 		CheckVerdicts, CheckWithdrawals, CheckOrders, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {

@@ -13,7 +13,7 @@ var errNoIndex = errors.New("its list files did not pass")
 
 // checkReceipts holds each receipt in the log to the index that anyone compiles from the signed lists.
 func (v *verifier) checkReceipts() {
-	r := &receiptCheck{v: v, cluster: v.trust.Cluster.ID(), last: make(map[edgeKey]Receipt), states: make(map[int]match.StateID)}
+	r := &receiptCheck{v: v, cluster: v.trust.Cluster.ID(), last: make(map[edgeKey]Receipt), served: make(map[edgeKey]*ServedEdge), states: make(map[int]match.StateID)}
 	for _, n := range v.receipts {
 		body, err := v.leaves[n].Body()
 		if err != nil {
@@ -24,6 +24,7 @@ func (v *verifier) checkReceipts() {
 		}
 	}
 	r.silent()
+	v.served = r.result()
 	if r.unknown > 0 {
 		v.skip(CheckReceipts, "%d of %d receipts: %v", r.unknown, r.count, errNoIndex)
 	}
@@ -43,6 +44,7 @@ type receiptCheck struct {
 	v       *verifier
 	cluster string
 	last    map[edgeKey]Receipt
+	served  map[edgeKey]*ServedEdge
 	states  map[int]match.StateID // by index into verifier.states
 	count   int
 	unknown int // receipts whose index cannot be recomputed
@@ -87,11 +89,13 @@ func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
 		v.fail(CheckReceipts, "%s: the log it saw (size %d, root %x) is not this one: the edge was shown another log", what, said.Size, said.Root[:8])
 		return
 	}
-	r.state(what, said)
+	if r.state(what, said) {
+		r.stands(edge, said)
+	}
 }
 
-// state compares what the edge says it serves with what it should serve.
-func (r *receiptCheck) state(what string, said Receipt) {
+// state compares what the edge says it serves with what it should serve; true when it is that.
+func (r *receiptCheck) state(what string, said Receipt) bool {
 	i, f := r.v.at(said.Size)
 	want, err := r.stateOf(i, f)
 	if len(said.Direct) > 0 {
@@ -99,7 +103,7 @@ func (r *receiptCheck) state(what string, said Receipt) {
 		with, derr := r.v.direct(f, said.Direct)
 		if derr != nil {
 			r.v.fail(CheckReceipts, "%s: %v", what, derr)
-			return
+			return false
 		}
 		want, err = r.compute(with)
 	}
@@ -107,13 +111,15 @@ func (r *receiptCheck) state(what string, said Receipt) {
 	case err != nil:
 		r.unknown++
 	case want == said.State:
+		return true
 	default:
 		if other, ok := r.find(said.State); ok {
 			r.v.fail(CheckReceipts, "%s: it serves what was in force at size %d, not at size %d", what, other, said.Size)
-			return
+			return false
 		}
 		r.v.fail(CheckReceipts, "%s: index not compiled from the signed lists (state %s, it should be %s)", what, said.State.String()[:16], want.String()[:16])
 	}
+	return false
 }
 
 func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/source"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
@@ -138,7 +140,10 @@ func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*au
 		return nil, unreadable(fmt.Errorf("the state file is of cluster %s, and the trust file of cluster %s (%s)", b.Cluster, tf.Cluster.ID(), tf.Cluster.Name),
 			"keep a state file for each cluster and name this one's; if it is to be the same cluster, ask why its trust file is another one now")
 	}
-	bundle, err := f.open(ctx, target, tf)
+	bundle, err := source.Open(ctx, target, tf, source.Config{Cert: f.cert, Key: f.key})
+	if no, ok := errors.AsType[*source.Error](err); ok {
+		return nil, unreadable(no.Err, no.Do)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -225,4 +230,21 @@ func writeState(path string, v *audit.Visit) error {
 		return fail(err)
 	}
 	return nil
+}
+
+// readBounded reads a file of at most limit bytes.
+func readBounded(what, path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%s %s has more than %d bytes", what, path, limit)
+	}
+	return b, nil
 }

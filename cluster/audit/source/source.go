@@ -1,4 +1,8 @@
-package main
+// Package source opens a bundle for whoever verifies one: a file made by "cordon bundle", or the same bundle from a control node.
+//
+// In comes where it is and the trust file; out come the bundle's bytes. A node is believed no more than a file: TLS only says that it is of
+// the cluster, and what it sends is for audit.Verify. Redirects, other servers and silence are refused.
+package source
 
 import (
 	"context"
@@ -15,12 +19,27 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 )
 
+// Error is why no bundle can be read: what happened, and what to do about it (may be empty).
+type Error struct {
+	Err error
+	Do  string
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+func unreadable(err error, do string) error { return &Error{err, do} }
+
+// Config is a client certificate for nodes that ask for one: PEM files, both or none.
+type Config struct{ Cert, Key string }
+
 const namesBundle = "name a file made by cordon bundle, or a control node as https://NAME:PORT"
 
-// open opens a bundle file, or asks a control node for its bundle.
-func (f *flags) open(ctx context.Context, target string, trust audit.TrustFile) (io.ReadCloser, error) {
+// Open opens a bundle file, or asks a control node (https://NAME:PORT) for its bundle. The caller closes it; the context ends reading from
+// a node. Errors are *Error where a person can do something.
+func Open(ctx context.Context, target string, trust audit.TrustFile, c Config) (io.ReadCloser, error) {
 	if strings.Contains(target, "://") {
-		return f.fetch(ctx, target, trust)
+		return c.fetch(ctx, target, trust)
 	}
 	file, err := os.Open(target)
 	if err != nil {
@@ -42,12 +61,12 @@ func (f *flags) open(ctx context.Context, target string, trust audit.TrustFile) 
 }
 
 // fetch asks a live node. The node is believed no more than a file: TLS only says that it is of the cluster.
-func (f *flags) fetch(ctx context.Context, target string, trust audit.TrustFile) (io.ReadCloser, error) {
+func (c Config) fetch(ctx context.Context, target string, trust audit.TrustFile) (io.ReadCloser, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, unreadable(fmt.Errorf("address %q is not one of a control node", target), "write https://NAME:PORT, as the trust file's CA certifies it, without anything after it")
 	}
-	conf, err := f.tls(trust)
+	conf, err := c.tls(trust)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +95,7 @@ func (f *flags) fetch(ctx context.Context, target string, trust audit.TrustFile)
 }
 
 // tls trusts the trust file's CA alone, and only a control node of this cluster.
-func (f *flags) tls(tf audit.TrustFile) (*tls.Config, error) {
+func (c Config) tls(tf audit.TrustFile) (*tls.Config, error) {
 	roots, err := tf.Roots()
 	if err != nil {
 		return nil, unreadable(err, "")
@@ -96,32 +115,15 @@ func (f *flags) tls(tf audit.TrustFile) (*tls.Config, error) {
 			return errors.New("the server is not a control node of the trusted cluster")
 		},
 	}
-	if (f.cert == "") != (f.key == "") {
-		return nil, errors.New("--cert and --key go together")
+	if (c.Cert == "") != (c.Key == "") {
+		return nil, unreadable(errors.New("a client certificate has two files"), "give --cert and --key together")
 	}
-	if f.cert != "" {
-		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
 			return nil, unreadable(fmt.Errorf("client certificate: %w", err), "")
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, nil
-}
-
-// readBounded reads a file of at most limit bytes.
-func readBounded(what, path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s %s has more than %d bytes", what, path, limit)
-	}
-	return b, nil
 }

@@ -1,0 +1,127 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// Served is what receipts say, as far as they stand: which edge serves which version of each list since when, and since when each
+// withdrawal is carried out there. A receipt that any check refused, or whose index could not be recomputed, is in none of it.
+type Served struct {
+	Lists       []ServedList       // in force now, by list
+	Edges       []ServedEdge       // enrolled now, by name
+	Withdrawals []ServedWithdrawal // in the log, oldest first
+}
+
+// ServedList is a list version in force.
+type ServedList struct {
+	List  match.ListID
+	Seq   uint64
+	Edge  [32]byte  // SHA-256 of its edge list
+	Since time.Time // of its leaf
+}
+
+// ServedEdge is what an edge has said last.
+type ServedEdge struct {
+	Edge   string
+	At     time.Time    // of its last receipt; zero when it has sent none
+	Size   uint64       // of the log it had seen
+	Bypass bool         // everything passes
+	Direct [][32]byte   // withdrawals that it carries out beyond that log (trust.StatementID)
+	Lists  []ServedList // what it serves; Since is the receipt that first said so
+	seen   []seenAt     // its receipts, oldest first
+}
+
+// ServedWithdrawal is a withdrawal in the log.
+type ServedWithdrawal struct {
+	List   match.ListID
+	Number uint64
+	SeqTo  uint64 // later versions are without its entries
+	Leaf   uint64
+	At     time.Time
+}
+
+type seenAt struct {
+	size uint64
+	at   int64
+}
+
+// Carried says since when an edge serves a log of more than this leaf: a withdrawal of that leaf is carried out there. False when it has
+// not said so.
+func (e *ServedEdge) Carried(leaf uint64) (time.Time, bool) {
+	i, _ := slices.BinarySearchFunc(e.seen, leaf+1, func(s seenAt, size uint64) int {
+		if s.size < size {
+			return -1
+		}
+		return 1 // the first of equal sizes
+	})
+	if i == len(e.seen) {
+		return time.Time{}, false
+	}
+	return time.Unix(e.seen[i].at, 0).UTC(), true
+}
+
+// List is what an edge serves of one list; false when it has not said so.
+func (e *ServedEdge) List(id match.ListID) (ServedList, bool) {
+	for _, l := range e.Lists {
+		if l.List == id {
+			return l, true
+		}
+	}
+	return ServedList{}, false
+}
+
+// Served is what receipts say; nil when the verification did not come as far as to check them.
+func (r *Report) Served() *Served { return r.served }
+
+// stands takes a receipt in that passed every check.
+func (r *receiptCheck) stands(edge edgeKey, said Receipt) {
+	e := r.served[edge]
+	if e == nil {
+		e = &ServedEdge{Edge: edge.name}
+		r.served[edge] = e
+	}
+	e.At, e.Size, e.Direct = time.Unix(said.Time, 0).UTC(), said.Size, said.Direct
+	if n := len(e.seen); n == 0 || e.seen[n-1].size < said.Size { // the first of each size is enough
+		e.seen = append(e.seen, seenAt{said.Size, said.Time})
+	}
+	_, f := r.v.at(said.Size)
+	e.Bypass = f.Bypass
+	lists := make([]ServedList, 0, len(f.Lists))
+	for _, l := range f.Lists {
+		now := ServedList{List: l.List, Seq: l.Seq, Edge: l.Edge, Since: e.At}
+		if before, ok := e.List(l.List); ok && before.Seq == l.Seq && before.Edge == l.Edge {
+			now.Since = before.Since
+		}
+		lists = append(lists, now)
+	}
+	e.Lists = lists
+}
+
+// result gathers what the receipts say about those who are enrolled now.
+func (r *receiptCheck) result() *Served {
+	v := r.v
+	s := &Served{}
+	for _, l := range v.states[len(v.states)-1].f.Lists {
+		s.Lists = append(s.Lists, ServedList{List: l.List, Seq: l.Seq, Edge: l.Edge, Since: time.Unix(v.leaves[l.Leaf].T, 0).UTC()})
+	}
+	for name, key := range v.enrolledAt(v.cp.Size) {
+		if e := r.served[edgeKey{name, key}]; e != nil {
+			s.Edges = append(s.Edges, *e)
+		} else {
+			s.Edges = append(s.Edges, ServedEdge{Edge: name})
+		}
+	}
+	slices.SortFunc(s.Edges, func(a, b ServedEdge) int { return strings.Compare(a.Edge, b.Edge) })
+	for _, n := range v.withdraws {
+		if body, err := v.leaves[n].Body(); err == nil {
+			if w, ok := body.(Withdraw); ok {
+				s.Withdrawals = append(s.Withdrawals, ServedWithdrawal{List: w.List, Number: w.Number, SeqTo: w.SeqTo, Leaf: uint64(n), At: time.Unix(v.leaves[n].T, 0).UTC()})
+			}
+		}
+	}
+	return s
+}
