@@ -156,7 +156,7 @@ func TestTheReportIsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatal(err)
 	}
-	if !r.Pass || len(r.Checks) != 12 || r.Checkpoint == nil || r.Checkpoint.Size != 15 {
+	if !r.Pass || len(r.Checks) != 13 || r.Checkpoint == nil || r.Checkpoint.Size != 15 {
 		t.Errorf("got %+v", r)
 	}
 }
