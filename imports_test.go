@@ -25,7 +25,7 @@ var layers = []struct {
 	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/trust", "listsync/fetch", "resolver/canon", "resolver/match"}},
 	{"appliance/stoppage", []string{"resolver/limit"}},
-	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/trust"}},
+	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/brake", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier

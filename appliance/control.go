@@ -15,6 +15,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync"
+	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -58,6 +59,13 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		return nil, badInput(err)
 	}
 
+	var popularity *brake.Popularity
+	if c.Popularity != "" {
+		if popularity, err = brake.LoadPopularity(c.Popularity, c.PopularityKeys, o.clock()()); err != nil {
+			return nil, badInput(err)
+		}
+	}
+
 	var undo closers
 	defer func() {
 		if err != nil {
@@ -94,7 +102,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	node, err := cluster.Open(ctx, cluster.Config{
 		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private,
 		RaftListener: raftListener, PeerAddrs: raftAddrs, TLS: serverTLS,
-		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock,
+		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock, Popularity: popularity, Limits: c.Brakes,
 		Peers: peers, Clock: o.clock(), Log: o.Log, Rejoin: o.Rejoin,
 	})
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/cordon-project/cordon/listsync/brake"
 )
 
 // MaxFile is the largest configuration file that is read. A real one is a few KiB.
@@ -53,9 +55,18 @@ type Control struct {
 	Hotlines []Hotline
 	// poll: how often each hotline is asked for news. Default 30s, at least 1s, at most 1h.
 	Poll time.Duration
-	// never_block: names that a list may never stop (your own names, your help lines), each with everything below
-	// it. A signed list that holds one is refused.
+	// never_block: names that no list may stop (your own names, your help lines): the name, www. and it, and what lies
+	// above. A signed list that would is held back until two of your officers let the entry pass.
 	NeverBlock []string
+	// popularity: path of a signed file of popular names and of hosts that carry many others (cordon-hotline popularity).
+	// A list that would stop one is held back in the same way. Read once, at the start. May be left out.
+	Popularity string
+	// popularity_keys: whose signature on that file counts, as in its popularity.vkey: NAME+HASH+KEY.
+	PopularityKeys []string
+	// brakes: how much a version of a list may change before it is held back: max_entries (default: no limit), min_change
+	// (1000 entries, always allowed), and in percent of the list max_change (25, added), max_window (50, added in a
+	// week), max_broad (50, whole sites added) and max_remove (50). Without the section, these defaults.
+	Brakes brake.Limits
 	// log_level: debug, info, warn or error. Default info. No level logs a subscriber or a name.
 	LogLevel slog.Level
 }
@@ -105,7 +116,7 @@ type Edge struct {
 	NSID bool
 	// cache_mb: memory for cached answers in MiB. Default 64, 1 to 65536.
 	CacheMB int
-	// never_block: names that must miss when this edge tests a new index, each with everything below it.
+	// never_block: names that must miss when this edge tests a new index. Keep it equal to that of the control nodes.
 	NeverBlock []string
 	// max_stale: how old the cluster's checkpoint may grow before this edge raises an alarm. It never takes a list
 	// out of force. Default 5m, at least 2m (an idle cluster renews every minute), at most 720h.

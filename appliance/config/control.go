@@ -6,6 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/cordon-project/cordon/listsync/brake"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Bounds of a file, each far above any real network.
@@ -15,6 +20,8 @@ const (
 	maxMirrors    = 8
 	maxNeverBlock = 10000
 	maxListen     = 64
+
+	maxPopularityKeys = 8
 )
 
 // DefaultPoll is how often hotlines are asked when the file does not say.
@@ -41,8 +48,14 @@ func (f *file) control(data []byte) *Control {
 		APIListen:      must(s, "api_listen", "192.0.2.10:7443", addrPort(true)),
 		Poll:           read(s, "poll", DefaultPoll, duration(time.Second, time.Hour)),
 		NeverBlock:     each(s, "never_block", maxNeverBlock, domain),
+		Popularity:     s.mayBeOnDisk("popularity"),
+		PopularityKeys: each(s, "popularity_keys", maxPopularityKeys, popularityKey),
 		LogLevel:       read(s, "log_level", slog.LevelInfo, level),
 	}
+	if c.Popularity != "" && len(c.PopularityKeys) == 0 {
+		s.f.bad(s.at("popularity"), "popularity: the file counts only with a signature; add popularity_keys: the line of its popularity.vkey")
+	}
+	c.Brakes = s.brakes()
 	c.AcceptKeyOnDisk = s.accepted(c.Key, c.CertificateKey, c.ClusterKey)
 	c.Members = s.members(c.Name)
 	c.Hotlines = s.hotlines()
@@ -69,6 +82,40 @@ func (s *section) onDisk(key, todo string, dir bool) string {
 		s.f.bad(s.at(key), "%s: %s", s.path+key, wrong)
 	}
 	return p
+}
+
+// mayBeOnDisk is onDisk for a file that may be left out.
+func (s *section) mayBeOnDisk(key string) string {
+	if !s.has(key) {
+		s.take(key)
+		return ""
+	}
+	return s.onDisk(key, "", false)
+}
+
+// brakes reads the limits of what a version may change; what is left out stays zero and means the default.
+func (s *section) brakes() brake.Limits {
+	n := s.take("brakes")
+	if n == nil {
+		return brake.Limits{}
+	}
+	b := s.f.section(n, "brakes")
+	defer b.done()
+	return brake.Limits{
+		MaxEntries: read(b, "max_entries", 0, number(1, match.MaxRecords)), MinChange: read(b, "min_change", 0, number(1, match.MaxRecords)),
+		MaxChangePercent: read(b, "max_change", 0, percent), MaxWindowPercent: read(b, "max_window", 0, percent),
+		MaxBroadPercent: read(b, "max_broad", 0, percent), MaxRemovePercent: read(b, "max_remove", 0, percent),
+	}
+}
+
+var percent = number(1, 100)
+
+func popularityKey(n *yaml.Node) (string, string) {
+	k, wrong := scalar(n)
+	if wrong == "" && brake.CheckKey(k) != nil {
+		wrong = brake.CheckKey(k).Error()
+	}
+	return k, wrong
 }
 
 // accepted reads accept_key_on_disk and insists on it when a key is a plain file.

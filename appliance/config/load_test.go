@@ -11,13 +11,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cordon-project/cordon/listsync/brake"
 )
 
 // folder makes a node folder with all files a configuration names, and writes the configuration into it.
 func folder(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, f := range []string{"cluster.json", "node.key", "tls.crt", "tls.key", "ca.crt", "cluster.agekey", "edge.agekey"} {
+	for _, f := range []string{"cluster.json", "node.key", "tls.crt", "tls.key", "ca.crt", "cluster.agekey", "edge.agekey", "popular.names"} {
 		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -45,8 +47,13 @@ func exampleControl() *Control {
 			{ID: "123", URL: "http://beta.example"},
 		},
 		Poll: 90 * time.Second, NeverBlock: []string{"isp.example", "help.example"}, LogLevel: slog.LevelWarn,
+		Popularity: "popular.names", PopularityKeys: []string{popularityLine},
+		Brakes: brake.Limits{MaxEntries: 5_000_000, MinChange: 500, MaxBroadPercent: 10},
 	}
 }
+
+// popularityLine is a popularity.vkey of a synthetic key.
+const popularityLine = "popularity.hotline.example+fbe8076b+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"
 
 func exampleEdge() *Edge {
 	return &Edge{
@@ -81,7 +88,7 @@ func TestAWrittenControlFileLoadsToTheSameValue(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, want.YAML())
 	}
-	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.ClusterKey)
+	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.ClusterKey, &want.Popularity)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -200,6 +207,27 @@ accept_key_on_disk: yes
 	for range 20 {
 		if _, again := LoadControl(path); again.Error() != err.Error() {
 			t.Fatalf("two readings differ:\n%v\n%v", again, err)
+		}
+	}
+}
+
+// TestBrakesOfAControlFileAreRefused changes one line of a good file for each case.
+func TestBrakesOfAControlFileAreRefused(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"popularity: popular.names", "popularity: gone.names", "gone.names does not exist"},
+		{"popularity: popular.names", "popularity: credential:popular", "only keys come as credentials"},
+		{"popularity_keys:", "# popularity_keys:", "the file counts only with a signature"},
+		{popularityLine, "popularity.vkey", "it is not a key; copy the line"},
+		{"max_broad: 10", "max_broad: 101", "from 1 to 100"},
+		{"max_broad: 10", "max_brod: 10", "did you mean max_broad?"},
+		{"min_change: 500", "min_change: 0", "from 1 to"},
+	} {
+		text := strings.Replace(string(exampleControl().YAML()), c.old, c.new, 1)
+		if c.new == "# popularity_keys:" {
+			text = strings.Replace(text, "  - "+popularityLine, "", 1)
+		}
+		if _, err := LoadControl(folder(t, "control.yaml", []byte(text))); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.new, err, c.want)
 		}
 	}
 }

@@ -15,7 +15,10 @@ var controlManual = map[string]string{
 	"members":            "All control nodes, this one included, each with name, raft and api address as the others reach it.",
 	"hotlines":           "Where each hotline of cluster.json publishes. Trust comes from cluster.json, never from here.",
 	"poll":               "How often each hotline is asked for news. Default 30s, at least 1s, at most 1h.",
-	"never_block":        "Names that a list may never stop (your own names, your help lines), each with everything below\nit. A signed list that holds one is refused.",
+	"never_block":        "Names that no list may stop (your own names, your help lines): the name, www. and it, and what lies\nabove. A signed list that would is held back until two of your officers let the entry pass.",
+	"popularity":         "Path of a signed file of popular names and of hosts that carry many others (cordon-hotline popularity).\nA list that would stop one is held back in the same way. Read once, at the start. May be left out.",
+	"popularity_keys":    "Whose signature on that file counts, as in its popularity.vkey: NAME+HASH+KEY.",
+	"brakes":             "How much a version of a list may change before it is held back: max_entries (default: no limit), min_change\n(1000 entries, always allowed), and in percent of the list max_change (25, added), max_window (50, added in a\nweek), max_broad (50, whole sites added) and max_remove (50). Without the section, these defaults.",
 	"log_level":          "Debug, info, warn or error. Default info. No level logs a subscriber or a name.",
 }
 
@@ -33,7 +36,7 @@ var edgeManual = map[string]string{
 	"stop":               "The stop pages and the answers that lead to them.",
 	"nsid":               "Whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from\noutside. Default true.",
 	"cache_mb":           "Memory for cached answers in MiB. Default 64, 1 to 65536.",
-	"never_block":        "Names that must miss when this edge tests a new index, each with everything below it.",
+	"never_block":        "Names that must miss when this edge tests a new index. Keep it equal to that of the control nodes.",
 	"max_stale":          "How old the cluster's checkpoint may grow before this edge raises an alarm. It never takes a list\nout of force. Default 5m, at least 2m (an idle cluster renews every minute), at most 720h.",
 	"log_level":          "Debug, info, warn or error. Default info. No level logs a subscriber or a name.",
 }

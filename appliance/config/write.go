@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/cordon-project/cordon/listsync/brake"
 )
 
 // YAML writes c as a file with the manual in comments. Loading it gives c again, its relative paths resolved and its
@@ -48,6 +50,9 @@ func (c *Control) YAML() []byte {
 	}
 	w.raw("poll", orDefault(c.Poll, DefaultPoll))
 	w.list("never_block", c.NeverBlock)
+	w.set("popularity", c.Popularity)
+	w.list("popularity_keys", c.PopularityKeys)
+	w.brakes(&c.Brakes)
 	w.raw("log_level", strings.ToLower(c.LogLevel.String()))
 	return w.b.Bytes()
 }
@@ -92,6 +97,25 @@ func (w *writer) stop(s *Stop) {
 	w.list("languages", s.Languages)
 	w.raw("ttl", orDefault(s.TTL, DefaultTTL))
 	w.indent = ""
+}
+
+func (w *writer) brakes(l *brake.Limits) {
+	if *l == (brake.Limits{}) {
+		w.set("brakes", "")
+		return
+	}
+	w.open("brakes")
+	for _, f := range []struct {
+		key string
+		n   int
+	}{
+		{"max_entries", l.MaxEntries}, {"min_change", l.MinChange}, {"max_change", l.MaxChangePercent},
+		{"max_window", l.MaxWindowPercent}, {"max_broad", l.MaxBroadPercent}, {"max_remove", l.MaxRemovePercent},
+	} {
+		if f.n != 0 {
+			w.line("  " + f.key + ": " + strconv.Itoa(f.n))
+		}
+	}
 }
 
 func (w *writer) stopAddress(key string, a StopAddress) {

@@ -135,7 +135,7 @@ func AddEdge(dir string, e EdgeNode) (Enrolment, error) {
 		return Enrolment{}, err
 	}
 	err = whole(filepath.Join(dir, e.Name), func(tmp string) error {
-		return writeEdge(tmp, c, ca, e, profile.API, public, private)
+		return writeEdge(tmp, c, ca, e, profile.API, public, private, protected(c.Name, []config.Stop{e.Stop}, nil))
 	})
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("add edge %s: %w", e.Name, err)
@@ -243,6 +243,11 @@ func build(dir string, p Plan) error {
 	for _, n := range p.Controls {
 		apis = append(apis, "https://"+n.API.String())
 	}
+	var stops []config.Stop
+	for _, e := range p.Edges {
+		stops = append(stops, e.Stop)
+	}
+	neverBlock := protected(p.Name, stops, p.Hotlines)
 
 	w := writer{dir: dir}
 	w.public(ClusterFile, c.Encode())
@@ -257,13 +262,13 @@ func build(dir string, p Plan) error {
 	}
 	for i, n := range p.Controls {
 		w.folder(n.Name)
-		if err := errors.Join(w.err, writeControl(filepath.Join(dir, n.Name), c, ca, p, n, controls[i], sealed)); err != nil {
+		if err := errors.Join(w.err, writeControl(filepath.Join(dir, n.Name), c, ca, p, n, controls[i], sealed, neverBlock)); err != nil {
 			return err
 		}
 	}
 	for i, e := range p.Edges {
 		w.folder(e.Name)
-		if err := errors.Join(w.err, writeEdge(filepath.Join(dir, e.Name), c, ca, e, apis, enrolments[i], edges[i])); err != nil {
+		if err := errors.Join(w.err, writeEdge(filepath.Join(dir, e.Name), c, ca, e, apis, enrolments[i], edges[i], neverBlock)); err != nil {
 			return err
 		}
 	}

@@ -83,9 +83,16 @@ func TestEachNodesFolderIsCompleteInItself(t *testing.T) {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
+	c1, err := config.LoadControl(filepath.Join(away, "control-1", ControlFile))
+	if err != nil {
+		t.Fatal(err)
+	}
 	e, err := config.LoadEdge(filepath.Join(away, "edge-1", EdgeFile))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Equal(e.NeverBlock, c1.NeverBlock) || len(e.NeverBlock) < 2 || e.NeverBlock[0] != "isp.example" {
+		t.Errorf("names that no list may stop: edge %v, control %v", e.NeverBlock, c1.NeverBlock)
 	}
 	opened(t, want, "edge-1", e.Cluster, e.Key, e.CA, e.Certificate, e.CertificateKey)
 	chmod(t, e.Identity)

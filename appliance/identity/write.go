@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/resolver/canon"
 )
 
 // writer fills a folder; after its first error it does nothing.
@@ -57,6 +61,33 @@ func indent(v any) []byte {
 	return append(b, '\n')
 }
 
+// protected are the names that no list may stop as a whole, as far as a plan knows them: the operator's own, and the hosts of the stop
+// page's links and of the hotlines' repositories. Whoever runs the nodes adds further ones to their files.
+func protected(name string, stops []config.Stop, hotlines []Hotline) []string {
+	links := []string{}
+	for _, s := range stops {
+		links = append(links, s.Implementer, s.Contact, s.Report, s.Help)
+	}
+	for _, h := range hotlines {
+		links = append(append(links, h.URL), h.Mirrors...)
+	}
+	out := []string{name}
+	for _, l := range links {
+		u, err := url.Parse(l)
+		if err != nil {
+			continue
+		}
+		host := u.Hostname()
+		if _, at, ok := strings.Cut(u.Opaque, "@"); ok && u.Scheme == "mailto" {
+			host = at
+		}
+		if n, err := canon.Expression(canon.KindDomain, host); err == nil && !canon.PublicSuffix(n) && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // node writes what every node's folder holds.
 func (w *writer) node(c audit.Cluster, ca *authority, key, cert, certKey []byte) {
 	w.public(ClusterFile, c.Encode())
@@ -66,7 +97,7 @@ func (w *writer) node(c audit.Cluster, ca *authority, key, cert, certKey []byte)
 	w.secret(tlsKey, certKey)
 }
 
-func writeControl(dir string, c audit.Cluster, ca *authority, p Plan, n Node, key []byte, sealed ageText) error {
+func writeControl(dir string, c audit.Cluster, ca *authority, p Plan, n Node, key []byte, sealed ageText, neverBlock []string) error {
 	cert, certKey, err := ca.issue(RoleControl, n.Name, n.API.Addr(), n.Raft.Addr())
 	if err != nil {
 		return err
@@ -74,7 +105,7 @@ func writeControl(dir string, c audit.Cluster, ca *authority, p Plan, n Node, ke
 	file := config.Control{
 		Name: n.Name, Dir: "data", Cluster: ClusterFile, Key: signingKey, Certificate: tlsCertificate, CertificateKey: tlsKey,
 		CA: AuthorityFile, ClusterKey: clusterKey, AcceptKeyOnDisk: true, RaftListen: n.Raft, APIListen: n.API,
-		NeverBlock: []string{p.Name},
+		NeverBlock: neverBlock,
 	}
 	for _, m := range p.Controls {
 		file.Members = append(file.Members, config.Member{Name: m.Name, Raft: m.Raft, API: m.API})
@@ -111,7 +142,7 @@ func newEdge(name string, development bool) (Enrolment, secrets, error) {
 	return Enrolment{Name: name, Key: public, Recipient: sealed.recipient}, secrets{private, sealed}, nil
 }
 
-func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []string, public Enrolment, s secrets) error {
+func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []string, public Enrolment, s secrets, neverBlock []string) error {
 	cert, certKey, err := ca.issue(RoleEdge, e.Name)
 	if err != nil {
 		return err
@@ -119,7 +150,7 @@ func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []st
 	file := config.Edge{
 		Name: e.Name, Dir: "data", Cluster: ClusterFile, Key: signingKey, Certificate: tlsCertificate, CertificateKey: tlsKey,
 		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, DNSListen: e.DNS, Upstreams: e.Upstreams,
-		Stop: e.Stop, NSID: true, NeverBlock: []string{c.Name},
+		Stop: e.Stop, NSID: true, NeverBlock: neverBlock,
 	}
 	w := writer{dir: dir}
 	w.node(c, ca, s.signing, cert, certKey)
