@@ -192,6 +192,11 @@ func TestTheDocumentHasTheNumbersOfTheCode(t *testing.T) {
 	doc := string(read(t, "FORMAT.md"))
 	for _, want := range []string{
 		fmt.Sprintf("| `%s` | auditor list |", magicAudit), fmt.Sprintf("(`%s`)", magicAudit),
+		fmt.Sprintf("| `%s` | delta", magicDelta), fmt.Sprintf("(`%s`)", magicDelta),
+		fmt.Sprintf("| %d | 8 | seq of the older", 24+fieldFromSeq), fmt.Sprintf("| %d | 4 | records of the older", 24+fieldFromRecords),
+		fmt.Sprintf("| %d | 32 | head hash of the older", 24+fieldFrom), fmt.Sprintf("| %d | 32 | head hash of the newer", 24+fieldTo),
+		fmt.Sprintf("| %d | 32 | entries root of the newer", 24+fieldToRoot),
+		fmt.Sprintf("| %d | removed: ", deltaRemoved+1), fmt.Sprintf("| %d | places: ", deltaAt+1), fmt.Sprintf("| %d | commitments of the added", deltaCommitments+1),
 		fmt.Sprintf("| %d | 32 | head hash of the edge list |", 24+fieldEdge), fmt.Sprintf("| %d | 32 | entries root |", 24+fieldRoot),
 		fmt.Sprintf("%q", commitmentTag), fmt.Sprintf("%q", saltTag), fmt.Sprintf("%q", decoyTag),
 		fmt.Sprintf("at most %d Mi (2^25) records", MaxRecords>>20),

@@ -24,21 +24,6 @@ func blockBits(n int) int { return max(bits.Len(uint(n/recordsPerBlock))-1, 0) }
 // blockOf is the block of a digest: its first bits, read as a big-endian number.
 func blockOf(d *Digest, bits int) int { return int(binary.BigEndian.Uint32(d[:4]) >> (32 - bits)) }
 
-const blockTag = "cordon/block/v2\n"
-
-var blockTagBytes = []byte(blockTag)
-
-// hashBlock writes SHA-256(blockTag || digests || gates || ids || metas) of the records lo to hi to sum.
-func (c *columns) hashBlock(h hash.Hash, lo, hi int, sum []byte) {
-	h.Reset()
-	h.Write(blockTagBytes)
-	h.Write(c.digests[16*lo : 16*hi])
-	h.Write(c.gates[8*lo : 8*hi])
-	h.Write(c.ids[16*lo : 16*hi])
-	h.Write(c.metas[MetaSize*lo : MetaSize*hi])
-	h.Sum(sum[:0])
-}
-
 // worker is one goroutine's part in going through all blocks.
 type worker struct {
 	h   hash.Hash
@@ -55,6 +40,11 @@ type tally struct {
 // add takes a record in.
 func (t *tally) add(m Meta, id *EntryID) {
 	t.counts.Add(m)
+	t.pair(m, id)
+}
+
+// pair notes that one of a page entry and its steer record comes or goes.
+func (t *tally) pair(m Meta, id *EntryID) {
 	if m.Kind.Class() == canon.ClassPage || m.Kind == canon.KindSteer && m.Flags != FlagDecoy {
 		xor8(t.unpaired[:8], id[:8])
 		xor8(t.unpaired[8:], id[8:])
@@ -90,7 +80,7 @@ func (e *Edge) checkBlock(block int, t *tally) error {
 	}
 	var high, low uint64 // the digest before
 	for i := lo; i < hi; i++ {
-		m, err := ReadMeta(e.metas[MetaSize*i : MetaSize*i+MetaSize])
+		m, err := ReadMeta(e.columns.Metas[MetaSize*i : MetaSize*i+MetaSize])
 		if err != nil {
 			return fmt.Errorf("record %d: %w", i, err)
 		}
@@ -98,7 +88,7 @@ func (e *Edge) checkBlock(block int, t *tally) error {
 		if id == (EntryID{}) {
 			return fmt.Errorf("record %d: entry id is zero: %w", i, ErrFormat)
 		}
-		h, l := binary.BigEndian.Uint64(e.digests[16*i:]), binary.BigEndian.Uint64(e.digests[16*i+8:])
+		h, l := binary.BigEndian.Uint64(e.columns.Digests[16*i:]), binary.BigEndian.Uint64(e.columns.Digests[16*i+8:])
 		switch {
 		case int(h>>32>>(32-e.bits)) != block:
 			return fmt.Errorf("record %d is not of block %d: %w", i, block, ErrOrder)
@@ -119,7 +109,7 @@ func (e *Edge) checkBlock(block int, t *tally) error {
 // checkTwins looks at record i, which has the digest of the one before: another kind of the same text, or another entry
 // that steers the same host.
 func (e *Edge) checkTwins(i int, kind canon.Kind) error {
-	last := canon.Kind(e.metas[MetaSize*(i-1)])
+	last := canon.Kind(e.columns.Metas[MetaSize*(i-1)])
 	switch {
 	case last < kind:
 		return nil
@@ -127,7 +117,7 @@ func (e *Edge) checkTwins(i int, kind canon.Kind) error {
 		return fmt.Errorf("record %d: %w", i, ErrOrder)
 	case kind != canon.KindSteer:
 		return fmt.Errorf("entries %s and %s have the same %v expression: %w", e.entry(i-1), e.entry(i), kind, ErrOrder)
-	case bytes.Compare(e.ids[16*(i-1):16*i], e.ids[16*i:16*(i+1)]) >= 0:
+	case bytes.Compare(e.columns.IDs[16*(i-1):16*i], e.columns.IDs[16*i:16*(i+1)]) >= 0:
 		return fmt.Errorf("record %d: %w", i, ErrOrder)
 	}
 	return nil
@@ -175,7 +165,7 @@ func (e *Edge) Verify() error {
 		if lo > hi || hi > e.n {
 			return fmt.Errorf("block %d starts at %d and ends at %d: %w", block, lo, hi, ErrFormat)
 		}
-		if e.hashBlock(w.h, lo, hi, w.sum[:]); !bytes.Equal(w.sum[:], e.hashes[32*block:32*block+32]) {
+		if e.columns.hashBlock(w.h, lo, hi, w.sum[:]); !bytes.Equal(w.sum[:], e.hashes[32*block:32*block+32]) {
 			return fmt.Errorf("block %d: %w", block, ErrHash)
 		}
 		return e.checkBlock(block, &w.tally)

@@ -28,18 +28,15 @@ const (
 // signs and what lookups read. It is a view of the bytes it was opened on, which must not change or go away while it is
 // in use. Any number of goroutines may use it.
 type Edge struct {
-	r      *section.Reader
-	header Header
-	n      int
-	bits   int // blocks are numbered by so many leading bits of the digest
-	counts Counts
-	starts []byte // of each block its first record, and at the end the number of records
-	hashes []byte // of each block
-	columns
+	r       *section.Reader
+	header  Header
+	n       int
+	bits    int // blocks are numbered by so many leading bits of the digest
+	counts  Counts
+	starts  []byte // of each block its first record, and at the end the number of records
+	hashes  []byte // of each block
+	columns Columns
 }
-
-// columns are the records of an edge list, one array for each field.
-type columns struct{ digests, gates, ids, metas []byte }
 
 // OpenEdge checks b from the first byte to the last: sizes, hashes, reserved bytes, closed sets, strict order, counts,
 // and that page entries and steer records pair up. It copies nothing and allocates a few kilobytes whatever b says.
@@ -70,7 +67,7 @@ func OpenEdgeHead(b []byte) (*Edge, error) {
 	e := &Edge{
 		r: r, header: header, n: n, bits: blockBits(n), counts: ReadCounts(fields),
 		starts: r.Section(edgeStarts), hashes: r.Section(edgeHashes),
-		columns: columns{r.Section(edgeDigests), r.Section(edgeGates), r.Section(edgeIDs), r.Section(edgeMetas)},
+		columns: Columns{r.Section(edgeDigests), r.Section(edgeGates), r.Section(edgeIDs), r.Section(edgeMetas)},
 	}
 	var want [section.FieldsSize]byte // whatever is not a field of this format must be zero
 	putEdgeFields(want[:], header, n, e.counts)
@@ -121,32 +118,11 @@ func (e *Edge) Bytes() []byte { return e.r.Bytes() }
 func (e *Edge) Kinds() map[string]int { return e.counts.Kinds() }
 
 // Record is record i in total order (digest, kind, entry id).
-func (c *columns) Record(i int) Record {
-	return Record{Digest: c.digest(i), Gate: c.gate(i), EntryID: c.entry(i), Meta: c.meta(i)}
-}
+func (e *Edge) Record(i int) Record { return e.columns.record(i) }
 
-func (c *columns) digest(i int) Digest { return Digest(c.digests[16*i : 16*i+16]) }
+func (e *Edge) meta(i int) Meta { return e.columns.meta(i) }
 
-func (c *columns) gate(i int) uint64 { return binary.LittleEndian.Uint64(c.gates[8*i : 8*i+8]) }
-
-func (c *columns) entry(i int) EntryID { return EntryID(c.ids[16*i : 16*i+16]) }
-
-func (c *columns) meta(i int) Meta { return readMeta(c.metas[MetaSize*i : MetaSize*i+MetaSize]) }
-
-func (c *columns) put(i int, r *Record) {
-	copy(c.digests[16*i:16*i+16], r.Digest[:])
-	binary.LittleEndian.PutUint64(c.gates[8*i:], r.Gate)
-	copy(c.ids[16*i:16*i+16], r.EntryID[:])
-	AppendMeta(c.metas[MetaSize*i:MetaSize*i], r.Meta)
-}
-
-// copyRun copies n records of from, starting at j, to i.
-func (c *columns) copyRun(i int, from *columns, j, n int) {
-	copy(c.digests[16*i:16*(i+n)], from.digests[16*j:])
-	copy(c.gates[8*i:8*(i+n)], from.gates[8*j:])
-	copy(c.ids[16*i:16*(i+n)], from.ids[16*j:])
-	copy(c.metas[MetaSize*i:MetaSize*(i+n)], from.metas[MetaSize*j:])
-}
+func (e *Edge) entry(i int) EntryID { return e.columns.entry(i) }
 
 func (e *Edge) start(block int) int { return int(binary.LittleEndian.Uint32(e.starts[4*block:])) }
 
@@ -166,8 +142,8 @@ func (e *Edge) find(d *Digest) int {
 	}
 	high, low := binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(d[8:])
 	below := func(i int) bool {
-		h := binary.BigEndian.Uint64(e.digests[16*i : 16*i+8])
-		return h < high || h == high && binary.BigEndian.Uint64(e.digests[16*i+8:16*i+16]) < low
+		h := binary.BigEndian.Uint64(e.columns.Digests[16*i : 16*i+8])
+		return h < high || h == high && binary.BigEndian.Uint64(e.columns.Digests[16*i+8:16*i+16]) < low
 	}
 	at := lo + int(high<<e.bits>>32*uint64(hi-lo)>>32)
 	if below(at) {
@@ -203,5 +179,5 @@ func (e *Edge) find(d *Digest) int {
 
 // is reports whether record i has digest d; i may be Len.
 func (e *Edge) is(i int, d *Digest) bool {
-	return i < e.n && subtle.ConstantTimeCompare(e.digests[16*i:16*i+16], d[:]) == 1
+	return i < e.n && subtle.ConstantTimeCompare(e.columns.Digests[16*i:16*i+16], d[:]) == 1
 }

@@ -128,6 +128,15 @@ func (c Counts) plus(o Counts) Counts {
 	}
 }
 
+// less takes one record out; it has been added before.
+func (c Counts) less(m Meta) Counts {
+	var one Counts
+	one.Add(m)
+	return Counts{
+		c.URL - one.URL, c.Prefix - one.Prefix, c.Host - one.Host, c.Domain - one.Domain, c.Steer - one.Steer, c.Canary - one.Canary, c.Decoy - one.Decoy,
+	}
+}
+
 // Kinds is the number of entries of each kind that has any: steer records and decoys are not entries.
 func (c Counts) Kinds() map[string]int {
 	kinds := make(map[string]int)

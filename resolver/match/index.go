@@ -30,7 +30,7 @@ func Compile(e *Edge) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile index of %s: %w", e.header.List, err)
 	}
-	f.fill(e.gates, nil)
+	f.fill(e.columns.Gates, nil)
 	return w.Seal(), nil
 }
 
@@ -49,7 +49,7 @@ func Recompile(old *Index, from, to *Edge, changed []uint64) ([]byte, error) {
 		return nil, fmt.Errorf("compile index of %s: %w", to.header.List, err)
 	}
 	copy(f.words, old.bloom.words)
-	f.fill(to.gates, changed)
+	f.fill(to.columns.Gates, changed)
 	return w.Seal(), nil
 }
 

@@ -17,25 +17,27 @@ type EdgeWriter struct {
 
 // NewEdgeWriter lays out an edge list of n records, empty. It returns ErrTooLarge for more than MaxRecords and ErrFormat
 // for a list id that is none.
-func NewEdgeWriter(h Header, n int) (*EdgeWriter, error) {
+func NewEdgeWriter(h Header, n int) (*EdgeWriter, error) { return newEdgeWriter(h, n, nil) }
+
+func newEdgeWriter(h Header, n int, room section.Room) (*EdgeWriter, error) {
 	if n < 0 || n > MaxRecords {
 		return nil, fmt.Errorf("lay out edge list of %s: %d records: %w", h.List, n, ErrTooLarge)
 	}
 	if _, err := ParseListID(string(h.List)); err != nil {
 		return nil, fmt.Errorf("lay out edge list: %w", err)
 	}
-	w, err := section.New(magicEdge, edgeColumns, edgeLengths(n))
+	w, err := section.NewIn(room, magicEdge, edgeColumns, edgeLengths(n))
 	if err != nil {
 		return nil, err
 	}
 	return &EdgeWriter{w, h, Edge{
 		header: h, n: n, bits: blockBits(n), starts: w.Section(edgeStarts), hashes: w.Section(edgeHashes),
-		columns: columns{w.Section(edgeDigests), w.Section(edgeGates), w.Section(edgeIDs), w.Section(edgeMetas)},
+		columns: Columns{w.Section(edgeDigests), w.Section(edgeGates), w.Section(edgeIDs), w.Section(edgeMetas)},
 	}}, nil
 }
 
 // Put sets record i. Several goroutines may set different records at once.
-func (w *EdgeWriter) Put(i int, r *Record) { w.e.put(i, r) }
+func (w *EdgeWriter) Put(i int, r *Record) { w.e.columns.Put(i, r) }
 
 // Seal cuts the records into blocks, checks them as Verify would, hashes the blocks on all processors, and returns the
 // edge list, open and verified. It returns ErrOrder for records out of order or there twice and ErrFormat for
@@ -44,7 +46,7 @@ func (w *EdgeWriter) Seal() (*Edge, error) {
 	e := &w.e
 	block := 0 // blocks whose start is written
 	for i := range e.n {
-		d := Digest(e.digests[16*i : 16*i+16])
+		d := e.columns.digest(i)
 		for b := blockOf(&d, e.bits); block <= b; block++ {
 			binary.LittleEndian.PutUint32(e.starts[4*block:], uint32(i))
 		}
@@ -53,7 +55,7 @@ func (w *EdgeWriter) Seal() (*Edge, error) {
 		binary.LittleEndian.PutUint32(e.starts[4*block:], uint32(e.n))
 	}
 	t, err := e.eachBlock(func(block int, w *worker) error {
-		e.hashBlock(w.h, e.start(block), e.start(block+1), e.hashes[32*block:32*block+32])
+		e.columns.hashBlock(w.h, e.start(block), e.start(block+1), e.hashes[32*block:32*block+32])
 		return e.checkBlock(block, &w.tally)
 	})
 	if err == nil {

@@ -60,6 +60,23 @@ type Writer struct {
 // blocks, and returns it empty (all zero), its memory aligned to 8 bytes. It returns ErrTooLarge when the whole would
 // pass MaxFile.
 func New(magic string, covered int, lengths []uint64) (*Writer, error) {
+	return NewIn(nil, magic, covered, lengths)
+}
+
+// Room gives memory for a file: so many bytes, all zero, aligned to 8. A file that is to lie on disk anyway is best written into a
+// mapping of it.
+type Room func(size int) ([]byte, error)
+
+func heap(size int) ([]byte, error) {
+	words := make([]uint64, (size+7)/8) // words, so that a section can be used as []uint64
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), size), nil
+}
+
+// NewIn is New into memory from room; nil is the heap.
+func NewIn(room Room, magic string, covered int, lengths []uint64) (*Writer, error) {
+	if room == nil {
+		room = heap
+	}
 	if len(magic) != magicSize {
 		panic("section: magic is not 8 bytes")
 	}
@@ -75,8 +92,10 @@ func New(magic string, covered int, lengths []uint64) (*Writer, error) {
 	if end > MaxFile {
 		return nil, fmt.Errorf("lay out %s: %d bytes: %w", magic, end, ErrTooLarge)
 	}
-	words := make([]uint64, end/8) // words, so that a section can be used as []uint64
-	w.b = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), end)
+	var err error
+	if w.b, err = room(int(end)); err != nil {
+		return nil, fmt.Errorf("lay out %s: %w", magic, err)
+	}
 	copy(w.b, magic)
 	binary.LittleEndian.PutUint32(w.b[8:], uint32(headLen(len(lengths))))
 	binary.LittleEndian.PutUint32(w.b[12:], uint32(len(lengths)))
