@@ -18,6 +18,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -65,6 +66,13 @@ func TestHonestHistoriesPass(t *testing.T) {
 				l.Hotline.RotateRoot(l.Tick())
 				l.Renew()
 			}
+			l.Publish(45)
+		}},
+		{"new online keys, whose versions count anew", func(l *audittest.Log) {
+			l.Hotline.Break(trusttest.Version("timestamp", 1<<20))
+			l.Renew()
+			l.Hotline.Mend()
+			l.Hotline.RotateRoot(l.Tick())
 			l.Publish(45)
 		}},
 		{"a narrower charter", func(l *audittest.Log) {

@@ -138,7 +138,7 @@ func (w *walk) verify(l Leaf, what string, h trust.HotlineID, hash [32]byte) (*t
 		return nil, false
 	}
 	now := VersionsOf(got.High)
-	if before := w.high[h]; now.Root < before.Root || now.Timestamp < before.Timestamp || now.Snapshot < before.Snapshot ||
+	if before := w.high[h]; now.Root < before.Root || !got.Restarted && (now.Timestamp < before.Timestamp || now.Snapshot < before.Snapshot) ||
 		now.Targets < before.Targets || now.List < before.List {
 		v.fail(CheckVersions, "%s: the hotline's metadata went back from versions %s to %s", what, before, now)
 	}

@@ -142,13 +142,14 @@ func equivocates(h *hotline, m trust.Metadata, v *trust.Verified) bool {
 	for _, r := range []struct {
 		was, is   int64
 		old, mine []byte
+		online    bool // its versions count anew with new keys
 	}{
-		{h.high.Timestamp, v.High.Timestamp, h.metadata.Timestamp, m.Timestamp},
-		{h.high.Snapshot, v.High.Snapshot, h.metadata.Snapshot, m.Snapshot},
-		{h.high.Targets, v.High.Targets, h.metadata.Targets, m.Targets},
-		{h.high.List, v.High.List, h.metadata.List, m.List},
+		{h.high.Timestamp, v.High.Timestamp, h.metadata.Timestamp, m.Timestamp, true},
+		{h.high.Snapshot, v.High.Snapshot, h.metadata.Snapshot, m.Snapshot, true},
+		{h.high.Targets, v.High.Targets, h.metadata.Targets, m.Targets, false},
+		{h.high.List, v.High.List, h.metadata.List, m.List, false},
 	} {
-		if r.was == r.is && !bytes.Equal(r.old, r.mine) {
+		if r.was == r.is && !bytes.Equal(r.old, r.mine) && !(v.Restarted && r.online) {
 			return true
 		}
 	}

@@ -159,6 +159,34 @@ func TestFastForwardIsRefused(t *testing.T) {
 	wantReason(t, err, "too_large")
 }
 
+// What a thief of the online keys signed far ahead binds nobody once those keys are replaced; the officers' versions go on counting.
+func TestNewOnlineKeysUndoAFastForward(t *testing.T) {
+	h, versions, v := trusted(t)
+	far := versions[2]
+	far.Timestamp = trusttest.Sign(trusttest.Edit(far.Timestamp, func(signed map[string]any) { signed["version"] = trust.MaxJump }), h.Timestamp)
+	v, err := trust.Verify(h.Pinned, v.High, far, now)
+	if err != nil || v.High.Timestamp != trust.MaxJump || v.Restarted {
+		t.Fatalf("the thief's version: %v", err)
+	}
+	m := h.Publish(now, trusttest.Files(mainID, 4))
+	_, err = trust.Verify(h.Pinned, v.High, m, now)
+	wantReason(t, err, "rollback")
+	h.RotateRoot(now) // both online keys are new
+	m = h.Publish(now, trusttest.Files(mainID, 4))
+	after, err := trust.Verify(h.Pinned, v.High, m, now)
+	if err != nil || !after.Restarted || after.High.Timestamp != 5 {
+		t.Fatalf("the hotline with new online keys: %v", err)
+	}
+	for _, back := range []trust.Metadata{far, versions[2]} {
+		back.Roots = m.Roots
+		_, err := trust.Verify(after.Root, after.High, back, now)
+		wantReason(t, err, "signature")
+	}
+	older := h.Publish(now, trusttest.Files(mainID, 2))
+	_, err = trust.Verify(h.Pinned, v.High, older, now)
+	wantReason(t, err, "rollback")
+}
+
 // Endless data, many parts: bounded before anything is parsed.
 func TestOversizedMetadataIsRefused(t *testing.T) {
 	h, m := north(t)

@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/ed25519"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -230,6 +231,14 @@ func (d rootDoc) check() error {
 		return fmt.Errorf("%w: root has %d keys, %d of them in roles", ErrKeyRoles, len(d.keys), len(used))
 	}
 	return nil
+}
+
+// sameOnline reports that two roots name the same keys for timestamp and for snapshot.
+func (d rootDoc) sameOnline(o rootDoc) bool {
+	same := func(role string) bool {
+		return maps.EqualFunc(d.roles[role].keys, o.roles[role].keys, func(a, b ed25519.PublicKey) bool { return a.Equal(b) })
+	}
+	return same(metadata.TIMESTAMP) && same(metadata.SNAPSHOT)
 }
 
 func (r roleDoc) check(of string, least int) error {

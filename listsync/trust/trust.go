@@ -58,6 +58,7 @@ type Verified struct {
 	Officers    Officers
 	Expires     time.Time // the earliest expiry of anything this rests on
 	Development bool      // the authority is a throw-away one
+	Restarted   bool      // the roots brought new online keys: timestamp and snapshot versions count anew
 }
 
 // Production returns ErrDevelopment if the authority is a throw-away one: control nodes and edges outside of cordon dev must
@@ -82,7 +83,8 @@ func (v *Verified) CheckCanon() error {
 
 // Verify checks everything a hotline published against the pinned root, at the time now, and against what was trusted before.
 // pinnedRoot is trusted as it is; m.Roots lead from it to the root in force (roots up to its version are passed over). high is the
-// zero value at the first call for a hotline, later Verified.High. Every refusal wraps exactly one sentinel of this package, see
+// zero value at the first call for a hotline, later Verified.High; its timestamp and snapshot count only while the online keys stay, so
+// give it together with the newest root trusted. Every refusal wraps exactly one sentinel of this package, see
 // Reason; the order of checks is fixed, so every machine gives the same one.
 //
 // Content under a version that high already has is not compared with what was there before: callers compare Metadata.Hash.
@@ -100,8 +102,15 @@ func Verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time) (*Veri
 	if err != nil {
 		return nil, fmt.Errorf("verify pinned root: %w", err)
 	}
+	before := c.root
 	if err := c.roots(m.Roots); err != nil {
 		return nil, fmt.Errorf("verify root: %w", err)
+	}
+	// Whoever stole an online key may have signed versions far ahead of the hotline's. New keys end that: what the old ones have signed
+	// can no longer come back, so its versions bind nobody (TUF 5.3.11, fast-forward).
+	restarted := c.root.version > high.Root && !before.sameOnline(c.root)
+	if restarted {
+		high.Timestamp, high.Snapshot = 0, 0
 	}
 	timestamp, err := c.timestamp(m.Timestamp)
 	if err != nil {
@@ -139,7 +148,7 @@ func Verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time) (*Veri
 	}
 	v := &Verified{
 		Hotline: charter.Hotline, Charter: charter, CharterHash: sha256.Sum256(m.Charter), Lists: lists, High: next,
-		Root: c.rootBytes, Officers: officers, Development: c.root.development, Expires: charter.ValidTo,
+		Root: c.rootBytes, Officers: officers, Development: c.root.development, Expires: charter.ValidTo, Restarted: restarted,
 	}
 	for _, t := range []time.Time{c.root.expires, timestamp.expires, snapshot.expires, targets.expires, list.expires} {
 		if t.Before(v.Expires) {
