@@ -186,6 +186,9 @@ func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
 		return listsync.Accepted{}, false
 	}
 	a := listsync.Accepted{Roots: known.Roots, High: known.High, Metadata: known.Metadata}
+	if known.Verified != nil {
+		a.Officers = known.Verified.Officers
+	}
 	for _, l := range view.InForce.Lists {
 		a.InForce = append(a.InForce, listsync.Mark{List: l.List, Number: l.Seq})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -13,9 +14,16 @@ import (
 // lists follows a hotline's list versions.
 type lists struct {
 	Config
-	memory
+	*memory
 	tracker
+	turns
 }
+
+// Patience with one repository before the next one is asked beside it, and the pace at which a large file may come meanwhile.
+const (
+	listGrace = 10 * time.Second
+	listPace  = 1 << 20 // bytes a second
+)
 
 // errBehind is a mirror that has not caught up: no refusal, and no reason to be silent about it when nobody else is ahead.
 var errBehind = errors.New("mirror is behind")
@@ -30,7 +38,7 @@ func (l *lists) poll(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("follow hotline %s: the cluster file does not name it", l.Hotline)
 		}
-		switch err := l.follow(ctx, repo, accepted, i > 0); {
+		switch err := l.take(ctx, repo, func(more func(time.Duration)) error { return l.follow(ctx, repo, accepted, i > 0, more) }); {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
@@ -50,10 +58,10 @@ func (l *lists) poll(ctx context.Context) error {
 // errOffer marks metadata that the first repository, the hotline's own, offers and that does not verify.
 var errOffer = errors.New("what the hotline offers is refused")
 
-func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Accepted, mirror bool) error {
+func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Accepted, mirror bool, more func(time.Duration)) error {
 	m, err := repo.Metadata(ctx, accepted.Roots.Version())
 	if err != nil {
-		return fmt.Errorf("read metadata: %w", err)
+		return l.unread(ctx, mirror, fmt.Errorf("read metadata: %w", err))
 	}
 	m = accepted.Roots.Complete(m)
 	hash := m.Hash()
@@ -81,11 +89,23 @@ func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Acc
 		return nil
 	}
 	for _, t := range v.Lists {
+		more(time.Duration(t.Edge.Length+t.Audit.Length) * time.Second / listPace)
 		if err := l.publish(ctx, repo, m, t, mirror); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unread passes a failed read on. One that failed because of what came, not because of the network, is a refusal like any other; there is
+// nothing whole that could name it in the log, so it is recorded once a day for each reason.
+func (l *lists) unread(ctx context.Context, mirror bool, err error) error {
+	reason := trust.Reason(err)
+	if reason == "other" || ctx.Err() != nil {
+		return err
+	}
+	object := hashOf(fmt.Appendf(nil, "cordon/unread/v1\n%s\n%s\n%d", l.Hotline, reason, l.Clock().Unix()/86400))
+	return l.record(ctx, Refusal{Object: object, Reason: reason}, mirror, err)
 }
 
 // checkCanon refuses new lists that were made for other canonicalisation rules than this build's. One that is in force stays so through
@@ -158,7 +178,7 @@ func (l *lists) stage(ctx context.Context, repo *fetch.Repository, t trust.ListT
 // refuse has a refusal of metadata recorded, and remembers it for as long as the same is offered.
 func (l *lists) refuse(ctx context.Context, offered [32]byte, r Refusal, mirror bool, why error) error {
 	err := l.record(ctx, r, mirror, why)
-	if l.recorded[r.Object] {
+	if l.known(r.Object) {
 		l.keep(offered, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	return err
@@ -167,14 +187,11 @@ func (l *lists) refuse(ctx context.Context, offered [32]byte, r Refusal, mirror 
 // record has the log say once what was refused, and returns the refusal in full for this node's own status.
 func (l *lists) record(ctx context.Context, r Refusal, mirror bool, why error) error {
 	r.Hotline, r.Detail = l.Hotline, details[r.Reason]
-	if !l.recorded[r.Object] {
+	if !l.known(r.Object) {
 		if err := l.Proposer.Refuse(ctx, r); err != nil {
 			return fmt.Errorf("record refusal (%s): %w", r.Reason, err)
 		}
-		if len(l.recorded) >= memoryMax {
-			clear(l.recorded) // the cluster does not log the same refusal twice
-		}
-		l.recorded[r.Object] = true
+		l.note(r.Object)
 	}
 	err := fmt.Errorf("refused (%s): %w", r.Reason, why)
 	if !mirror {

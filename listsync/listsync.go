@@ -46,6 +46,7 @@ var (
 // Accepted is what a cluster holds of one hotline.
 type Accepted struct {
 	Roots       trust.Roots     // from the pinned root to the newest accepted, from which metadata is verified
+	Officers    trust.Officers  // as the newest accepted metadata names them
 	High        trust.HighWater // nothing below it is accepted
 	Metadata    [32]byte        // hash of the newest accepted metadata
 	InForce     []Mark          // version in force, by list
@@ -106,16 +107,16 @@ func New(c Config) *Syncer {
 	urgent.Poll = min(c.Poll, withdrawalPoll)
 	return &Syncer{
 		c:           c,
-		lists:       &lists{Config: c, memory: newMemory(c.Clock), tracker: tracker{Config: c, what: "lists"}},
-		withdrawals: &withdrawals{Config: urgent, memory: newMemory(c.Clock), tracker: tracker{Config: urgent, what: "withdrawals"}},
+		lists:       &lists{Config: c, memory: newMemory(c.Clock), turns: newTurns(listGrace), tracker: tracker{Config: c, what: "lists"}},
+		withdrawals: &withdrawals{Config: urgent, memory: newMemory(c.Clock), turns: newTurns(withdrawalGrace), tracker: tracker{Config: urgent, what: "withdrawals"}},
 	}
 }
 
 // Run polls until ctx ends, and returns when all of its work has ended.
 func (s *Syncer) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.lists.run(ctx, s.lists.poll) })
-	wg.Go(func() { s.withdrawals.run(ctx, s.withdrawals.poll) })
+	wg.Go(func() { s.lists.run(ctx, s.lists.poll); s.lists.wg.Wait() })
+	wg.Go(func() { s.withdrawals.run(ctx, s.withdrawals.poll); s.withdrawals.wg.Wait() })
 	wg.Wait()
 	return nil
 }

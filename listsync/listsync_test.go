@@ -84,7 +84,13 @@ func (a *agreed) Refuse(_ context.Context, r Refusal) error {
 // setup is a hotline that has published version 1, served by handlers, one mirror each.
 func setup(t *testing.T, hotline *trusttest.Hotline, handlers ...http.Handler) (*Syncer, *agreed) {
 	t.Helper()
-	a := &agreed{accepted: Accepted{Roots: hotline.Roots()}, officers: hotline.OfficerKeys(), now: trusttest.Now}
+	a := &agreed{accepted: Accepted{Roots: hotline.Roots(), Officers: hotline.OfficerKeys()}, officers: hotline.OfficerKeys(), now: trusttest.Now}
+	return setupWith(t, a, hotline, handlers...)
+}
+
+// setupWith is setup with a cluster that there is.
+func setupWith(t *testing.T, a *agreed, hotline *trusttest.Hotline, handlers ...http.Handler) (*Syncer, *agreed) {
+	t.Helper()
 	files, err := fetch.OpenStore(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package listsync
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,12 +19,16 @@ const (
 	memoryMax = 256
 )
 
-// memory is what a poll remembers of earlier ones, by the hash of what was offered. It is owned by one goroutine.
+// memory is what a poll remembers of earlier ones, by the hash of what was offered. A slow repository's goroutine may use it beside the next
+// one's.
 type memory struct {
-	clock    func() time.Time
+	clock func() time.Time
+
+	mu       sync.Mutex // guards what follows
 	refused  map[[32]byte]verdict
 	recorded map[[32]byte]bool // objects whose refusal is in the log
 	waiting  map[[32]byte]int  // polls for which news was seen while another node leads
+	spent    []time.Time       // when forged statements were recorded, of late
 }
 
 type verdict struct {
@@ -30,12 +36,14 @@ type verdict struct {
 	until time.Time
 }
 
-func newMemory(clock func() time.Time) memory {
-	return memory{clock: clock, refused: map[[32]byte]verdict{}, recorded: map[[32]byte]bool{}, waiting: map[[32]byte]int{}}
+func newMemory(clock func() time.Time) *memory {
+	return &memory{clock: clock, refused: map[[32]byte]verdict{}, recorded: map[[32]byte]bool{}, waiting: map[[32]byte]int{}}
 }
 
 // standing is the refusal of an object that still holds, or nil.
 func (m *memory) standing(hash [32]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	v, ok := m.refused[hash]
 	if !ok || m.clock().After(v.until) {
 		return nil
@@ -45,6 +53,8 @@ func (m *memory) standing(hash [32]byte) error {
 
 // keep remembers err when it is a decision; after any other error the next poll tries again.
 func (m *memory) keep(hash [32]byte, err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for sentinel, wait := range map[error]time.Duration{ErrRefused: retryRefused, ErrLater: retryLater} {
 		if errors.Is(err, sentinel) {
 			if len(m.refused) >= memoryMax {
@@ -58,6 +68,8 @@ func (m *memory) keep(hash [32]byte, err error) error {
 
 // myTurn is true at once on the leader; elsewhere after patience polls in which the news stayed undecided.
 func (m *memory) myTurn(hash [32]byte, leading bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if leading {
 		delete(m.waiting, hash)
 		return true
@@ -67,6 +79,39 @@ func (m *memory) myTurn(hash [32]byte, leading bool) bool {
 	}
 	m.waiting[hash]++
 	return m.waiting[hash] > patience
+}
+
+// known reports whether the object's refusal (or agreement) is in the log already.
+func (m *memory) known(object [32]byte) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.recorded[object]
+}
+
+// note remembers that it is. When the memory is full it is forgotten: the cluster does not log the same refusal twice.
+func (m *memory) note(object [32]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.recorded) >= memoryMax {
+		clear(m.recorded)
+	}
+	m.recorded[object] = true
+}
+
+// forgeries bounds how many forged statements have the log say so in an hour: whoever can forge one can forge a thousand.
+const forgeries = 16
+
+// mayRecord takes one of them.
+func (m *memory) mayRecord() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.clock()
+	m.spent = slices.DeleteFunc(m.spent, func(at time.Time) bool { return now.Sub(at) >= time.Hour })
+	if len(m.spent) >= forgeries {
+		return false
+	}
+	m.spent = append(m.spent, now)
+	return true
 }
 
 func hashOf(b []byte) [32]byte { return sha256.Sum256(b) }

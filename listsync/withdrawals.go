@@ -15,9 +15,10 @@ import (
 // withdrawals follows the statements by which a hotline's officers take entries out at once.
 type withdrawals struct {
 	Config
-	memory
+	*memory
 	tracker
-	turns int // polls so far: which of many owed signatures are looked for
+	turns
+	polls int // polls so far: which of many owed signatures are looked for
 }
 
 // withdrawalPoll is the longest wait between two looks for withdrawals (P8): one small request for each list.
@@ -26,15 +27,18 @@ const withdrawalPoll = 3 * time.Second
 // maxStatements bounds what one poll reads of one list.
 const maxStatements = 1000
 
+// withdrawalGrace is how long one repository may take before the next one is asked beside it.
+const withdrawalGrace = 2 * time.Second
+
 // maxOwed bounds the owed signatures that one poll looks for; more take turns.
 const maxOwed = 8
 
 // poll asks every repository, since any one of them may lack the newest statement.
 func (w *withdrawals) poll(ctx context.Context) error {
 	var failures []error
-	w.turns++
+	w.polls++
 	for _, repo := range w.Repositories {
-		if err := w.follow(ctx, repo); err != nil {
+		if err := w.take(ctx, repo, func(func(time.Duration)) error { return w.follow(ctx, repo, w.polls) }); err != nil {
 			failures = append(failures, err)
 		}
 		if ctx.Err() != nil {
@@ -44,13 +48,13 @@ func (w *withdrawals) poll(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-func (w *withdrawals) follow(ctx context.Context, repo *fetch.Repository) error {
+func (w *withdrawals) follow(ctx context.Context, repo *fetch.Repository, poll int) error {
 	accepted, ok := w.Proposer.Accepted(w.Hotline)
 	if !ok {
 		return nil // the lists say so
 	}
 	for _, seq := range accepted.High.Seqs {
-		if err := w.list(ctx, repo, seq.List, accepted.Withdrawals); err != nil {
+		if err := w.list(ctx, repo, seq.List, accepted, poll); err != nil {
 			return err
 		}
 	}
@@ -60,28 +64,32 @@ func (w *withdrawals) follow(ctx context.Context, repo *fetch.Repository) error 
 // list proposes every statement after the last accepted one, in the order of their numbers, and then those again whose second signature is
 // owed: what takes entries out of force goes first. A number is passed over when its statement has expired or was refused for good: numbers
 // only rise, and one that can never be accepted must not hold up those after it.
-func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list match.ListID, accepted []Withdrawn) error {
+func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list match.ListID, accepted Accepted, poll int) error {
 	next := uint64(1)
 	var owed []uint64
-	for _, m := range accepted {
+	for _, m := range accepted.Withdrawals {
 		if m.List == list {
 			next, owed = m.Number+1, m.Owed
 		}
 	}
 	var failed error
-	for last := next + maxStatements; next < last; next++ {
-		err := w.read(ctx, repo, list, next)
+	forged := 0
+	for last := next + maxStatements; next < last && forged < forgeries; next++ {
+		err := w.read(ctx, repo, list, next, accepted.Officers)
 		if errors.Is(err, fetch.ErrNotFound) {
 			break
 		} else if errors.Is(err, ErrRefused) {
 			failed = err
+			if errors.Is(err, errForged) {
+				forged++
+			}
 		} else if err != nil {
 			return err
 		}
 	}
 	for i := range min(maxOwed, len(owed)) {
-		number := owed[(w.turns*maxOwed+i)%len(owed)]
-		switch err := w.read(ctx, repo, list, number); {
+		number := owed[(poll*maxOwed+i)%len(owed)]
+		switch err := w.read(ctx, repo, list, number, accepted.Officers); {
 		case errors.Is(err, fetch.ErrNotFound): // a mirror may lack it
 		case errors.Is(err, ErrRefused):
 			failed = err
@@ -93,15 +101,15 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 }
 
 // read proposes the statement of this number as the repository has it.
-func (w *withdrawals) read(ctx context.Context, repo *fetch.Repository, list match.ListID, number uint64) error {
+func (w *withdrawals) read(ctx context.Context, repo *fetch.Repository, list match.ListID, number uint64, officers trust.Officers) error {
 	raw, err := repo.Withdrawal(ctx, list, number)
 	if err != nil {
 		return fmt.Errorf("read withdrawal %d of list %s: %w", number, list, err)
 	}
-	return w.propose(ctx, list, number, raw)
+	return w.propose(ctx, list, number, raw, officers)
 }
 
-func (w *withdrawals) propose(ctx context.Context, list match.ListID, number uint64, raw []byte) error {
+func (w *withdrawals) propose(ctx context.Context, list match.ListID, number uint64, raw []byte, officers trust.Officers) error {
 	if s, err := trust.DecodeWithdrawal(raw); err == nil && s.Expires < w.Clock().Unix() {
 		return nil // too old to be accepted; it was for clusters of its time
 	}
@@ -109,16 +117,34 @@ func (w *withdrawals) propose(ctx context.Context, list match.ListID, number uin
 	if refused := w.standing(hash); refused != nil {
 		return refused
 	}
-	if w.recorded[hash] || !w.myTurn(hash, w.Proposer.Leading()) {
+	if w.known(hash) || !w.myTurn(hash, w.Proposer.Leading()) {
 		return nil // agreed already (an owed one, unchanged), or another node's turn
+	}
+	if _, _, err := trust.VerifyWithdrawal(officers, raw, w.Clock()); errors.Is(err, trust.ErrExpired) {
+		return fmt.Errorf("withdrawal %d of list %s: %w", number, list, err) // not yet in its time; a clock may be set right
+	} else if err != nil {
+		return w.forged(ctx, list, number, hash, err)
 	}
 	if err := w.Proposer.Withdraw(ctx, raw); err != nil {
 		return w.keep(hash, fmt.Errorf("withdrawal %d of list %s: %w", number, list, err))
 	}
-	if len(w.recorded) >= memoryMax {
-		clear(w.recorded)
-	}
-	w.recorded[hash] = true
+	w.note(hash)
 	w.Log.InfoContext(ctx, "withdrawal agreed", slog.Any("list", list), slog.Uint64("number", number))
 	return nil
+}
+
+// errForged is wrapped by what no officer can have signed.
+var errForged = errors.New("not a statement of the hotline's officers")
+
+// forged refuses what does not verify, before it costs the cluster a command of its length: a mirror can make any number of such. The first
+// ones of an hour are recorded in the log; all are remembered and shown.
+func (w *withdrawals) forged(ctx context.Context, list match.ListID, number uint64, hash [32]byte, why error) error {
+	reason := trust.Reason(why)
+	if w.mayRecord() {
+		r := Refusal{Hotline: w.Hotline, List: list, Object: hash, Reason: reason, Detail: details[reason]}
+		if err := w.Proposer.Refuse(ctx, r); err != nil {
+			return fmt.Errorf("record refusal (%s): %w", reason, err)
+		}
+	}
+	return w.keep(hash, fmt.Errorf("%w: %w: withdrawal %d of list %s (%s): %w", ErrRefused, errForged, number, list, reason, why))
 }

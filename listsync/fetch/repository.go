@@ -20,11 +20,14 @@ import (
 // maxSmall bounds one metadata file or charter.
 const maxSmall = 64 << 10
 
+// slowest is how many bytes a second a target must come at, beyond its first minute: a byte now and then is no transfer.
+const slowest = 64 << 10
+
 // Repository reads one hotline's TUF repository from one place: the hotline itself or a mirror, over http, https or file. Methods
 // may be called concurrently.
 type Repository struct {
-	// Idle ends a read when no byte has come for so long. Small and Large bound a metadata file and a list file in all. They
-	// may be changed before the first use.
+	// Idle ends a read when no byte has come for so long. Small bounds a metadata file in all; a list file has as long and
+	// its length at 64 KiB a second, at most Large. They may be changed before the first use.
 	Idle, Small, Large time.Duration
 
 	hotline trust.HotlineID
@@ -184,7 +187,7 @@ func (r *Repository) target(ctx context.Context, f trust.File, use func(context.
 	if f.Length < 0 || f.Length > MaxFile {
 		return fmt.Errorf("fetch target %s: %w: %d bytes, at most %d", f.Path, ErrTooLarge, f.Length, MaxFile)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.Large, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, min(r.Large, r.Small+time.Duration(f.Length)*time.Second/slowest), ErrTimeout)
 	defer cancel()
 	body, ctx, err := r.begin(ctx, trust.TargetName(f), "", f.Length+1, nil)
 	if err == nil {
