@@ -51,9 +51,11 @@ func (s *session) newProver() (*prover, error) {
 	p.jobs = jobs
 	for range runtime.GOMAXPROCS(0) {
 		p.wg.Go(func() {
+			h := p.keys.Hasher(s.set.List)
+			defer h.Close()
 			for batch := range jobs {
 				for i := range batch {
-					if !p.find(&batch[i]) {
+					if !p.find(h, &batch[i]) {
 						p.wrong.CompareAndSwap(nil, &batch[i].EntryID)
 						break
 					}
@@ -84,24 +86,47 @@ func (p *prover) add(e *list.Entry) error {
 }
 
 // find marks the record of the edge list that is r.
-func (p *prover) find(r *proven) bool {
-	r.Digest = p.keys.Digest(p.s.set.List, r.Kind.Class(), []byte(r.expr))
-	r.Gate = p.keys.Gate64(r.Kind.Class(), []byte(r.expr))
-	low, high := 0, p.edge.Len()
-	for low < high { // records are in the order of Compare, and no two are equal in it
+func (p *prover) find(h *match.Hasher, r *proven) bool {
+	r.Digest, r.Gate = h.Hash(r.Kind.Class(), r.expr)
+	low := p.edge.Find(&r.Digest)
+	if low < 0 {
+		return false
+	}
+	// Most often it is the first. A host with many pages has as many records of one digest: leaps, then halves.
+	high := low
+	for step := 1; ; step *= 2 {
+		have := p.edge.Record(high)
+		c := have.Compare(&r.Record)
+		if c == 0 {
+			return p.mark(high, &have, r)
+		}
+		if c > 0 {
+			break
+		}
+		if low = high + 1; low == p.edge.Len() {
+			return false
+		}
+		high = min(high+step, p.edge.Len()-1)
+	}
+	for low < high {
 		mid := int(uint(low+high) / 2)
 		have := p.edge.Record(mid)
 		switch c := have.Compare(&r.Record); {
+		case c == 0:
+			return p.mark(mid, &have, r)
 		case c < 0:
 			low = mid + 1
-		case c > 0:
-			high = mid
 		default:
-			bit := uint64(1) << (mid % 64)
-			return have == r.Record && p.found[mid/64].Or(bit)&bit == 0
+			high = mid
 		}
 	}
 	return false
+}
+
+// mark reports whether record i of the edge list is r in all that it says, and was not met before.
+func (p *prover) mark(i int, have *match.Record, r *proven) bool {
+	bit := uint64(1) << (i % 64)
+	return *have == r.Record && p.found[i/64].Or(bit)&bit == 0
 }
 
 // stop ends what works beside the caller. It may be called again.

@@ -126,6 +126,15 @@ func (e *Edge) entry(i int) EntryID { return e.columns.entry(i) }
 
 func (e *Edge) start(block int) int { return int(binary.LittleEndian.Uint32(e.starts[4*block:])) }
 
+// Find is the position of the first record with digest d, or -1. Records with the same digest follow in the order of
+// Compare.
+func (e *Edge) Find(d *Digest) int {
+	if i := e.find(d); e.is(i, d) {
+		return i
+	}
+	return -1
+}
+
 // find is the position of the first record with digest d, or Len or that of another record when there is none. The way
 // to the candidate follows the first bits of a keyed digest; the candidate itself is confirmed in constant time by is.
 //
