@@ -13,17 +13,18 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"cordon-hotline": main})
 }
 
-// TestStories runs the command as analysts, officers and an authority do. The scripts know three commands more:
+// TestStories runs the command as analysts, officers and an authority do. The scripts know four commands more:
 //
 //	exits CODE cordon-hotline ARG...   run it and want this exit code
 //	hotline [NAME]                     an accredited hotline in NAME (default hotline) with officer-1..3 and authority
 //	review FILE...                     replace REVIEW in the files by a day in 100 days
+//	manual HEADING                     run a section of docs/hotline.md and want the output it shows
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "hotline": hotline, "review": review,
+			"exits": exits, "hotline": hotline, "review": review, "manual": manual,
 		},
 	})
 }
