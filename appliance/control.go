@@ -30,6 +30,8 @@ type Control struct {
 
 	backfill backfill
 	expected *expected
+
+	statements *statements
 }
 
 // OpenControl takes the node's directory, ports and keys and joins its cluster. Run must follow.
@@ -113,21 +115,22 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	control := &Control{dir: dir, node: node}
 	control.backfill = backfill{node: node, files: files, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
 	control.expected = newExpected(node, files, o.Log)
+	control.statements = newStatements(node, control.look, o.clock(), o.Log)
 	for _, h := range c.Hotlines {
-		s, err := newSyncer(c, h, id, node, files, o)
+		s, err := newSyncer(c, h, id, node, files, control.statements.seen, o)
 		if err != nil {
 			return nil, err
 		}
 		control.syncs = append(control.syncs, s)
 	}
 	control.server = api.NewServer(api.Config{
-		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Expected: control.expected.stateOf,
+		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Expected: control.expect, Statements: control.statements,
 		TLS: serverTLS, Listener: apiListener, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil
 }
 
-func newSyncer(c *config.Control, h config.Hotline, clusterID string, node *cluster.Node, files *fetch.Store, o Options) (*listsync.Syncer, error) {
+func newSyncer(c *config.Control, h config.Hotline, clusterID string, node *cluster.Node, files *fetch.Store, seen func([]byte), o Options) (*listsync.Syncer, error) {
 	var repos []*fetch.Repository
 	for _, url := range append([]string{h.URL}, h.Mirrors...) {
 		r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
@@ -138,8 +141,17 @@ func newSyncer(c *config.Control, h config.Hotline, clusterID string, node *clus
 	}
 	return listsync.New(listsync.Config{
 		Hotline: trust.HotlineID(h.ID), Cluster: clusterID, Repositories: repos, Files: files,
-		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log,
+		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen,
 	}), nil
+}
+
+// look asks a hotline's repository for withdrawals at once.
+func (c *Control) look(h trust.HotlineID) {
+	for _, s := range c.syncs {
+		if s.Hotline() == h {
+			s.LookNow()
+		}
+	}
 }
 
 func (c *Control) hotlines() []listsync.Health {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,8 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/appliance/stoppage"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver"
 	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/serve"
@@ -89,9 +92,20 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	for i, url := range c.Control {
 		controls[i] = api.NewClient(url, clientTLS)
 	}
+	var repositories []*directSource
+	for _, h := range c.Hotlines {
+		for _, url := range append([]string{h.URL}, h.Mirrors...) {
+			r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
+			if err != nil {
+				return nil, badInput(fmt.Errorf("hotline %s: %w", h.ID, err))
+			}
+			repositories = append(repositories, newDirectSource(r, trust.HotlineID(h.ID)))
+		}
+	}
 	f := &follower{
 		cluster: description, quorum: description.Quorum(), name: c.Name, dir: dir, key: key.Private, shelf: shelf,
 		controls: controls, neverBlock: c.NeverBlock, maxStale: c.MaxStale, swap: answers.Swap, clock: o.clock(), log: o.Log,
+		repositories: repositories,
 	}
 	switch restored, err := f.restore(ctx); {
 	case err != nil:

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,11 +20,10 @@ type expected struct {
 	files *fetch.Store
 	log   *slog.Logger
 
-	mu      sync.Mutex // guards inForce, state
+	mu      sync.Mutex // guards inForce, state, indexes
 	inForce [32]byte
 	state   match.StateID
-
-	indexes map[[32]byte][32]byte // index hash by edge list; owned by run
+	indexes map[[32]byte][32]byte // index hash by edge list; never changed, run alone replaces it
 }
 
 const expectEvery = time.Second
@@ -37,6 +37,21 @@ func (e *expected) stateOf(inForce [32]byte) (state match.StateID, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.state, e.inForce == inForce
+}
+
+// stateWith is the state id for what a log would have in force that the files known here are enough for.
+func (e *expected) stateWith(f audit.InForce) (match.StateID, bool) {
+	e.mu.Lock()
+	indexes := e.indexes
+	e.mu.Unlock()
+	state, err := f.StateID(func(in audit.InForceList) ([32]byte, error) {
+		hash, known := indexes[in.Edge]
+		if !known {
+			return hash, fs.ErrNotExist
+		}
+		return hash, nil
+	})
+	return state, err == nil
 }
 
 func (e *expected) run(ctx context.Context) error {
@@ -73,9 +88,9 @@ func (e *expected) compute(ctx context.Context, f audit.InForce) {
 		e.log.DebugContext(ctx, "state of edges not computed yet", slog.Any("error", err)) // the file is still on its way
 		return
 	}
-	e.indexes = used
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.indexes = used
 	e.inForce, e.state = f.Hash(), state
 }
 

@@ -41,16 +41,22 @@ type follower struct {
 	clock      func() time.Time
 	log        *slog.Logger
 
+	repositories []*directSource // of hotlines, for withdrawals while there is no quorum; owned by watchWithdrawals
+
 	// owned by Run (and by restore, before it)
-	seen       audit.Seen // high-water marks: nothing below them is accepted
+	seen    audit.Seen // high-water marks: nothing below them is accepted
+	unkept  []byte     // manifest of active, while it is not on disk
+	served  audit.Seen // newest checkpoint of which active is what must be in force
+	counter uint64     // of the last receipt
+	retired []retiree
+
+	act        sync.Mutex // guards the following; Run alone writes active, opened and inForce
 	active     *loaded
+	opened     *audit.Opened // the manifest of active
 	inForce    audit.InForce
-	unkept     []byte // manifest of active, while it is not on disk
+	direct     directs // withdrawals in active's set that the manifest's log lacks
 	generation uint64
-	served     audit.Seen // newest checkpoint of which active is what must be in force
-	counter    uint64     // of the last receipt
-	confirmAt  time.Time  // when the next receipt is due
-	retired    []retiree
+	confirmAt  time.Time // when the next receipt is due
 
 	mu    sync.Mutex // guards fresh
 	fresh time.Time  // freshness of the newest accepted checkpoint
@@ -103,7 +109,8 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 		f.log.ErrorContext(ctx, "the list in force stops what this edge's configuration says must pass", slog.Any("error", err))
 	}
 	f.noteFresh(opened)
-	f.activate(opened, l)
+	f.direct = f.readDirects(ctx, opened)
+	f.activate(ctx, opened, l)
 	return true, nil
 }
 
@@ -139,6 +146,7 @@ func (f *follower) readSeen(ctx context.Context, manifest audit.Seen) error {
 func (f *follower) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { f.watchFreshness(ctx) })
+	wg.Go(func() { f.watchWithdrawals(ctx) })
 	defer wg.Wait()
 	next := rand.IntN(len(f.controls))
 	failing := 0
@@ -180,9 +188,6 @@ const (
 	pollTimeout = 40 * time.Second
 	// fetchTimeout bounds one list over a thin line.
 	fetchTimeout = 15 * time.Minute
-	// An edge says again what it serves, so that an auditor sees that it lives and a receipt lost with a control node is made good.
-	confirmEvery = time.Hour
-	confirmRetry = 10 * time.Second
 )
 
 // backoff lets an edge try every control node quickly once, then more and more slowly, never all edges at the same moment.
@@ -248,7 +253,7 @@ func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) e
 	if err != nil {
 		return err
 	}
-	f.activate(opened, l)
+	f.activate(ctx, opened, l)
 	f.log.InfoContext(ctx, "lists active", slog.Uint64("log_size", opened.Checkpoint.Size), slog.Int("lists", len(opened.InForce.Lists)),
 		slog.Int("removals", len(opened.InForce.Removals)), slog.Any("state", l.set.StateID()))
 	return nil
@@ -260,19 +265,35 @@ func sameLists(a, b audit.InForce) bool {
 	})
 }
 
-// activate swaps the one pointer that answers depend on.
-func (f *follower) activate(m *audit.Opened, l *loaded) {
-	f.generation++
-	l.set.Generation = f.generation
-	f.swap(l.set)
-	before := f.inForce
+// activate swaps the one pointer that answers depend on. Withdrawals that the edge took beyond the log stay on top until the log has them.
+func (f *follower) activate(ctx context.Context, m *audit.Opened, l *loaded) {
+	f.act.Lock()
+	set, direct := f.direct.withDirects(m.InForce, l.set)
+	l.set = set
+	before, had := f.inForce, len(f.direct)
 	if f.active != nil {
 		f.retired = append(f.retired, retiree{f.active, f.clock()})
 	}
-	f.active, f.inForce = l, m.InForce
+	f.active, f.opened, f.inForce, f.direct = l, m, m.InForce, direct
+	f.show(set)
+	f.act.Unlock()
 	f.served = audit.Seen{Size: m.Checkpoint.Size, Root: m.Checkpoint.Root}
-	f.confirmAt = f.clock()
 	f.shelf.tidy(before, f.inForce)
+	if len(direct) != had {
+		f.log.InfoContext(ctx, "withdrawals taken without the log", slog.Int("now", len(direct)), slog.Int("before", had))
+		if err := f.keepDirects(direct); err != nil {
+			f.log.ErrorContext(ctx, "withdrawals taken without the log are not kept", slog.Any("error", err))
+		}
+	}
+}
+
+// show makes answers depend on a set of active, and a receipt for it due; under act.
+func (f *follower) show(set *match.Set) {
+	f.generation++
+	set.Generation = f.generation
+	f.active.set = set
+	f.swap(set)
+	f.confirmAt = f.clock()
 }
 
 // see raises the high-water marks and keeps them, and before them the manifest that they speak of: marks ahead of the manifest on disk would
@@ -305,35 +326,6 @@ func (f *follower) noteFresh(m *audit.Opened) {
 	if m.Fresh.After(f.fresh) {
 		f.fresh = m.Fresh
 	}
-}
-
-// confirm hands a control node the signed receipt that is due, if one is.
-func (f *follower) confirm(ctx context.Context, c *api.Client) {
-	now := f.clock()
-	if f.active == nil || now.Before(f.confirmAt) {
-		return
-	}
-	if err := f.receipt(ctx, c); err != nil {
-		f.confirmAt = now.Add(confirmRetry)
-		f.log.WarnContext(ctx, "receipt not taken", slog.Any("error", err))
-		return
-	}
-	f.confirmAt = now.Add(confirmEvery)
-}
-
-// receipt signs what is served. Its counter is on disk before it is used, so that no two receipts share one. It follows the clock in
-// milliseconds, so that an edge whose disk was replaced or brought back is not behind its own last receipt.
-func (f *follower) receipt(ctx context.Context, c *api.Client) error {
-	f.counter = max(f.counter+1, uint64(max(f.clock().UnixMilli(), 0)))
-	if err := renameio.WriteFile(f.dir.join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep receipt counter: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	return c.Receipt(ctx, audit.SignReceipt(audit.Receipt{
-		Cluster: f.cluster.ID(), Edge: f.name, Counter: f.counter, State: f.active.set.StateID(),
-		Size: f.served.Size, Root: f.served.Root, Time: f.clock().Unix(),
-	}, f.key))
 }
 
 // watchFreshness raises an alarm when the cluster's checkpoint grows old, and says when it is fresh again. It never takes a list out of

@@ -77,6 +77,8 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 			fmt.Fprintf(w, "  %s: enrolled %s, no receipt yet\n", e.Name, clock(e.Since))
 		case e.Foreign:
 			fmt.Fprintf(w, "  %s: serves something else than what is in force, as it signed at %s\n", e.Name, clock(e.At))
+		case e.Current && e.Beyond > 0:
+			fmt.Fprintf(w, "  %s: serves what is in force but for %d withdrawals that it took from the hotline without a quorum, as it signed at %s\n", e.Name, e.Beyond, clock(e.At))
 		case e.Current:
 			fmt.Fprintf(w, "  %s: serves what is in force, as it signed at %s\n", e.Name, clock(e.At))
 		default:

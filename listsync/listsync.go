@@ -91,6 +91,9 @@ type Config struct {
 	Poll         time.Duration
 	Clock        func() time.Time
 	Log          *slog.Logger
+
+	// Seen, when not nil, is told of every withdrawal that a poll reads, agreed or not, before anything is proposed. Nothing is verified yet.
+	Seen func(statement []byte)
 }
 
 // Syncer follows one hotline: its lists, and beside them, so that a large list never holds one up, its withdrawals. Its Health may be read
@@ -103,12 +106,15 @@ type Syncer struct {
 
 // New returns a Syncer for c.
 func New(c Config) *Syncer {
+	if c.Seen == nil {
+		c.Seen = func([]byte) {}
+	}
 	urgent := c
 	urgent.Poll = min(c.Poll, withdrawalPoll)
 	return &Syncer{
 		c:           c,
-		lists:       &lists{Config: c, memory: newMemory(c.Clock), turns: newTurns(listGrace), tracker: tracker{Config: c, what: "lists"}},
-		withdrawals: &withdrawals{Config: urgent, memory: newMemory(c.Clock), turns: newTurns(withdrawalGrace), tracker: tracker{Config: urgent, what: "withdrawals"}},
+		lists:       &lists{Config: c, memory: newMemory(c.Clock), turns: newTurns(listGrace), tracker: newTracker(c, "lists")},
+		withdrawals: &withdrawals{Config: urgent, memory: newMemory(c.Clock), turns: newTurns(withdrawalGrace), tracker: newTracker(urgent, "withdrawals")},
 	}
 }
 
@@ -120,6 +126,17 @@ func (s *Syncer) Run(ctx context.Context) error {
 	wg.Wait()
 	return nil
 }
+
+// LookNow makes the next look for withdrawals happen at once. It does not wait, and may be called at any time.
+func (s *Syncer) LookNow() {
+	select {
+	case s.withdrawals.wake <- struct{}{}:
+	default: // one is due already
+	}
+}
+
+// Hotline is whom it follows.
+func (s *Syncer) Hotline() trust.HotlineID { return s.c.Hotline }
 
 // Health is a snapshot for status pages.
 func (s *Syncer) Health() Health {
@@ -143,9 +160,14 @@ type Health struct {
 type tracker struct {
 	Config
 	what string
+	wake chan struct{} // holds one: a look that is asked for while one is under way comes after it
 
 	mu    sync.Mutex // guards state
 	state Health
+}
+
+func newTracker(c Config, what string) tracker {
+	return tracker{Config: c, what: what, wake: make(chan struct{}, 1)}
 }
 
 func (t *tracker) run(ctx context.Context, poll func(context.Context) error) {
@@ -156,6 +178,7 @@ func (t *tracker) run(ctx context.Context, poll func(context.Context) error) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-t.wake:
 		}
 		t.report(ctx, poll(ctx))
 		timer.Reset(t.Poll)

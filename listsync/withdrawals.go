@@ -72,24 +72,38 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 			next, owed = m.Number+1, m.Owed
 		}
 	}
-	var failed error
+	var failed, undecided error
 	forged := 0
 	for last := next + maxStatements; next < last && forged < forgeries; next++ {
-		err := w.read(ctx, repo, list, next, accepted.Officers)
+		raw, err := w.read(ctx, repo, list, next)
 		if errors.Is(err, fetch.ErrNotFound) {
 			break
-		} else if errors.Is(err, ErrRefused) {
+		} else if err != nil {
+			return err
+		}
+		if undecided != nil {
+			continue // seen; what nobody can agree on now must not be overtaken in the log by what comes after it
+		}
+		switch err := w.propose(ctx, list, next, raw, accepted.Officers); {
+		case errors.Is(err, ErrRefused):
 			failed = err
 			if errors.Is(err, errForged) {
 				forged++
 			}
-		} else if err != nil {
-			return err
+		case err != nil:
+			undecided = err
 		}
+	}
+	if undecided != nil {
+		return undecided
 	}
 	for i := range min(maxOwed, len(owed)) {
 		number := owed[(poll*maxOwed+i)%len(owed)]
-		switch err := w.read(ctx, repo, list, number, accepted.Officers); {
+		raw, err := w.read(ctx, repo, list, number)
+		if err == nil {
+			err = w.propose(ctx, list, number, raw, accepted.Officers)
+		}
+		switch {
 		case errors.Is(err, fetch.ErrNotFound): // a mirror may lack it
 		case errors.Is(err, ErrRefused):
 			failed = err
@@ -100,13 +114,14 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 	return failed
 }
 
-// read proposes the statement of this number as the repository has it.
-func (w *withdrawals) read(ctx context.Context, repo *fetch.Repository, list match.ListID, number uint64, officers trust.Officers) error {
+// read is the statement of this number as the repository has it.
+func (w *withdrawals) read(ctx context.Context, repo *fetch.Repository, list match.ListID, number uint64) ([]byte, error) {
 	raw, err := repo.Withdrawal(ctx, list, number)
 	if err != nil {
-		return fmt.Errorf("read withdrawal %d of list %s: %w", number, list, err)
+		return nil, fmt.Errorf("read withdrawal %d of list %s: %w", number, list, err)
 	}
-	return w.propose(ctx, list, number, raw, officers)
+	w.Seen(raw)
+	return raw, nil
 }
 
 func (w *withdrawals) propose(ctx context.Context, list match.ListID, number uint64, raw []byte, officers trust.Officers) error {

@@ -9,6 +9,8 @@
 //	GET  /tile/...                    anyone    the audit log (C2SP tlog-tiles)
 //	GET  /v1/files/{sha256}           anyone    list files and wrapped keys, by content hash
 //	GET  /v1/bundle                   anyone    everything cordon-audit verifies, as one tar
+//	GET  /v1/withdrawals              anyone    withdrawals signed by the officers' threshold, for edges while there is no quorum
+//	POST /v1/withdrawals              anyone    a withdrawal that an officer of one of the hotlines has signed; anything else is refused
 //	GET  /v1/status                   operator, control
 //	GET  /v1/manifest?since=N         edge      long poll: what is in force, with proofs
 //	POST /v1/keys                     edge      an epoch's keys, wrapped to the enrolled edge's own key

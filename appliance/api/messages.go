@@ -43,6 +43,7 @@ type EdgeStatus struct {
 	At      time.Time `json:"at,omitzero"`           // time of the last receipt, by the edge's clock
 	Current bool      `json:"current"`               // the last receipt is of what is in force now
 	Foreign bool      `json:"foreign"`               // the last receipt names a state that nobody computes from the signed lists
+	Beyond  int       `json:"beyond_log"`            // withdrawals it took straight from a hotline, while there was no quorum
 	Behind  time.Time `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }
 

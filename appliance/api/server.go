@@ -24,17 +24,22 @@ import (
 
 // Config is what a Server is made of.
 type Config struct {
-	Node     *cluster.Node
-	Cluster  audit.Cluster
-	Files    *fetch.Store
-	Peers    Peers // to fetch staged files from the member that asks
-	Hotlines func() []listsync.Health
-	Expected func(inForce [32]byte) (match.StateID, bool) // what an edge must sign for what is in force; false while not known
-	TLS      *tls.Config                                  // own certificate; client certificates verified when given
-	Listener net.Listener
-	Clock    func() time.Time
-	Log      *slog.Logger
+	Node       *cluster.Node
+	Cluster    audit.Cluster
+	Files      *fetch.Store
+	Peers      Peers // to fetch staged files from the member that asks
+	Hotlines   func() []listsync.Health
+	Expected   Expected // what an edge must sign for what is in force
+	Statements Statements
+	TLS        *tls.Config // own certificate; client certificates verified when given
+	Listener   net.Listener
+	Clock      func() time.Time
+	Log        *slog.Logger
 }
+
+// Expected is what an edge must sign that serves what is in force under this digest and, beyond the log, these withdrawals; false while it is
+// not known. It may be called concurrently.
+type Expected func(inForce [32]byte, direct [][32]byte) (match.StateID, bool)
 
 // Server answers the API of one control node.
 type Server struct {
@@ -43,12 +48,15 @@ type Server struct {
 	files   *fetch.Store
 	peers   Peers
 	follows func() []listsync.Health
-	expects func(inForce [32]byte) (match.StateID, bool)
+	expects Expected
 	clock   func() time.Time
 	log     *slog.Logger
 	ln      net.Listener
 	http    *http.Server
 	readers readers
+	posts   bucket
+
+	statements Statements
 }
 
 // NewServer returns a server for c. Run serves it.
@@ -56,7 +64,7 @@ func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
-		readers: readers{from: map[string]bool{}},
+		readers: readers{from: map[string]bool{}}, statements: c.Statements,
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -123,6 +131,8 @@ func (s *Server) routes() http.Handler {
 	open("GET /tile/{path...}", s.tile)
 	open("GET /v1/files/{sum}", s.file)
 	open("GET /v1/bundle", s.bundle)
+	open("GET /v1/withdrawals", s.withdrawals)
+	open("POST /v1/withdrawals", s.postWithdrawal)
 
 	only("GET /v1/status", s.status, operator, control)
 	only("GET /v1/manifest", s.manifest, edge)

@@ -42,10 +42,12 @@ func serve(t *testing.T) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now() // stands still: a bound on requests a second is then a bound on requests
 	s := api.NewServer(api.Config{
 		Node: m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
-		Expected: func([32]byte) (match.StateID, bool) { return match.StateID{}, false },
-		TLS:      tlsConfig, Listener: ln, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
+		Expected:   func([32]byte, [][32]byte) (match.StateID, bool) { return match.StateID{}, false },
+		Statements: &posted{},
+		TLS:        tlsConfig, Listener: ln, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -108,6 +110,8 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"GET", "/tile/entries/000.p/1", "anyone control edge operator"},
 		{"GET", "/v1/files/" + strings.Repeat("00", 32), "anyone control edge operator"},
 		{"GET", "/v1/bundle", "anyone control edge operator"},
+		{"GET", "/v1/withdrawals", "anyone control edge operator"},
+		{"POST", "/v1/withdrawals", "anyone control edge operator"},
 		{"GET", "/v1/status", "control operator"},
 		{"GET", "/v1/manifest?since=0", "edge"},
 		{"POST", "/v1/keys", "edge"},

@@ -37,8 +37,13 @@ func (s *Server) edgeStatus(view *state.View, e state.Edge, changed time.Time) E
 			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()
 			now := view.InForce.Hash()
 			es.Current = inForceAt(view, r.Size) == now
-			if want, known := s.expects(now); es.Current && known && r.State != want {
+			es.Beyond = len(r.Direct)
+			switch want, known := s.expects(now, r.Direct); {
+			case !es.Current:
+			case known && r.State != want:
 				es.Current, es.Foreign = false, true
+			case !known && es.Beyond > 0: // withdrawals that this node has not seen
+				es.Current = false
 			}
 		}
 	}

@@ -105,6 +105,9 @@ type Edge struct {
 	AcceptKeyOnDisk bool
 	// control: API URLs of control nodes, https://ADDRESS:PORT. Any one of them is enough.
 	Control []string
+	// hotlines: where each hotline of cluster.json publishes. An edge reads withdrawals there, and nothing else, while
+	// its cluster can agree on nothing. Trust comes from cluster.json, never from here. May be left out.
+	Hotlines []Hotline
 	// dns_listen: addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.
 	DNSListen []netip.AddrPort
 	// upstreams: validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one.

@@ -58,6 +58,7 @@ func (f *file) control(data []byte) *Control {
 	c.Brakes = s.brakes()
 	c.AcceptKeyOnDisk = s.accepted(c.Key, c.CertificateKey, c.ClusterKey)
 	c.Members = s.members(c.Name)
+	s.need("hotlines", "a list of id and url of every hotline")
 	c.Hotlines = s.hotlines()
 	s.apart("raft_listen", "api_listen", c.RaftListen, c.APIListen)
 	s.done()
@@ -163,7 +164,6 @@ func (s *section) members(self string) []Member {
 }
 
 func (s *section) hotlines() []Hotline {
-	s.need("hotlines", "a list of id and url of every hotline")
 	var out []Hotline
 	ids := map[string]bool{}
 	for _, n := range s.list("hotlines", maxHotlines) {

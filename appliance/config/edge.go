@@ -33,6 +33,7 @@ func (f *file) edge(data []byte) *Edge {
 		MaxStale:       read(s, "max_stale", DefaultMaxStale, duration(2*time.Minute, 720*time.Hour)),
 		LogLevel:       read(s, "log_level", slog.LevelInfo, level),
 	}
+	e.Hotlines = s.hotlines()
 	e.AcceptKeyOnDisk = s.accepted(e.Key, e.CertificateKey, e.Identity)
 
 	var taken places

@@ -31,6 +31,7 @@ var edgeManual = map[string]string{
 	"identity":           "Path of this edge's age identity, to which control nodes wrap the list keys, or credential:NAME.",
 	"accept_key_on_disk": "Must be true when any key above is a plain file. It says that you know that whoever steals\nthis disk can test names against the lists. Leave it out when every key is a credential:NAME.",
 	"control":            "API URLs of control nodes, https://ADDRESS:PORT. Any one of them is enough.",
+	"hotlines":           "Where each hotline of cluster.json publishes. An edge reads withdrawals there, and nothing else, while\nits cluster can agree on nothing. Trust comes from cluster.json, never from here. May be left out.",
 	"dns_listen":         "Addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.",
 	"upstreams":          "Validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one.",
 	"stop":               "The stop pages and the answers that lead to them.",

@@ -38,16 +38,7 @@ func (c *Control) YAML() []byte {
 		w.more("api", m.API.String())
 	}
 	w.openList("hotlines", len(c.Hotlines))
-	for _, h := range c.Hotlines {
-		w.item("id", h.ID)
-		w.more("url", h.URL)
-		if len(h.Mirrors) > 0 {
-			w.line("    mirrors:")
-			for _, m := range h.Mirrors {
-				w.line("      - " + quote(m))
-			}
-		}
-	}
+	w.hotlines(c.Hotlines)
 	w.raw("poll", orDefault(c.Poll, DefaultPoll))
 	w.list("never_block", c.NeverBlock)
 	w.set("popularity", c.Popularity)
@@ -72,6 +63,12 @@ func (e *Edge) YAML() []byte {
 	w.set("identity", e.Identity)
 	w.raw("accept_key_on_disk", strconv.FormatBool(e.AcceptKeyOnDisk))
 	w.list("control", e.Control)
+	if len(e.Hotlines) == 0 {
+		w.set("hotlines", "")
+	} else {
+		w.open("hotlines")
+		w.hotlines(e.Hotlines)
+	}
 	w.list("dns_listen", texts(e.DNSListen))
 	w.list("upstreams", texts(e.Upstreams))
 	w.open("stop")
@@ -205,6 +202,19 @@ func (w *writer) openList(key string, items int) {
 		return
 	}
 	w.open(key)
+}
+
+func (w *writer) hotlines(all []Hotline) {
+	for _, h := range all {
+		w.item("id", h.ID)
+		w.more("url", h.URL)
+		if len(h.Mirrors) > 0 {
+			w.line("    mirrors:")
+			for _, m := range h.Mirrors {
+				w.line("      - " + quote(m))
+			}
+		}
+	}
 }
 
 func (w *writer) item(key, value string) { w.line("  - " + key + ": " + quote(value)) }

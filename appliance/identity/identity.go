@@ -135,7 +135,7 @@ func AddEdge(dir string, e EdgeNode) (Enrolment, error) {
 		return Enrolment{}, err
 	}
 	err = whole(filepath.Join(dir, e.Name), func(tmp string) error {
-		return writeEdge(tmp, c, ca, e, profile.API, public, private, protected(c.Name, []config.Stop{e.Stop}, nil))
+		return writeEdge(tmp, c, ca, e, profile.API, nil, public, private, protected(c.Name, []config.Stop{e.Stop}, nil))
 	})
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("add edge %s: %w", e.Name, err)
@@ -268,7 +268,7 @@ func build(dir string, p Plan) error {
 	}
 	for i, e := range p.Edges {
 		w.folder(e.Name)
-		if err := errors.Join(w.err, writeEdge(filepath.Join(dir, e.Name), c, ca, e, apis, enrolments[i], edges[i], neverBlock)); err != nil {
+		if err := errors.Join(w.err, writeEdge(filepath.Join(dir, e.Name), c, ca, e, apis, p.sources(), enrolments[i], edges[i], neverBlock)); err != nil {
 			return err
 		}
 	}

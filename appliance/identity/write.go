@@ -110,9 +110,7 @@ func writeControl(dir string, c audit.Cluster, ca *authority, p Plan, n Node, ke
 	for _, m := range p.Controls {
 		file.Members = append(file.Members, config.Member{Name: m.Name, Raft: m.Raft, API: m.API})
 	}
-	for _, h := range p.Hotlines {
-		file.Hotlines = append(file.Hotlines, config.Hotline{ID: h.ID, URL: h.URL, Mirrors: h.Mirrors})
-	}
+	file.Hotlines = p.sources()
 	w := writer{dir: dir}
 	w.node(c, ca, key, cert, certKey)
 	w.secret(clusterKey, sealed.text)
@@ -122,6 +120,14 @@ func writeControl(dir string, c audit.Cluster, ca *authority, p Plan, n Node, ke
 	}
 	_, err = config.LoadControl(filepath.Join(dir, ControlFile))
 	return planned(n.Name, err)
+}
+
+// sources are where the plan's hotlines publish.
+func (p Plan) sources() (all []config.Hotline) {
+	for _, h := range p.Hotlines {
+		all = append(all, config.Hotline{ID: h.ID, URL: h.URL, Mirrors: h.Mirrors})
+	}
+	return all
 }
 
 // secrets are the private halves of an Enrolment.
@@ -142,14 +148,14 @@ func newEdge(name string, development bool) (Enrolment, secrets, error) {
 	return Enrolment{Name: name, Key: public, Recipient: sealed.recipient}, secrets{private, sealed}, nil
 }
 
-func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []string, public Enrolment, s secrets, neverBlock []string) error {
+func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []string, hotlines []config.Hotline, public Enrolment, s secrets, neverBlock []string) error {
 	cert, certKey, err := ca.issue(RoleEdge, e.Name)
 	if err != nil {
 		return err
 	}
 	file := config.Edge{
 		Name: e.Name, Dir: "data", Cluster: ClusterFile, Key: signingKey, Certificate: tlsCertificate, CertificateKey: tlsKey,
-		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, DNSListen: e.DNS, Upstreams: e.Upstreams,
+		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, Hotlines: hotlines, DNSListen: e.DNS, Upstreams: e.Upstreams,
 		Stop: e.Stop, NSID: true, NeverBlock: neverBlock,
 	}
 	w := writer{dir: dir}
