@@ -124,7 +124,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		control.syncs = append(control.syncs, s)
 	}
 	control.server = api.NewServer(api.Config{
-		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Expected: control.expect, Statements: control.statements,
+		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
 		TLS: serverTLS, Listener: apiListener, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil
@@ -160,6 +160,15 @@ func (c *Control) hotlines() []listsync.Health {
 		out = append(out, s.Health())
 	}
 	return out
+}
+
+func (c *Control) preview(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error) {
+	for _, s := range c.syncs {
+		if s.Health().Hotline == h {
+			return s.Preview(ctx, only)
+		}
+	}
+	return listsync.Preview{}, fmt.Errorf("hotline %s is not in this node's configuration", h)
 }
 
 // Run works until ctx ends or a part can no longer keep its promise, and returns when all parts have ended.

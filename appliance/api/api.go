@@ -18,6 +18,8 @@
 //	POST /v1/stage                    control   fetch and check these files, sign a verdict
 //	POST /v1/cosign                   control   cosign this tree head if it is yours too
 //	POST /v1/forward                  control   propose this command as leader
+//	GET  /v1/held                     operator  what brakes hold back: counts and entry ids, never a name
+//	GET  /v1/simulate?list=L          operator  what the version that a hotline publishes now would change
 //	POST /v1/orders                   operator  what two officers of the operator have signed
 //	POST /v1/edges                    operator  enrol an edge, or remove it
 //

@@ -144,6 +144,30 @@ func (c *Client) ChangeEdge(ctx context.Context, e EdgeChange) error {
 	return err
 }
 
+// Held is what brakes hold back.
+func (c *Client) Held(ctx context.Context) ([]Held, error) {
+	var out []Held
+	return out, c.patient(ctx, "/v1/held", &out)
+}
+
+// Simulate asks what the versions that hotlines publish now would change; an empty list means all lists.
+func (c *Client) Simulate(ctx context.Context, list match.ListID) ([]Simulated, error) {
+	var out []Simulated
+	return out, c.patient(ctx, "/v1/simulate?"+url.Values{"list": {string(list)}}.Encode(), &out)
+}
+
+// patient gets JSON that may take minutes to make.
+func (c *Client) patient(ctx context.Context, path string, into any) error {
+	b, err := c.read(c.send(ctx, c.slow, http.MethodGet, path, nil))
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
+		return fmt.Errorf("read answer of %s: %w", c.base, err)
+	}
+	return nil
+}
+
 // Order hands in what officers have signed.
 func (c *Client) Order(ctx context.Context, statement []byte) (Ordered, error) {
 	var o Ordered

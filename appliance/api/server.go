@@ -18,17 +18,20 @@ import (
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync"
 	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/limit"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Config is what a Server is made of.
 type Config struct {
-	Node       *cluster.Node
-	Cluster    audit.Cluster
-	Files      *fetch.Store
-	Peers      Peers // to fetch staged files from the member that asks
-	Hotlines   func() []listsync.Health
+	Node     *cluster.Node
+	Cluster  audit.Cluster
+	Files    *fetch.Store
+	Peers    Peers // to fetch staged files from the member that asks
+	Hotlines func() []listsync.Health
+	// Preview reads what a hotline publishes now and brings the list's files here; Control does it.
+	Preview    func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
 	Expected   Expected // what an edge must sign for what is in force
 	Statements Statements
 	TLS        *tls.Config // own certificate; client certificates verified when given
@@ -48,6 +51,7 @@ type Server struct {
 	files   *fetch.Store
 	peers   Peers
 	follows func() []listsync.Health
+	preview func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
 	expects Expected
 	clock   func() time.Time
 	log     *slog.Logger
@@ -62,7 +66,7 @@ type Server struct {
 // NewServer returns a server for c. Run serves it.
 func NewServer(c Config) *Server {
 	s := &Server{
-		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, expects: c.Expected, clock: c.Clock, log: c.Log,
+		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[string]bool{}}, statements: c.Statements,
 	}
@@ -141,6 +145,8 @@ func (s *Server) routes() http.Handler {
 	only("POST /v1/stage", s.stage, control)
 	only("POST /v1/cosign", s.cosign, control)
 	only("POST /v1/forward", s.forward, control)
+	only("GET /v1/held", s.held, operator)
+	only("GET /v1/simulate", s.simulate, operator)
 	only("POST /v1/orders", s.order, operator)
 	only("POST /v1/edges", s.changeEdge, operator)
 	return mux

@@ -22,6 +22,7 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitConfig  = 3
+	exitHeld    = 4
 	exitRefused = 5
 )
 
@@ -44,7 +45,7 @@ func main() {
 	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), enrolCommand(), dismissCommand(),
-		officerCommand(), approveCommand(), policyCommand(), countersignCommand(), submitCommand())
+		heldCommand(), simulateCommand(), officerCommand(), approveCommand(), policyCommand(), countersignCommand(), submitCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "cordon:", err)
 		stop()
@@ -83,6 +84,9 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)):
 		return exitConfig
+	}
+	if errors.Is(err, appliance.ErrHeld) {
+		return exitHeld
 	}
 	if errors.Is(err, appliance.ErrRefused) {
 		return exitRefused
