@@ -109,10 +109,10 @@ func (s *statements) drop(id [32]byte) {
 
 // All are the statements that an edge may take, in no order that means anything.
 func (s *statements) All() [][]byte {
-	out := s.uncosigned()
+	now := s.clock().Unix()
+	out := s.uncosigned(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.clock().Unix()
 	for _, k := range s.kept {
 		if k.expires > now {
 			out = append(out, k.raw)
@@ -126,7 +126,7 @@ func (s *statements) All() [][]byte {
 const maxUncosigned = 1024
 
 // uncosigned are withdrawals in the log that no cosigned checkpoint proves to an edge: the quorum was lost right after.
-func (s *statements) uncosigned() [][]byte {
+func (s *statements) uncosigned(now int64) [][]byte {
 	view := s.node.View()
 	from := max(s.node.Status().CheckpointSize, view.Size-min(view.Size, maxUncosigned))
 	var out [][]byte
@@ -141,7 +141,9 @@ func (s *statements) uncosigned() [][]byte {
 		}
 		if body, err := leaf.Body(); err == nil {
 			if w, ok := body.(audit.Withdraw); ok && !w.Owed {
-				out = append(out, w.Statement)
+				if said, err := trust.DecodeWithdrawal(w.Statement); err == nil && said.Expires > now {
+					out = append(out, w.Statement)
+				}
 			}
 		}
 	}
