@@ -17,9 +17,10 @@ import (
 
 func officerCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "officer --dir DIR",
-		Short: "Make one officer's key directory; officer sign answers a request on the officer's own machine",
-		Args:  cobra.NoArgs,
+		Use:     "officer --dir DIR",
+		Short:   "Make one officer's key directory; officer sign answers a request on the officer's own machine",
+		Example: `  cordon-hotline officer --dir officer-1`,
+		Args:    cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
 			dir := flag(c, "dir")
 			p, err := publish.NewOfficer(publish.Config{}, dir, flag(c, "name"))
@@ -36,8 +37,9 @@ func officerCommand() *cobra.Command {
 
 func officerSignCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "sign --officer OFFICER_DIR [--out SIGNATURE] REQUEST",
-		Short: "Show what a request asks to sign and, with --out, sign it: on the officer's own machine, without a network",
+		Use:     "sign --officer OFFICER_DIR [--out SIGNATURE] REQUEST",
+		Short:   "Show what a request asks to sign and, with --out, sign it: on the officer's own machine, without a network",
+		Example: `  cordon-hotline officer sign --officer officer-1 --out version-5.officer-1 version-5.request`,
 		Long: `Read a request that "sign --export" wrote, show its difference in plain words, and write the signature to --out, to be carried back
 to the hotline's machine ("sign --import"). Without --out nothing is signed and no key is used.
 
@@ -99,8 +101,9 @@ func removeAtSignal(remove func()) func() {
 
 func signCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "sign --dir HOTLINE --officer OFFICER_DIR | --export REQUEST | --import SIGNATURE",
-		Short: "Make the next version, unless it is staged already, and sign it here or on an officer's own machine",
+		Use:     "sign --dir HOTLINE --officer OFFICER_DIR | --export REQUEST | --import SIGNATURE",
+		Short:   "Make the next version, unless it is staged already, and sign it here or on an officer's own machine",
+		Example: `  cordon-hotline sign --dir hotline --officer officer-1`,
 		Long: `With --officer, sign here. With --export, write a request that is carried to an officer's own machine and answered there with
 "officer sign"; with --import, take the answer in. Whichever way, the version is made once and each officer signs the same bytes.`,
 		Args: cobra.NoArgs,

@@ -17,9 +17,10 @@ func popularityCommand() *cobra.Command {
 
 func popularityKeyCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "key --dir DIR --name NAME",
-		Short: "Make the key that signs popularity files, and nothing else",
-		Args:  cobra.NoArgs,
+		Use:     "key --dir DIR --name NAME",
+		Short:   "Make the key that signs popularity files, and nothing else",
+		Example: `  cordon-hotline popularity key --dir popularity --name popularity.hotline-one.example`,
+		Args:    cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
 			k, err := publish.NewPopularityKey(publish.Config{}, flag(c, "dir"), flag(c, "name"))
 			if err != nil {
@@ -34,8 +35,9 @@ func popularityKeyCommand() *cobra.Command {
 
 func popularitySignCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "sign --key DIR --popular FILE --shared FILE --out FILE",
-		Short: "Sign popular names and hosts that carry many others",
+		Use:     "sign --key DIR --popular FILE --shared FILE --out FILE",
+		Short:   "Sign popular names and hosts that carry many others",
+		Example: `  cordon-hotline popularity sign --key popularity --popular ranking.csv --shared free-hosts.txt --out popular.names`,
 		Long: `Read names, one a line or "rank,name", most popular first ("#" begins a comment), and write a signed popularity file of today.
 --popular names sites that many people use; --shared names hosts that carry the sites or pages of many others. Either may be left out.`,
 		Args: cobra.NoArgs,
@@ -73,9 +75,10 @@ func popularitySignCommand() *cobra.Command {
 
 func popularityCheckCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "check --key VKEY FILE",
-		Short: "Verify a popularity file and say what it holds",
-		Args:  cobra.ExactArgs(1),
+		Use:     "check --key VKEY FILE",
+		Short:   "Verify a popularity file and say what it holds",
+		Example: `  cordon-hotline popularity check --key popularity/popularity.vkey popular.names`,
+		Args:    cobra.ExactArgs(1),
 		RunE: does(func(c *cobra.Command, args []string) error {
 			info, err := publish.CheckPopularity(publish.Config{}, args[0], flags(c, "key")...)
 			if err != nil {
@@ -90,8 +93,9 @@ func popularityCheckCommand() *cobra.Command {
 
 func popularityUseCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "use --dir HOTLINE [--key VKEY] FILE",
-		Short: "Have check and sign ask about the names of a popularity file",
+		Use:     "use --dir HOTLINE [--key VKEY] FILE",
+		Short:   "Have check and sign ask about the names of a popularity file",
+		Example: `  cordon-hotline popularity use --dir hotline --key popularity/popularity.vkey popular.names`,
 		Long: `Verify a popularity file and copy it into the hotline's directory: check and sign ask about its names from now on. --key says whose
 signature counts; once that is known it may be left out.`,
 		Args: cobra.ExactArgs(1),

@@ -19,9 +19,10 @@ func authorityCommand() *cobra.Command {
 
 func authorityInitCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "init --dir DIR",
-		Short: "Make an authority: five root keys and three accreditation keys, each in a directory of its own",
-		Args:  cobra.NoArgs,
+		Use:     "init --dir DIR",
+		Short:   "Make an authority: five root keys and three accreditation keys, each in a directory of its own",
+		Example: `  cordon-hotline authority init --dir authority`,
+		Args:    cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
 			dir := flag(c, "dir")
 			a, err := publish.InitAuthority(publish.Config{}, dir, isSet(c, "development"))
@@ -41,9 +42,10 @@ func authorityAccreditCommand() *cobra.Command {
 	var rpz bool
 	var days int
 	c := withDir(&cobra.Command{
-		Use:   "accredit --dir DIR --request HOTLINE/request.json --out DIR2",
-		Short: "Write a hotline's root, charter and delegation, to be signed",
-		Args:  cobra.NoArgs,
+		Use:     "accredit --dir DIR --request HOTLINE/request.json --out DIR2",
+		Short:   "Write a hotline's root, charter and delegation, to be signed",
+		Example: `  cordon-hotline authority accredit --dir authority --request hotline/request.json --out accredited --jurisdiction XA --basis law,order,voluntary --kind url,prefix,host,domain --valid-days 365`,
+		Args:    cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
 			granted, err := publish.Accredit(publish.Config{}, publish.AccreditOptions{
 				Dir: flag(c, "dir"), Request: flag(c, "request"), Out: flag(c, "out"),
@@ -83,9 +85,10 @@ func authorityAccreditCommand() *cobra.Command {
 
 func authoritySignCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "sign --key DIR/root-1 FILE...",
-		Short: "Add one root or accreditation signature to metadata",
-		Args:  cobra.MinimumNArgs(1),
+		Use:     "sign --key DIR/root-1 FILE...",
+		Short:   "Add one root or accreditation signature to metadata",
+		Example: `  cordon-hotline authority sign --key authority/root-1 accredited/1.root.json`,
+		Args:    cobra.MinimumNArgs(1),
 		RunE: does(func(c *cobra.Command, args []string) error {
 			done, err := publish.SignMetadata(publish.Config{}, flag(c, "key"), args...)
 			if err != nil {
@@ -142,9 +145,10 @@ func initCommand() *cobra.Command {
 
 func acceptCommand() *cobra.Command {
 	return withDir(&cobra.Command{
-		Use:   "accept --dir HOTLINE DIR2",
-		Short: "Take the authority's signed accreditation in",
-		Args:  cobra.ExactArgs(1),
+		Use:     "accept --dir HOTLINE DIR2",
+		Short:   "Take the authority's signed accreditation in",
+		Example: `  cordon-hotline accept --dir hotline accredited`,
+		Args:    cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			done, err := h.Accept(args[0])
 			if err != nil {
@@ -171,9 +175,10 @@ func acceptCommand() *cobra.Command {
 
 func operatorCommand() *cobra.Command {
 	add := withDir(&cobra.Command{
-		Use:   "add --dir HOTLINE CLUSTER.pub",
-		Short: "Give an operator the list's keys from the next version on",
-		Args:  cobra.ExactArgs(1),
+		Use:     "add --dir HOTLINE CLUSTER.pub",
+		Short:   "Give an operator the list's keys from the next version on",
+		Example: `  cordon-hotline operator add --dir hotline cluster.pub`,
+		Args:    cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			o, err := h.AddOperator(args[0])
 			if err != nil {
@@ -183,9 +188,10 @@ func operatorCommand() *cobra.Command {
 		}),
 	}, "the hotline's directory")
 	list := withDir(&cobra.Command{
-		Use:   "list --dir HOTLINE",
-		Short: "List the operators that get keys",
-		Args:  cobra.NoArgs,
+		Use:     "list --dir HOTLINE",
+		Short:   "List the operators that get keys",
+		Example: `  cordon-hotline operator list --dir hotline`,
+		Args:    cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			all, err := h.Operators()
 			if err != nil {
@@ -200,9 +206,10 @@ func operatorCommand() *cobra.Command {
 		}),
 	}, "the hotline's directory")
 	remove := withDir(&cobra.Command{
-		Use:   "remove --dir HOTLINE CLUSTER|NAME",
-		Short: "Take an operator out; the next version has new keys that it does not get",
-		Args:  cobra.ExactArgs(1),
+		Use:     "remove --dir HOTLINE CLUSTER|NAME",
+		Short:   "Take an operator out; the next version has new keys that it does not get",
+		Example: `  cordon-hotline operator remove --dir hotline isp.example`,
+		Args:    cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			o, epoch, err := h.RemoveOperator(args[0])
 			if err != nil {
@@ -219,9 +226,10 @@ func operatorCommand() *cobra.Command {
 
 func rekeyCommand() *cobra.Command {
 	return withDir(&cobra.Command{
-		Use:   "rekey --dir HOTLINE",
-		Short: "Make new list keys for the next version, when keys may have leaked",
-		Args:  cobra.NoArgs,
+		Use:     "rekey --dir HOTLINE",
+		Short:   "Make new list keys for the next version, when keys may have leaked",
+		Example: `  cordon-hotline rekey --dir hotline`,
+		Args:    cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			epoch, err := h.NewEpoch()
 			if err != nil {

@@ -71,6 +71,8 @@ func removeCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "remove --dir HOTLINE --reason REASON EXPRESSION|ENTRY_ID...",
 		Short: "Take entries out at the next version",
+		Example: `  cordon-hotline remove --dir hotline --reason content_gone x.test http://y.test/page
+  cordon-hotline remove --dir hotline --expired`,
 		Long: `Take entries out of the working set; the next version is without them. For an error that harms someone now, use withdraw.
 REASON is one of content_gone, error, appeal, court, law_enforcement, duplicate, or other(WHY).`,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
@@ -115,7 +117,9 @@ func checkCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "check --dir HOTLINE",
 		Short: "Hold the working set against the brakes",
-		Args:  cobra.NoArgs,
+		Example: `  cordon-hotline check --dir hotline
+  cordon-hotline check --dir hotline --never-block popular.txt`,
+		Args: cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			r, err := h.Check(flags(c, "never-block")...)
 			if err != nil {
@@ -133,7 +137,9 @@ func diffCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "diff --dir HOTLINE",
 		Short: "Show what the next version changes, in plain words",
-		Args:  cobra.NoArgs,
+		Example: `  cordon-hotline diff --dir hotline
+  cordon-hotline diff --dir hotline --all --json`,
+		Args: cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			look := h.Diff
 			if isSet(c, "all") {
@@ -184,7 +190,9 @@ func publishCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "publish --dir HOTLINE",
 		Short: "Put the signed version into the repository",
-		Args:  cobra.NoArgs,
+		Example: `  cordon-hotline publish --dir hotline
+  cordon-hotline publish --dir hotline --out /srv/www/list`,
+		Args: cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			p, err := h.Publish(flag(c, "out"))
 			if err != nil {
@@ -207,9 +215,10 @@ func operators(n int) string {
 
 func refreshCommand() *cobra.Command {
 	return withDir(&cobra.Command{
-		Use:   "refresh --dir HOTLINE",
-		Short: "Renew the timestamp, and the snapshot when it ends soon",
-		Args:  cobra.NoArgs,
+		Use:     "refresh --dir HOTLINE",
+		Short:   "Renew the timestamp, and the snapshot when it ends soon",
+		Example: `  cordon-hotline refresh --dir hotline`,
+		Args:    cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			r, err := h.Refresh()
 			if err != nil {
@@ -230,6 +239,8 @@ func withdrawCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "withdraw --dir HOTLINE --officer OFFICER_DIR --reason REASON EXPRESSION|ENTRY_ID...",
 		Short: "Take published entries out of force at once",
+		Example: `  cordon-hotline withdraw --dir hotline --officer officer-1 --reason error x.test
+  cordon-hotline withdraw --dir hotline --officer officer-1 --officer officer-2 --reason court x.test y.test`,
 		Long: `Sign a withdrawal and put it into the repository, where operators find it within seconds; the entries leave the working set too.
 One officer may withdraw up to 20 entries in 24 hours and then owes a second signature (countersign) within 24 hours; two officers may
 withdraw any number. REASON is one of content_gone, error, appeal, court, law_enforcement, duplicate, or other(WHY).`,
@@ -267,9 +278,10 @@ func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
 
 func countersignCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "countersign --dir HOTLINE --officer OFFICER_DIR NUMBER",
-		Short: "Add the second signature to a withdrawal",
-		Args:  cobra.ExactArgs(1),
+		Use:     "countersign --dir HOTLINE --officer OFFICER_DIR NUMBER",
+		Short:   "Add the second signature to a withdrawal",
+		Example: `  cordon-hotline countersign --dir hotline --officer officer-2 1`,
+		Args:    cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			n, err := strconv.ParseUint(args[0], 10, 64)
 			if err != nil {
@@ -290,7 +302,9 @@ func statusCommand() *cobra.Command {
 	return withDir(&cobra.Command{
 		Use:   "status --dir HOTLINE",
 		Short: "Say how the hotline stands: versions, signatures, expiry, operators, what is owed",
-		Args:  cobra.NoArgs,
+		Example: `  cordon-hotline status --dir hotline
+  cordon-hotline status --dir hotline --json`,
+		Args: cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			st, err := h.Status()
 			if err != nil {
@@ -303,13 +317,18 @@ func statusCommand() *cobra.Command {
 
 func canonCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "canon",
-		Short: "Write the canonical form of each line of standard input",
+		Use:     "canon",
+		Short:   "Write the canonical form of each line of standard input",
+		Example: `  echo www.x.test/a | cordon-hotline canon --expressions`,
 		Long: `Read URLs or names, one a line, and write one line for each: the canonical URL, or "!" and the reason why there is none.
 With --expressions, write what a question for it is compared with: "kind text" pairs with tabs between.`,
 		Args: cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
-			return publish.Canon(c.InOrStdin(), c.OutOrStdout(), isSet(c, "expressions"))
+			write := publish.Canon
+			if isSet(c, "json") {
+				write = publish.CanonJSON
+			}
+			return write(c.InOrStdin(), c.OutOrStdout(), isSet(c, "expressions"))
 		}),
 	}
 	c.Flags().Bool("expressions", false, "write the expressions instead of the URL")

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,9 @@ import (
 	"github.com/cordon-project/cordon/resolver/canon"
 )
 
+// tooLong stands for a line that was: no line has a line break in it.
+const tooLong = "\n"
+
 // maxCanonLine bounds a line of Canon's input.
 const maxCanonLine = 8 << 10
 
@@ -17,6 +21,44 @@ const maxCanonLine = 8 << 10
 // there is none ("!empty", "!too long", or the reason of canon). With expressions it writes what a question for it is compared with,
 // as "kind text" pairs parted by tabs. It keeps one line in memory.
 func Canon(r io.Reader, w io.Writer, expressions bool) error {
+	return canonLines(r, w, func(_ int, line string) ([]byte, error) { return []byte(canonLine(line, expressions)), nil })
+}
+
+// CanonLine is what CanonJSON writes for one line: the canonical URL, or the expressions, or why there is none.
+type CanonLine struct {
+	Line        int         `json:"line"`
+	URL         string      `json:"url,omitempty"`
+	Expressions []CanonExpr `json:"expressions,omitempty"`
+	Refused     string      `json:"refused,omitempty"`
+}
+
+// CanonExpr is an expression that a question is compared with.
+type CanonExpr struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+// CanonJSON is Canon with one JSON object a line.
+func CanonJSON(r io.Reader, w io.Writer, expressions bool) error {
+	return canonLines(r, w, func(n int, line string) ([]byte, error) {
+		out := CanonLine{Line: n}
+		text := canonLine(line, expressions)
+		if refused, ok := strings.CutPrefix(text, "!"); ok {
+			out.Refused = refused
+		} else if !expressions {
+			out.URL = text
+		} else {
+			for one := range strings.SplitSeq(text, "\t") {
+				kind, text, _ := strings.Cut(one, " ")
+				out.Expressions = append(out.Expressions, CanonExpr{kind, text})
+			}
+		}
+		return json.Marshal(out)
+	})
+}
+
+// canonLines gives each line to one, and writes what it answers.
+func canonLines(r io.Reader, w io.Writer, one func(n int, line string) ([]byte, error)) error {
 	in := newLineReader(r, maxCanonLine)
 	out := bufio.NewWriterSize(w, 64<<10)
 	for {
@@ -25,13 +67,16 @@ func Canon(r io.Reader, w io.Writer, expressions bool) error {
 		case errors.Is(err, io.EOF):
 			return out.Flush()
 		case errors.Is(err, errLineTooLong):
-			out.WriteString("!too long\n")
-			continue
+			line = []byte(tooLong)
 		case err != nil:
 			out.Flush()
 			return fault(CodeFailure, err, "", "cannot read line %d of the input", in.line+1)
 		}
-		out.WriteString(canonLine(string(line), expressions))
+		answer, err := one(in.line, string(line))
+		if err != nil {
+			return err
+		}
+		out.Write(answer)
 		out.WriteByte('\n')
 		if in.r.Buffered() == 0 { // someone may be waiting at the other end of a pipe
 			if err := out.Flush(); err != nil {
@@ -42,8 +87,11 @@ func Canon(r io.Reader, w io.Writer, expressions bool) error {
 }
 
 func canonLine(line string, expressions bool) string {
-	if line == "" {
+	switch line {
+	case "":
 		return "!empty"
+	case tooLong:
+		return "!too long"
 	}
 	if !expressions {
 		u, err := canon.URL(line)
