@@ -1,6 +1,8 @@
 # One command to see Cordon work: make dev. One to check all of it: make test.
 SHELL := /bin/bash
 export CGO_ENABLED ?= 0
+# What libraries leave of keys on stack and heap is erased (resolver/match/locked): Go 1.26 has that as an experiment.
+export GOEXPERIMENT ?= runtimesecret
 GO ?= go
 FUZZTIME ?= 60s
 DEV_DIR ?= dev

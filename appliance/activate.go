@@ -99,7 +99,7 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 	var members []match.Member
 	var canaries []string
 	var fresh []*wrapped
-	held := map[string]trust.EpochKeys{}
+	held, unwrapped := map[string]trust.EpochKeys{}, false
 	for _, o := range m.Lists {
 		in := o.InForceList
 		list, err := s.list(ctx, in, src)
@@ -111,6 +111,8 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 		if err != nil {
 			return nil, fmt.Errorf("load list %s seq %d: %w", in.List, in.Seq, err)
 		}
+		_, known := s.held[s.keyPath(in)]
+		unwrapped = unwrapped || anew || !known
 		keys, came, err := s.keys(ctx, in, src, anew)
 		if err != nil {
 			return nil, fmt.Errorf("load keys of list %s epoch %d: %w", in.List, in.Epoch, err)
@@ -129,6 +131,9 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 	}
 	s.keep(ctx, fresh)
 	s.hold(held)
+	if unwrapped {
+		locked.Erase()
+	}
 	set, err := match.NewSet(members, m.InForce.Overlay())
 	if err != nil {
 		return nil, err

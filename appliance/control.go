@@ -19,6 +19,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 // Control is one assembled control node.
@@ -60,6 +61,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	if err != nil {
 		return nil, badInput(err)
 	}
+	locked.Erase()
 
 	var popularity *brake.Popularity
 	if c.Popularity != "" {

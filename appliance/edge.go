@@ -17,6 +17,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver"
 	"github.com/cordon-project/cordon/resolver/cache"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/upstream"
 )
@@ -55,6 +56,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, badInput(err)
 	}
+	locked.Erase()
 
 	var undo closers
 	defer func() {

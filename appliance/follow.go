@@ -2,7 +2,7 @@ package appliance
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +32,7 @@ type follower struct {
 	quorum     audit.Quorum
 	name       string
 	dir        *dataDir
-	key        ed25519.PrivateKey
+	key        crypto.Signer
 	shelf      *shelf
 	controls   []*api.Client
 	neverBlock []string

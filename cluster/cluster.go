@@ -12,7 +12,7 @@ package cluster
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -61,10 +61,10 @@ var (
 // Config is all that a Node is made of. Files, Peers, TLS and the two keys
 // are shared with the caller and must stay usable until Run has returned.
 type Config struct {
-	Cluster audit.Cluster      // public description; equal on all members
-	Name    string             // this member's name in Cluster
-	Dir     string             // owned by the node alone
-	Key     ed25519.PrivateKey // node key; its public half is in Cluster
+	Cluster audit.Cluster // public description; equal on all members
+	Name    string        // this member's name in Cluster
+	Dir     string        // owned by the node alone
+	Key     crypto.Signer // node key, Ed25519; its public half is in Cluster
 
 	// RaftListener, when set, is the bound Raft port; otherwise RaftAddr is
 	// bound by Open.

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -35,7 +34,10 @@ func (c *Config) prepare() error {
 	if !ok {
 		return bad("%q is not a member of the cluster file", c.Name)
 	}
-	if len(c.Key) != ed25519.PrivateKeySize || !bytes.Equal(c.Key.Public().(ed25519.PublicKey), own) {
+	if c.Key == nil {
+		return bad("no node key")
+	}
+	if key, ok := c.Key.Public().(ed25519.PublicKey); !ok || !key.Equal(own) {
 		return bad("node key is not the one the cluster file names for %s", c.Name)
 	}
 	for _, m := range c.Cluster.Members {

@@ -62,6 +62,7 @@ func (n *Node) keptKeys(list match.ListID, number uint32) (trust.EpochKeys, bool
 
 // keepKeys keeps a share of keys until their epoch has gone out of force.
 func (n *Node) keepKeys(k trust.EpochKeys) {
+	defer locked.Erase()
 	n.releaseKeys()
 	at := epoch{k.List, k.Epoch}
 	n.keyMu.Lock()
@@ -155,6 +156,7 @@ func (n *Node) noteKeys(member string, t trust.ListTarget, result string) {
 // checkIdentity raises the same alarm about this node when its cluster key is
 // not the one that hotlines seal keys for.
 func (n *Node) checkIdentity() error {
+	defer locked.Erase()
 	probe := trust.EpochKeys{List: "probe/probe", Epoch: 1, Keys: new(match.Keys)}
 	b, err := trust.WrapKeys(probe, n.c.Cluster.Recipient)
 	if err != nil {

@@ -43,6 +43,8 @@ func TestTheWholeStory(t *testing.T) {
 	w.await("both edges stop and resolve", w.bothWork)
 	w.checkStopPages()
 	w.checkDig()
+	w.checkMemory("e1")
+	w.checkMemory("c1")
 
 	o := w.watch("e1", "e2")
 	w.publish(rows(entry("added-later.test", "host", "order")))

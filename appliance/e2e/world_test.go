@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	binaries = dir
 	build := exec.Command("go", "build", "-o", dir, "./cmd/cordon", "./cmd/cordon-hotline", "./cmd/cordon-audit")
 	build.Dir = "../.."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)

@@ -80,7 +80,7 @@ func loadAuthority(dir string, c audit.Cluster) (*authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority %s: %w", certFile, err)
 	}
-	private, _, err := loadPrivate("key of the certificate authority", keyFile)
+	private, err := loadPrivate("key of the certificate authority", keyFile)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 // LoadCluster reads cluster.json strictly.
 func LoadCluster(path string) (audit.Cluster, error) {
-	text, err := read("cluster file", path, audit.MaxClusterFile, false)
+	text, err := readPublic("cluster file", path, audit.MaxClusterFile)
 	if err != nil {
 		return audit.Cluster{}, err
 	}

@@ -76,7 +76,7 @@ func TestEachNodesFolderIsCompleteInItself(t *testing.T) {
 		}
 		opened(t, want, name, c.Cluster, c.Key, c.CA, c.Certificate, c.CertificateKey)
 		chmod(t, c.ClusterKey)
-		if k, err := LoadAge(c.ClusterKey); err != nil || k.Identity.Recipient().String() != want.Recipient || k.Development {
+		if k, err := LoadAge(c.ClusterKey); err != nil || k.Recipient != want.Recipient || k.Development {
 			t.Errorf("%s: cluster key %v, %v; want the one of %s", name, k, err, want.Recipient)
 		}
 		if len(c.Members) != 3 || c.Hotlines[0].ID != "alpha" || c.Hotlines[0].Mirrors[0] != "file:///srv/mirror" || !slices.Contains(c.NeverBlock, "isp.example") {
@@ -96,7 +96,7 @@ func TestEachNodesFolderIsCompleteInItself(t *testing.T) {
 	}
 	opened(t, want, "edge-1", e.Cluster, e.Key, e.CA, e.Certificate, e.CertificateKey)
 	chmod(t, e.Identity)
-	if k, err := LoadAge(e.Identity); err != nil || k.Identity.Recipient().String() != want.Edges[0].Recipient {
+	if k, err := LoadAge(e.Identity); err != nil || k.Recipient != want.Edges[0].Recipient {
 		t.Errorf("edge identity: %v; want the one of %s", err, want.Edges[0].Recipient)
 	}
 	if want := []string{"https://127.0.0.1:7501", "https://127.0.0.1:7502", "https://[::1]:7503"}; !slices.Equal(e.Control, want) {
@@ -281,7 +281,7 @@ func TestALaterEdgeGetsItsFolderAndEnrolment(t *testing.T) {
 	if k, err := LoadSigningKey(c.Key); err != nil || !got.Key.Equal(k.Private.Public()) {
 		t.Errorf("signing key is not the enrolled one: %v", err)
 	}
-	if k, err := LoadAge(c.Identity); err != nil || k.Identity.Recipient().String() != got.Recipient {
+	if k, err := LoadAge(c.Identity); err != nil || k.Recipient != got.Recipient {
 		t.Errorf("age identity is not the enrolled one: %v", err)
 	}
 	if tls, err := ClientTLS(c.CA, c.Certificate, c.CertificateKey, before.ID()); err != nil {

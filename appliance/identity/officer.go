@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"fmt"
 	"path/filepath"
@@ -18,7 +19,7 @@ const (
 // Officer is a person of the operator's who signs orders, with the key of its folder.
 type Officer struct {
 	Name string
-	Key  ed25519.PrivateKey
+	Key  crypto.Signer // Ed25519, in locked memory
 }
 
 // NewOfficer makes the folder of an officer, whole or not at all: its key, and officer.pub for who makes the cluster. ErrExists when the

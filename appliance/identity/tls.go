@@ -107,7 +107,7 @@ func common(ca, cert, key string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TLS certificate %s: %w", cert, err)
 	}
-	private, _, err := loadPrivate("TLS key", key)
+	private, err := loadPrivate("TLS key", key)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/binary"
@@ -47,21 +48,21 @@ type Signer struct {
 	plain note.Signer // Ed25519 under the origin's name
 	name  string      // "<origin>/<node>"
 	hash  uint32
-	key   ed25519.PrivateKey
+	key   crypto.Signer
 }
 
 // NewSigner makes the signer of the named node of the log with this origin.
-func NewSigner(origin, node string, key ed25519.PrivateKey) (*Signer, error) {
+func NewSigner(origin, node string, key crypto.Signer) (*Signer, error) {
 	if err := checkOrigin(origin); err != nil {
 		return nil, err
 	}
 	if err := checkName("node", node); err != nil {
 		return nil, err
 	}
-	if len(key) != ed25519.PrivateKeySize {
-		return nil, fmt.Errorf("signer %s: private key of %d bytes: %w", node, len(key), ErrFormat)
+	pub, ok := key.Public().(ed25519.PublicKey)
+	if !ok || len(pub) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("signer %s: its key is not Ed25519: %w", node, ErrFormat)
 	}
-	pub := key.Public().(ed25519.PublicKey)
 	co, err := cosignVerifier(origin, node, pub)
 	if err != nil {
 		return nil, fmt.Errorf("signer %s: %w", node, err)
@@ -127,10 +128,10 @@ func cosignVerifier(origin, node string, key ed25519.PublicKey) (note.Verifier, 
 
 type plainSigner struct {
 	note.Verifier
-	key ed25519.PrivateKey
+	key crypto.Signer
 }
 
-func (s plainSigner) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
+func (s plainSigner) Sign(msg []byte) ([]byte, error) { return sign(s.key, msg), nil }
 
 // cosigner is a note.Signer at a given time (the one of transparency-dev/formats asks the machine's clock).
 type cosigner struct {
@@ -147,7 +148,7 @@ func (c cosigner) Sign(msg []byte) ([]byte, error) {
 		return nil, fmt.Errorf("cosignature time %d out of range: %w", t, ErrFormat)
 	}
 	sig := binary.BigEndian.AppendUint64(nil, uint64(t))
-	return append(sig, ed25519.Sign(c.s.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", t, msg))...), nil
+	return append(sig, sign(c.s.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", t, msg))...), nil
 }
 
 // checkOrigin holds an origin to "host.name/path": no spaces and no '+' (the note format), and a dot in

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"fmt"
 
@@ -47,10 +48,10 @@ type SignedReceipt struct {
 }
 
 // SignReceipt signs with the edge's node key.
-func SignReceipt(r Receipt, key ed25519.PrivateKey) SignedReceipt {
+func SignReceipt(r Receipt, key crypto.Signer) SignedReceipt {
 	r.V = r.version()
 	body := encode(r)
-	return SignedReceipt{Body: body, Sig: ed25519.Sign(key, append([]byte(receiptTag), body...))}
+	return SignedReceipt{Body: body, Sig: sign(key, append([]byte(receiptTag), body...))}
 }
 
 // VerifyReceipt checks form and signature. Whether the key is that edge's, and whether what it says is
@@ -127,10 +128,10 @@ type SignedVerdict struct {
 }
 
 // SignVerdict signs with the control node's key.
-func SignVerdict(v Verdict, key ed25519.PrivateKey) SignedVerdict {
+func SignVerdict(v Verdict, key crypto.Signer) SignedVerdict {
 	v.V = signedVersion
 	body := encode(v)
-	return SignedVerdict{Body: body, Sig: ed25519.Sign(key, append([]byte(verdictTag), body...))}
+	return SignedVerdict{Body: body, Sig: sign(key, append([]byte(verdictTag), body...))}
 }
 
 // VerifyVerdict checks form and signature. Errors: ErrSignature, ErrFormat, ErrTooLarge.
@@ -184,6 +185,15 @@ func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p 
 		}
 	}
 	return by
+}
+
+// sign signs with a node's Ed25519 key, wherever it is kept. Such a key cannot fail; one that does would sign nothings.
+func sign(key crypto.Signer, message []byte) []byte {
+	sig, err := key.Sign(nil, message, crypto.Hash(0))
+	if err != nil {
+		panic("audit: signing key failed: " + err.Error())
+	}
+	return sig
 }
 
 func verify(key ed25519.PublicKey, tag string, body, sig []byte) bool {
