@@ -293,6 +293,10 @@ func (w *world) makeOperator(upstream string) {
 	w.dns["e1"] = fmt.Sprintf("127.0.0.1:%d", freePort(w.t, "127.0.0.1"))
 	w.dns["e2"] = fmt.Sprintf("127.0.0.2:%d", freePort(w.t, "127.0.0.2"))
 	args = append(args, "--edge", "e1,"+w.dns["e1"], "--edge", "e2,"+w.dns["e2"])
+	for _, name := range []string{"ada", "grace"} {
+		w.run("cordon", "officer", "--dir", name, "--name", name)
+		args = append(args, "--officer", filepath.Join(name, "officer.pub"))
+	}
 	w.run("cordon", args...)
 	w.profile, w.trust = w.join("isp", "operator", "profile.json"), w.join("isp", "trust.json")
 	for i := range 3 {
