@@ -6,9 +6,10 @@ export GOEXPERIMENT ?= runtimesecret
 GO ?= go
 FUZZTIME ?= 60s
 DEV_DIR ?= dev
+N ?= 1000000
 COMMANDS := cordon cordon-hotline cordon-audit
 
-.PHONY: help build dev deps test race lint fuzz bench check e2e clean
+.PHONY: help build dev deps test race lint fuzz bench bench-lists bench-lists-10m check e2e clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,6 +44,13 @@ fuzz: ## every fuzz target for FUZZTIME (60s) each
 
 bench: ## benchmarks of the hot code, 0 allocations expected
 	$(GO) test -run '^$$' -bench . -benchmem ./resolver/...
+
+bench-lists: build ## a list's whole way at N=1000000 entries: table of figures and targets, into bench/results
+	$(GO) build -trimpath -o bin/ ./cmd/cordon-bench
+	bin/cordon-bench lists --entries $(N) --bin bin --results bench/results
+
+bench-lists-10m: ## the same at 10 million entries: about 10 minutes and 18 GB of disk in TMPDIR
+	$(MAKE) bench-lists N=10000000
 
 e2e: build ## only the whole stories, with real processes
 	$(GO) test -count=1 -v ./appliance/e2e/...

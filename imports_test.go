@@ -27,6 +27,8 @@ var layers = []struct {
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/brake", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
+	{"bench", []string{"listsync", "resolver/canon", "resolver/match"}},
+	{"cmd/cordon-bench", []string{"bench"}},
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier
 	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
