@@ -75,6 +75,9 @@ func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget,
 	if e.Version() != want || a.Version() != want {
 		return BrakeVersion, nil
 	}
+	if e.Hash() != t.EdgeHead {
+		return BrakeHash, nil
+	}
 	if a.Fits(e) != nil || a.Root() != t.EntriesRoot {
 		return BrakeRoot, nil
 	}

@@ -33,4 +33,5 @@ type Summary struct {
 	Records     int            // entries, steer records and decoys
 	Kinds       map[string]int // entries of each kind that has any
 	EntriesRoot [32]byte       // RFC 6962 root of the commitments
+	EdgeHead    [32]byte       // Edge.Hash of the edge list
 }

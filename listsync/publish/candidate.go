@@ -20,7 +20,7 @@ import (
 )
 
 // candidate is staging/candidate.json: what the next version was made from. Beside it lie list.json (the metadata, with the
-// signatures so far), edge, audit, and entries.jsonl (the working set it was made of). It is written last: without it nothing is
+// signatures so far), edge, audit, delta (from the version before, where there is one), and entries.jsonl (the working set it was made of). It is written last: without it nothing is
 // staged.
 type candidate struct {
 	V          int        `json:"v"`
@@ -38,6 +38,7 @@ type candidate struct {
 
 	Edge  trustFile      `json:"edge"`
 	Audit trustFile      `json:"audit"`
+	Delta *trustFile     `json:"delta,omitempty"`
 	Keys  []keySource    `json:"keys"`
 	Kinds map[string]int `json:"kinds"` // entries, the canary among them
 }
@@ -147,24 +148,28 @@ func (s *session) stale(c *candidate, e *envelope, entries [32]byte, operators s
 // compose makes everything the candidate stands for from the working set, the same bytes at each call: list metadata without signatures,
 // edge and auditor list. c gives the fixed points and takes the files. entries is the SHA-256 of the working set as it was compared, n the number of
 // its entries.
-func (s *session) compose(c *candidate, entries [32]byte, n int) (meta, edge, audit []byte, err error) {
+func (s *session) compose(c *candidate, entries [32]byte, n int) (v made, err error) {
 	keys, _, err := s.epoch(c.Epoch)
 	if err != nil {
-		return nil, nil, nil, err
+		return v, err
 	}
 	open, err := s.openKey()
 	if err != nil {
-		return nil, nil, nil, err
+		return v, err
 	}
 	created := time.Unix(c.Created, 0).UTC()
-	v := list.Version{List: s.set.List, Seq: c.Seq, Epoch: c.Epoch, CanonID: canon.ID()}
-	edge, audit, built, err := s.build(v, entries, n, s.canaryEntry(created), keys, open)
+	version := list.Version{List: s.set.List, Seq: c.Seq, Epoch: c.Epoch, CanonID: canon.ID()}
+	edge, audit, built, err := s.build(version, entries, n, s.canaryEntry(created), keys, open)
 	if err != nil {
-		return nil, nil, nil, err
+		return v, err
 	}
 	wrapped, sources, err := s.wrapKeys(c.Epoch, keys)
 	if err != nil {
-		return nil, nil, nil, err
+		return v, err
+	}
+	chain, delta, err := s.deltas(c, edge, audit)
+	if err != nil {
+		return v, err
 	}
 	var edgeSum, auditSum [32]byte
 	var wg sync.WaitGroup
@@ -172,7 +177,7 @@ func (s *session) compose(c *candidate, entries [32]byte, n int) (meta, edge, au
 	auditSum = sha256.Sum256(audit)
 	wg.Wait()
 	target := trust.ListTarget{
-		List: s.set.List, Seq: c.Seq, Prev: c.Prev, Epoch: c.Epoch, CanonID: v.CanonID, EntriesRoot: built.EntriesRoot,
+		List: s.set.List, Seq: c.Seq, Prev: c.Prev, Epoch: c.Epoch, CanonID: version.CanonID, EntriesRoot: built.EntriesRoot, EdgeHead: built.EdgeHead, Deltas: chain,
 		Added: c.Added, Removed: c.Removed, NeverBlock: c.NeverBlock, Canaries: []string{s.set.Canary}, Keys: wrapped,
 		Edge:  trust.File{Path: trust.EdgePath(s.set.List, c.Seq), Length: int64(len(edge)), SHA256: edgeSum},
 		Audit: trust.File{Path: trust.AuditPath(s.set.List, c.Seq), Length: int64(len(audit)), SHA256: auditSum},
@@ -181,15 +186,19 @@ func (s *session) compose(c *candidate, entries [32]byte, n int) (meta, edge, au
 		target.Counts = append(target.Counts, trust.Count{Kind: kind, N: n})
 	}
 	slices.SortFunc(target.Counts, func(a, b trust.Count) int { return bytes.Compare([]byte(a.Kind), []byte(b.Kind)) })
-	meta, err = trust.NewList(trust.ListSpec{Hotline: s.set.Hotline, Version: int64(c.Seq), Expires: created.Add(listAge), Lists: []trust.ListTarget{target}})
+	meta, err := newList(trust.ListSpec{Hotline: s.set.Hotline, Version: int64(c.Seq), Expires: created.Add(listAge)}, target)
 	if err != nil {
-		return nil, nil, nil, fault(CodeInput, err, "check operators and accreditation with status", "cannot build version %d", c.Seq)
+		return v, fault(CodeInput, err, "check operators and accreditation with status", "cannot build version %d", c.Seq)
 	}
-	c.Edge, c.Audit, c.Kinds, c.Keys = toFile(target.Edge), toFile(target.Audit), built.Kinds, nil
+	c.Edge, c.Audit, c.Delta, c.Kinds, c.Keys = toFile(target.Edge), toFile(target.Audit), nil, built.Kinds, nil
+	if delta != nil {
+		f := toFile(chain[len(chain)-1].File)
+		c.Delta = &f
+	}
 	for _, k := range wrapped {
 		c.Keys = append(c.Keys, keySource{toFile(k.File), filepath.Base(sources[k.Path])})
 	}
-	return meta, edge, audit, nil
+	return made{meta, edge, audit, delta}, nil
 }
 
 // build makes the files of a version from the working set, which passes once, and the canary.
@@ -244,13 +253,16 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 		V: 1, Seq: s.st.Seq + 1, Prev: s.st.Seq, Epoch: s.st.Epoch, Created: s.now.Unix(), Entries: hex.EncodeToString(entries[:]),
 		Operators: operators, Targets: s.acc.targetsEnv.head.Version, Added: d.AddedCount, Removed: d.RemovedCount, NeverBlock: neverBlock,
 	}
-	meta, edge, audit, err := s.compose(c, entries, d.After)
+	v, err := s.compose(c, entries, d.After)
 	if err != nil {
 		return nil, err
 	}
-	err = writeFile(s.path("staging", "edge"), edge, 0o600)
+	err = writeFile(s.path("staging", "edge"), v.edge, 0o600)
 	if err == nil {
-		err = writeFile(s.path("staging", "audit"), audit, 0o600)
+		err = writeFile(s.path("staging", "audit"), v.audit, 0o600)
+	}
+	if err == nil && c.Delta != nil {
+		err = writeFile(s.path("staging", "delta"), v.delta, 0o600)
 	}
 	if err == nil && exists(s.path("entries.jsonl")) {
 		// A copy and never a second name: an editor that writes into entries.jsonl must not write into the record of a version.
@@ -259,7 +271,7 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 		err = writeFile(s.path("staging", "entries.jsonl"), nil, 0o600)
 	}
 	if err == nil {
-		err = writeFile(s.path("staging", "list.json"), meta, 0o600)
+		err = writeFile(s.path("staging", "list.json"), v.meta, 0o600)
 	}
 	if err == nil {
 		err = writeJSON(s.path("staging", "candidate.json"), c, 0o600)
@@ -273,13 +285,19 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 // recheck makes the candidate again from the working set and compares: an officer signs what is on his screen, not what someone has
 // put into staging.
 func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) error {
-	edge, audit, same, err := s.rebuild(c, e, entries, d)
+	v, same, err := s.rebuild(c, e, entries, d)
 	if err != nil {
 		return err
 	}
 	for _, equal := range []func() (bool, error){
-		func() (bool, error) { return sameBytes(s.path("staging", "edge"), edge) },
-		func() (bool, error) { return sameBytes(s.path("staging", "audit"), audit) },
+		func() (bool, error) { return sameBytes(s.path("staging", "edge"), v.edge) },
+		func() (bool, error) { return sameBytes(s.path("staging", "audit"), v.audit) },
+		func() (bool, error) {
+			if c.Delta == nil {
+				return v.delta == nil, nil
+			}
+			return sameBytes(s.path("staging", "delta"), v.delta)
+		},
 		func() (bool, error) { return sameFiles(s.path("staging", "entries.jsonl"), s.path("entries.jsonl")) },
 	} {
 		ok, err := equal()
@@ -296,17 +314,16 @@ func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) 
 }
 
 // rebuild makes the candidate again from the working set; same says whether that is the metadata there is to sign, which pins both lists
-// by hash.
-func (s *session) rebuild(c *candidate, e *envelope, entries [32]byte, d *Diff) (edge, audit []byte, same bool, err error) {
+// and the delta by hash.
+func (s *session) rebuild(c *candidate, e *envelope, entries [32]byte, d *Diff) (v made, same bool, err error) {
 	again := *c
 	again.Added, again.Removed = d.AddedCount, d.RemovedCount // what this officer is shown
-	meta, edge, audit, err := s.compose(&again, entries, d.After)
-	if err != nil {
-		return nil, nil, false, err
+	if v, err = s.compose(&again, entries, d.After); err != nil {
+		return v, false, err
 	}
-	fresh, err := openEnvelope(meta)
+	fresh, err := openEnvelope(v.meta)
 	if err != nil {
-		return nil, nil, false, err
+		return v, false, err
 	}
-	return edge, audit, bytes.Equal(fresh.Signed, e.Signed), nil
+	return v, bytes.Equal(fresh.Signed, e.Signed), nil
 }

@@ -185,7 +185,7 @@ func (s *session) proveCandidate(g *Signed, c *candidate, e *envelope, o AnswerO
 	if why := s.stale(c, e, entries, operators); why != "" {
 		return sentence(CodeVerify, trust.ErrHash, "have it exported anew", "the request does not fit what it carries: %s", why)
 	}
-	_, _, same, err := s.rebuild(c, e, entries, g.Diff)
+	_, same, err := s.rebuild(c, e, entries, g.Diff)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,11 @@ func (s *session) prune() {
 			return
 		}
 		gone := true
-		for _, tf := range []trustFile{m.Edge, m.Audit} {
+		files := []trustFile{m.Edge, m.Audit}
+		if m.Delta != nil {
+			files = append(files, *m.Delta)
+		}
+		for _, tf := range files {
 			if f, err := tf.file(); err == nil {
 				gone = os.Remove(s.repository(filepath.FromSlash(trust.TargetName(f)))) != nil && gone
 			}

@@ -132,6 +132,15 @@ func (s *session) checkStaged(c *candidate) error {
 		return bad("audit", err)
 	}
 	told.Add(c.Audit.Length)
+	if c.Delta != nil {
+		d, err := readDelta(s.path("staging", "delta"))
+		if err == nil && d.To != edge.Hash() {
+			err = fmt.Errorf("%w: it leads to another list", trust.ErrHash)
+		}
+		if err != nil {
+			return bad("delta", err)
+		}
+	}
 	// ready has compared entries.jsonl with what was signed.
 	if same, err := sameFiles(s.path("staging", "entries.jsonl"), s.path("entries.jsonl")); err != nil || !same {
 		return bad("entries.jsonl", cmp.Or(err, fmt.Errorf("%w: it was changed after it was signed", trust.ErrHash)))
@@ -233,6 +242,9 @@ func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error
 		told := s.c.progress()
 		told.Begin("copying the files to the repository", c.Edge.Length+c.Audit.Length)
 		files := map[trustFile]string{c.Edge: s.path("staging", "edge"), c.Audit: s.path("staging", "audit")}
+		if c.Delta != nil {
+			files[*c.Delta] = s.path("staging", "delta")
+		}
 		for _, k := range c.Keys {
 			files[k.trustFile] = s.path("wrapped", filepath.Base(k.Source))
 		}

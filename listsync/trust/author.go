@@ -111,8 +111,8 @@ func NewTargets(s TargetsSpec) ([]byte, error) {
 	return b, nil
 }
 
-// NewList builds the unsigned csam-<hotline>.json of s. Edge, Audit and Keys of each list carry path, length and SHA-256 of the
-// files; paths must be those of EdgePath, AuditPath and KeysPath. Same spec, same bytes. Sign it with at least two officers.
+// NewList builds the unsigned csam-<hotline>.json of s. Edge, Audit, Deltas and Keys of each list carry path, length and SHA-256 of the
+// files; paths must be those of EdgePath, AuditPath, DeltaPath and KeysPath. Same spec, same bytes. Sign it with at least two officers.
 func NewList(s ListSpec) ([]byte, error) {
 	m := metadata.Targets(wholeSecond(s.Expires))
 	m.Signed.Version = s.Version
@@ -123,6 +123,9 @@ func NewList(s ListSpec) ([]byte, error) {
 		}
 		m.Signed.Targets[l.Edge.Path] = targetFile(l.Edge.Length, l.Edge.SHA256, custom)
 		m.Signed.Targets[l.Audit.Path] = targetFile(l.Audit.Length, l.Audit.SHA256, nil)
+		for _, d := range l.Deltas {
+			m.Signed.Targets[d.Path] = targetFile(d.Length, d.SHA256, nil)
+		}
 		for _, k := range l.Keys {
 			m.Signed.Targets[k.Path] = targetFile(k.Length, k.SHA256, nil)
 		}

@@ -55,6 +55,12 @@ func listPath(list match.ListID, seq uint64, suffix string) string {
 	return fmt.Sprintf("csam/%s/%s.%d.%s", hotline, name, seq, suffix)
 }
 
+// DeltaPath is the target path of the delta between two versions.
+func DeltaPath(list match.ListID, from, to uint64) string {
+	hotline, name, _ := strings.Cut(string(list), "/")
+	return fmt.Sprintf("csam/%s/%s.%d.%d.delta", hotline, name, from, to)
+}
+
 // KeysPath is the target path of the keys of a list's epoch, wrapped for a cluster.
 func KeysPath(list match.ListID, epoch uint32, cluster string) string {
 	hotline, name, _ := strings.Cut(string(list), "/")
@@ -97,12 +103,13 @@ func WithdrawalName(list match.ListID, number uint64) string {
 // targetName is a path of a hotline's delegated role, taken apart.
 type targetName struct {
 	list    string // the part after the slash of the list id
-	suffix  string // edge, audit or age
+	suffix  string // edge, audit, delta or age
+	from    uint64 // seq that a delta starts at
 	number  uint64 // seq, or epoch of wrapped keys
 	cluster string // of wrapped keys
 }
 
-// parseTargetName takes a target path of the hotline's role apart. Only the three flat forms exist; any other is ErrPath.
+// parseTargetName takes a target path of the hotline's role apart. Only the four flat forms exist; any other is ErrPath.
 func parseTargetName(h HotlineID, path string) (targetName, error) {
 	bad := fmt.Errorf("%w: target name (%d bytes)", ErrPath, len(path))
 	rest, ok := strings.CutPrefix(path, delegatedPrefix(h))
@@ -111,10 +118,12 @@ func parseTargetName(h HotlineID, path string) (targetName, error) {
 	}
 	part := strings.Split(rest, ".")
 	var n targetName
-	var number string
+	from, number := "0", ""
 	switch {
 	case len(part) == 3 && (part[2] == "edge" || part[2] == "audit"):
 		n, number = targetName{list: part[0], suffix: part[2]}, part[1]
+	case len(part) == 4 && part[3] == "delta":
+		n, from, number = targetName{list: part[0], suffix: part[3]}, part[1], part[2]
 	case len(part) == 5 && part[0] == "keys" && part[4] == "age":
 		n, number = targetName{list: part[1], suffix: part[4], cluster: part[3]}, part[2]
 		if !isName(n.cluster, maxClusterName) {
@@ -123,10 +132,17 @@ func parseTargetName(h HotlineID, path string) (targetName, error) {
 	default:
 		return targetName{}, bad
 	}
-	v, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || strconv.FormatUint(v, 10) != number || !isName(n.list, 31) {
+	var okFrom, okNumber bool
+	n.from, okFrom = plainNumber(from)
+	n.number, okNumber = plainNumber(number)
+	if !okFrom || !okNumber || !isName(n.list, 31) {
 		return targetName{}, bad
 	}
-	n.number = v
 	return n, nil
+}
+
+// plainNumber reads a number in the one way to write it.
+func plainNumber(s string) (uint64, bool) {
+	v, err := strconv.ParseUint(s, 10, 64)
+	return v, err == nil && strconv.FormatUint(v, 10) == s
 }

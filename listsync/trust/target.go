@@ -33,6 +33,12 @@ type KeyFile struct {
 	File
 }
 
+// DeltaFile is the target that makes a version of a list of an earlier one (list.Delta).
+type DeltaFile struct {
+	From, To uint64 // seq
+	File
+}
+
 // ListTarget is one version of a list as the hotline's officers signed it: what it is and the files that make it up.
 type ListTarget struct {
 	List        match.ListID
@@ -45,8 +51,19 @@ type ListTarget struct {
 	Removed     int
 	NeverBlock  string   // version of the never-block list the hotline checked against
 	Canaries    []string // harmless host names of the hotline, ascending
+	EdgeHead    [32]byte // match.Edge.Hash of the edge list: what a delta must lead to
 	Edge, Audit File
-	Keys        []KeyFile // ascending by cluster
+	Deltas      []DeltaFile // the last leads to this version, each before it to where the next starts; none over a change of keys
+	Keys        []KeyFile   // ascending by cluster
+}
+
+// Chain is the deltas that lead from version seq to this one, in the order they are applied; nil when there are none.
+func (l ListTarget) Chain(seq uint64) []DeltaFile {
+	i := slices.IndexFunc(l.Deltas, func(d DeltaFile) bool { return d.From == seq })
+	if i < 0 {
+		return nil
+	}
+	return l.Deltas[i:]
 }
 
 const (
@@ -58,6 +75,9 @@ const (
 	maxWrapped   = 8 << 10 // an age file of 80 bytes for one hybrid recipient is about 2.3 KiB
 	maxTextField = 64
 )
+
+// MaxDeltas bounds the deltas of one list. An edge that is further behind fetches the whole list.
+const MaxDeltas = 32
 
 var countKinds = []string{"canary", "decoy", "domain", "host", "prefix", "steer", "url"}
 
@@ -104,6 +124,9 @@ func (d targetsDoc) lists(h HotlineID) ([]ListTarget, error) {
 			return nil, fmt.Errorf("%w: a list has no auditor list", ErrFormat)
 		}
 		slices.SortFunc(l.Keys, func(a, b KeyFile) int { return cmp.Compare(a.Cluster, b.Cluster) })
+		if err := l.checkDeltas(); err != nil {
+			return nil, err
+		}
 		out = append(out, *l)
 	}
 	slices.SortFunc(out, func(a, b ListTarget) int { return cmp.Compare(a.List, b.List) })
@@ -122,6 +145,11 @@ func attach(l *ListTarget, n targetName, t targetDoc) error {
 			return fmt.Errorf("%w: %s is not of its list's seq, or too large", ErrFormat, t.of)
 		}
 		l.Audit = t.File
+	case n.suffix == "delta":
+		if len(l.Deltas) == MaxDeltas || t.Length > maxListFile {
+			return fmt.Errorf("%w: %s is one delta of its list too many, or too large", ErrTooLarge, t.of)
+		}
+		l.Deltas = append(l.Deltas, DeltaFile{From: n.from, To: n.number, File: t.File})
 	default:
 		if n.number != uint64(l.Epoch) || t.Length > maxWrapped {
 			return fmt.Errorf("%w: %s is not of its list's epoch, or too large", ErrFormat, t.of)
@@ -148,6 +176,7 @@ func readCustom(h HotlineID, t targetDoc) (*ListTarget, error) {
 	}
 	copy(l.CanonID[:], f.hex("canon_id", len(l.CanonID)))
 	copy(l.EntriesRoot[:], f.hex("entries_root", len(l.EntriesRoot)))
+	copy(l.EdgeHead[:], f.hex("edge_head", len(l.EdgeHead)))
 	f.each("counts", len(countKinds), func(kind string, v *value) error {
 		if !slices.Contains(countKinds, kind) || v.kind != kindInt || v.num > maxEntries {
 			return fmt.Errorf("%w: %s counts an unknown kind (%d bytes), or too many", ErrFormat, t.of, len(kind))
@@ -183,6 +212,21 @@ func (l *ListTarget) check(h HotlineID) error {
 	for i, c := range l.Canaries {
 		if !hostName(c) || i > 0 && l.Canaries[i-1] >= c {
 			return fmt.Errorf("%w: canary %d is not a host name in ascending order", ErrFormat, i+1)
+		}
+	}
+	return nil
+}
+
+// checkDeltas brings the deltas in order and wants them to be one chain that ends at the version.
+func (l *ListTarget) checkDeltas() error {
+	slices.SortFunc(l.Deltas, func(a, b DeltaFile) int { return cmp.Compare(a.To, b.To) })
+	for i, d := range l.Deltas {
+		to := l.Seq
+		if i+1 < len(l.Deltas) {
+			to = l.Deltas[i+1].From
+		}
+		if d.From >= d.To || d.To != to {
+			return fmt.Errorf("%w: delta %d of a list does not lead to the next", ErrFormat, i+1)
 		}
 	}
 	return nil
@@ -233,7 +277,7 @@ func encodeCustom(l ListTarget) ([]byte, error) {
 	}
 	return json.Marshal(map[string]any{ // a map: encoding/json writes its keys in ascending order, as canonical JSON has them
 		"scope": scopeCSAM, "list": l.List, "seq": l.Seq, "prev": l.Prev, "epoch": l.Epoch,
-		"canon_id": hex.EncodeToString(l.CanonID[:]), "entries_root": hex.EncodeToString(l.EntriesRoot[:]),
+		"canon_id": hex.EncodeToString(l.CanonID[:]), "entries_root": hex.EncodeToString(l.EntriesRoot[:]), "edge_head": hex.EncodeToString(l.EdgeHead[:]),
 		"counts": counts, "added": l.Added, "removed": l.Removed, "never_block": l.NeverBlock, "canaries": canaries,
 	})
 }

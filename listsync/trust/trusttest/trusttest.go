@@ -66,7 +66,14 @@ type Hotline struct {
 type List struct {
 	Target      trust.ListTarget
 	Edge, Audit []byte
+	Deltas      []Delta           // as in Target.Deltas, whose files they are
 	Keys        map[string][]byte // wrapped keys by cluster
+}
+
+// Delta is one delta of a list.
+type Delta struct {
+	From, To uint64
+	File     []byte
 }
 
 // Key derives a test key from words.
@@ -123,7 +130,7 @@ func Built(edge, audit []byte, prev uint64, canaries ...string) List {
 	check(err)
 	v := e.Version()
 	t := trust.ListTarget{
-		List: v.List, Seq: v.Seq, Prev: prev, Epoch: v.Epoch, CanonID: v.CanonID, EntriesRoot: a.Root(),
+		List: v.List, Seq: v.Seq, Prev: prev, Epoch: v.Epoch, CanonID: v.CanonID, EntriesRoot: a.Root(), EdgeHead: e.Hash(),
 		NeverBlock: "2026-05-01", Canaries: canaries,
 	}
 	for kind, n := range e.Kinds() {
@@ -212,7 +219,10 @@ func (h *Hotline) listRole(now time.Time) []byte {
 			t.CanonID = canon.ID()
 		}
 		t.Edge, t.Audit = h.file(trust.EdgePath(t.List, t.Seq), l.Edge), h.file(trust.AuditPath(t.List, t.Seq), l.Audit)
-		t.Keys = nil
+		t.Keys, t.Deltas = nil, nil
+		for _, d := range l.Deltas {
+			t.Deltas = append(t.Deltas, trust.DeltaFile{From: d.From, To: d.To, File: h.file(trust.DeltaPath(t.List, d.From, d.To), d.File)})
+		}
 		for _, cluster := range slices.Sorted(maps.Keys(l.Keys)) {
 			t.Keys = append(t.Keys, trust.KeyFile{Cluster: cluster, File: h.file(trust.KeysPath(t.List, t.Epoch, cluster), l.Keys[cluster])})
 		}
