@@ -138,7 +138,7 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 	if err != nil {
 		return nil, err
 	}
-	l.set = set.WithBypass(m.InForce.Bypass)
+	l.set = set.WithBypass(uint32(m.InForce.Bypass))
 	return l, nil
 }
 

@@ -125,6 +125,9 @@ type Peers interface {
 	// Cosign asks a member to cosign the checkpoint of this size and root;
 	// answered by Node.Cosign.
 	Cosign(ctx context.Context, member string, size uint64, root [32]byte) ([]byte, error)
+	// Return asks a member whether an order to go back to an earlier version of a list names all that was left out since; answered by
+	// Node.Return.
+	Return(ctx context.Context, member string, statement []byte) (audit.SignedReturnVerdict, error)
 	// Forward hands the leader an encoded command and brings back its encoded
 	// result; answered by Node.Forwarded.
 	Forward(ctx context.Context, member string, command []byte) ([]byte, error)

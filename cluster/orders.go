@@ -27,8 +27,12 @@ func (n *Node) Order(ctx context.Context, statement []byte) (leaf uint64, again 
 	if err != nil {
 		return 0, false, fmt.Errorf("%w: %w: %w", ErrRefused, ErrRequest, err)
 	}
-	body := command.Order{As: command.Kind(o.Body.Kind()), Statement: statement}
-	res, err := n.Propose(ctx, command.Command{Body: body})
+	var res state.Result
+	if o.Body.Kind() == order.KindReturn {
+		res, err = n.goBack(ctx, statement)
+	} else {
+		res, err = n.Propose(ctx, command.Command{Body: command.Order{As: command.Kind(o.Body.Kind()), Statement: statement}})
+	}
 	if err == nil {
 		err = refused("order", res)
 	}
@@ -96,6 +100,17 @@ type OrderStatus struct {
 	NeverBlock string            `json:"never_block"`       // hash of the list that this node checks against, hex
 	Names      int               `json:"never_block_names"` // on it
 	Policy     *PolicyStatus     `json:"policy"`            // null while there is none
+
+	Suppressed []SuppressedStatus `json:"suppressed"`            // entries that pass, by list and entry
+	Bypass     time.Time          `json:"bypass_until,omitzero"` // everything passes until then; zero when lists are enforced
+}
+
+// SuppressedStatus is an entry that the operator's officers have taken out of force.
+type SuppressedStatus struct {
+	List   match.ListID  `json:"list"`
+	Entry  match.EntryID `json:"entry"`
+	Until  time.Time     `json:"until"`
+	Number uint64        `json:"number"` // of the order
 }
 
 // PolicyStatus is the never-block list that the officers have decided on.
@@ -123,12 +138,21 @@ func held(view *state.View) []HeldStatus {
 }
 
 func (n *Node) orders(view *state.View) OrderStatus {
-	s := OrderStatus{Cluster: n.id, Officers: []string{}, Numbers: map[string]uint64{}, NeverBlock: hex.EncodeToString(n.neverBlock[:]), Names: n.names.Len()}
+	s := OrderStatus{Cluster: n.id, Officers: []string{}, Numbers: map[string]uint64{}, Suppressed: []SuppressedStatus{}, NeverBlock: hex.EncodeToString(n.neverBlock[:]), Names: n.names.Len()}
 	for _, o := range n.c.Cluster.Officers {
 		s.Officers = append(s.Officers, o.Name)
 	}
 	for _, k := range order.Kinds {
 		s.Numbers[string(k)] = view.Orders.LastNumber(k)
+	}
+	now := n.c.Clock().Unix()
+	for _, x := range view.InForce.Suppressions {
+		if now <= x.Until {
+			s.Suppressed = append(s.Suppressed, SuppressedStatus{x.List, x.Entry, time.Unix(x.Until, 0).UTC(), x.Number})
+		}
+	}
+	if until := view.InForce.Bypass; now <= until {
+		s.Bypass = time.Unix(until, 0).UTC()
 	}
 	if p := view.Orders.Policy; p.NeverBlock != ([32]byte{}) {
 		s.Policy = &PolicyStatus{NeverBlock: hex.EncodeToString(p.NeverBlock[:]), Names: p.Count, Since: time.Unix(p.Since, 0).UTC()}
@@ -139,6 +163,14 @@ func (n *Node) orders(view *state.View) OrderStatus {
 // orderConditions are the alarms that come from holds and orders.
 func (n *Node) orderConditions(view *state.View) []Alarm {
 	var out []Alarm
+	if until := view.InForce.Bypass; n.c.Clock().Unix() <= until {
+		out = append(out, Alarm{AlarmBypass, fmt.Sprintf("BYPASS: everything passes until %s, by order of two officers", time.Unix(until, 0).UTC().Format(time.RFC3339)), view.Orders.Since(order.KindBypass)})
+	}
+	for _, l := range view.InForce.Lists {
+		if l.Seq != l.High() {
+			out = append(out, Alarm{AlarmReturned, fmt.Sprintf("list %s is at version %d, to which officers went back from version %d: it waits for the hotline's next version", l.List, l.Seq, l.High()), view.Orders.Since(order.KindReturn)})
+		}
+	}
 	for _, h := range view.Orders.Held {
 		if !h.Approved {
 			out = append(out, Alarm{AlarmHeld, fmt.Sprintf("list %s version %d is held back (%s): the last one stays in force until two officers approve it or the hotline publishes another", h.List, h.Seq, h.Brake), time.Unix(h.Since, 0).UTC()})

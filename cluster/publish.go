@@ -63,7 +63,7 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 		return refuse(trust.Reason(err), err.Error())
 	}
 	publish := command.Publish{Metadata: encoded, List: id}
-	if cur, ok := view.InForce.List(id); !ok || cur.Seq != target.Seq {
+	if cur, ok := view.InForce.List(id); !ok || cur.High() != target.Seq {
 		if err := waits(view, target); err != nil {
 			return err
 		}

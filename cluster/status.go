@@ -32,6 +32,8 @@ const (
 	AlarmLogFull    = "log_full"         // the log has used half of its room
 	AlarmOwed       = "owed"             // a withdrawal's second signature is still missing
 	AlarmHeld       = "held"             // a brake holds a list version back
+	AlarmBypass     = "bypass"           // everything passes
+	AlarmReturned   = "returned"         // an earlier version is in force than the newest
 	AlarmPolicy     = "policy"           // this node checks lists against another never-block list than the officers decided on
 )
 
@@ -91,6 +93,7 @@ type ListStatus struct {
 	Leaf    uint64          `json:"leaf"`
 	Since   time.Time       `json:"since,omitzero"`   // time of its publish leaf
 	Expires time.Time       `json:"expires,omitzero"` // of the hotline's newest accepted metadata: no new list after it
+	Newest  uint64          `json:"newest"`           // the newest version that ever was in force: another one than Seq when officers went back
 	Missing int             `json:"missing_files"`    // files of it that this node does not hold
 }
 
@@ -280,7 +283,7 @@ func (n *Node) member(name, leader string, now time.Time) MemberStatus {
 func (n *Node) lists(view *state.View) []ListStatus {
 	out := []ListStatus{}
 	for _, l := range n.inForce().Lists {
-		s := ListStatus{List: l.List, Hotline: l.Hotline, Seq: l.Seq, Epoch: l.Epoch, Leaf: l.Leaf}
+		s := ListStatus{List: l.List, Hotline: l.Hotline, Seq: l.Seq, Epoch: l.Epoch, Leaf: l.Leaf, Newest: l.High()}
 		if p, at, ok := view.Publish(l.List); ok && p.Seq == l.Seq {
 			s.Entries, s.Since = entriesOf(p), at
 		}

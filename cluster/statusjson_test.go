@@ -9,6 +9,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // TestStatusHasStableNamesInJSON is what monitoring relies on: who changes a
@@ -21,7 +22,7 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 		LogSize: 9, LogFilled: 51, LastTime: at, CheckpointSize: 8, CheckpointAt: at, CheckpointAge: cluster.Seconds(20 * time.Second),
 		CosignedBy: []string{"control-1"},
 		Members:    []cluster.MemberStatus{{Name: "control-2", Self: true, Leader: true, LastContact: at, FailingSince: at, Problem: "silent"}},
-		Lists:      []cluster.ListStatus{{List: "h/l", Hotline: "h", Seq: 1, Epoch: 2, Entries: 3, Leaf: 4, Since: at, Expires: at, Missing: 5}},
+		Lists:      []cluster.ListStatus{{List: "h/l", Hotline: "h", Seq: 1, Epoch: 2, Entries: 3, Leaf: 4, Since: at, Expires: at, Newest: 1, Missing: 5}},
 		Alarms:     []cluster.Alarm{{What: "clock", Text: "wrong", Since: at}},
 		Refused:    7,
 		Refusals: []cluster.Refusal{{Refused: state.Refused{
@@ -30,7 +31,8 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 		Held: []cluster.HeldStatus{{List: "h/l", Seq: 3, Brake: "growth", Since: at, Leaf: 8, Edge: "aa", NeverBlock: "bb", Approved: true}},
 		Orders: cluster.OrderStatus{
 			Cluster: "cc", Officers: []string{"ada"}, Numbers: map[string]uint64{"policy": 2}, NeverBlock: "bb",
-			Policy: &cluster.PolicyStatus{NeverBlock: "dd", Names: 4, Since: at},
+			Policy: &cluster.PolicyStatus{NeverBlock: "dd", Names: 4, Since: at}, Bypass: at,
+			Suppressed: []cluster.SuppressedStatus{{List: "h/l", Entry: match.EntryID{1}, Until: at, Number: 5}},
 		},
 		Receipts: cluster.ReceiptStatus{Queued: 1, Accepted: 2, Dropped: 3}, ConnsRefused: 4,
 	}
@@ -46,18 +48,20 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 			"members":[{"name":"control-2","self":true,"leader":true,"last_contact":"2026-03-01T12:00:00Z",
 				"failing_since":"2026-03-01T12:00:00Z","problem":"silent"}],
 			"lists":[{"list":"h/l","hotline":"h","seq":1,"epoch":2,"entries":3,"leaf":4,"since":"2026-03-01T12:00:00Z",
-				"expires":"2026-03-01T12:00:00Z","missing_files":5}],
+				"expires":"2026-03-01T12:00:00Z","newest":1,"missing_files":5}],
 			"alarms":[{"what":"clock","text":"wrong","since":"2026-03-01T12:00:00Z"}],
 			"refused":7,"refusals":[{"leaf":6,"time":"2026-03-01T12:00:00Z","hotline":"h","list":"h/l","seq":2,"stage":"apply",
 				"reason":"expired","detail":"d","node":"control-3"}],
 			"held":[{"list":"h/l","seq":3,"brake":"growth","since":"2026-03-01T12:00:00Z","leaf":8,"edge":"aa","never_block":"bb","approved":true}],
 			"orders":{"cluster":"cc","officers":["ada"],"numbers":{"policy":2},"never_block":"bb","never_block_names":0,
-				"policy":{"never_block":"dd","names":4,"since":"2026-03-01T12:00:00Z"}},
+				"policy":{"never_block":"dd","names":4,"since":"2026-03-01T12:00:00Z"},
+				"suppressed":[{"list":"h/l","entry":"01000000000000000000000000000000","until":"2026-03-01T12:00:00Z","number":5}],
+				"bypass_until":"2026-03-01T12:00:00Z"},
 			"receipts":{"queued":1,"accepted":2,"dropped":3},"connections_refused":4}`},
 		{"no times", cluster.Status{Members: []cluster.MemberStatus{{}}, Lists: []cluster.ListStatus{}, Alarms: []cluster.Alarm{}},
 			`{"name":"","role":"","term":0,"leader":"","halted":"","fenced":false,"log_size":0,"log_filled_percent":0,"checkpoint_size":0,
 			"cosigned_by":null,"members":[{"name":"","self":false,"leader":false,"problem":""}],"lists":[],"alarms":[],
-			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","never_block_names":0,"policy":null},"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
+			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","never_block_names":0,"policy":null,"suppressed":null},"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := json.Marshal(tc.status)

@@ -73,7 +73,7 @@ func play(t *testing.T, file, text string) {
 		case "list":
 			g.Swap(makeSet(t, entries(t, s)...))
 		case "bypass":
-			g.Swap(g.Set().WithBypass(true))
+			g.Swap(g.Set().WithBypass(1<<32 - 1))
 		case "clock":
 			d, err := time.ParseDuration(s.words[1])
 			if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -113,6 +114,33 @@ func (c *Client) Stage(ctx context.Context, req cluster.StageRequest) (audit.Sig
 		return v, fmt.Errorf("read verdict of %s: %w", c.base, err)
 	}
 	return v, nil
+}
+
+// Return asks the node for its word about an order to go back to an earlier version.
+func (c *Client) Return(ctx context.Context, statement []byte) (audit.SignedReturnVerdict, error) {
+	var v audit.SignedReturnVerdict
+	b, err := c.read(c.send(ctx, c.slow, http.MethodPost, "/v1/return", statement))
+	if err != nil {
+		return v, err
+	}
+	if err := decMode.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("read verdict of %s: %w", c.base, err)
+	}
+	return v, nil
+}
+
+// WayBack asks the node for the order that would bring an earlier version of a list back, for officers to sign.
+func (c *Client) WayBack(ctx context.Context, list match.ListID, seq uint64) (order.Return, error) {
+	var r order.Return
+	q := url.Values{"list": {string(list)}, "seq": {strconv.FormatUint(seq, 10)}}
+	b, err := c.read(c.send(ctx, c.slow, http.MethodGet, "/v1/wayback?"+q.Encode(), nil))
+	if err != nil {
+		return r, err
+	}
+	if err := decMode.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("read answer of %s: %w", c.base, err)
+	}
+	return r, nil
 }
 
 // Cosign asks the node for its cosignature of a tree head.

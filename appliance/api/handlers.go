@@ -16,6 +16,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 func (s *Server) checkpoint(w http.ResponseWriter, _ *http.Request, _ caller) error {
@@ -211,6 +212,32 @@ func (s *Server) changeEdge(_ http.ResponseWriter, r *http.Request, who caller) 
 		return fail(http.StatusConflict, "%v", res.Err)
 	}
 	return nil
+}
+
+// goBack is this member's word about an order to go back to an earlier version of a list.
+func (s *Server) goBack(w http.ResponseWriter, r *http.Request, _ caller) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	http.NewResponseController(w).SetReadDeadline(time.Time{}) // comparing two large lists takes a while
+	v, err := s.node.Return(r.Context(), b)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, v)
+}
+
+func (s *Server) wayBack(w http.ResponseWriter, r *http.Request, _ caller) error {
+	seq, err := strconv.ParseUint(r.FormValue("seq"), 10, 63)
+	if err != nil {
+		return fail(http.StatusBadRequest, "seq is not a version")
+	}
+	b, err := s.node.WayBack(r.Context(), match.ListID(r.FormValue("list")), seq)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, b)
 }
 
 // order takes what officers have signed; whether they did is decided by every replica.

@@ -48,6 +48,15 @@ func (p Peers) Cosign(ctx context.Context, member string, size uint64, root [32]
 	return c.Cosign(ctx, size, root)
 }
 
+// Return asks a member for its word about an order to go back to an earlier version.
+func (p Peers) Return(ctx context.Context, member string, statement []byte) (audit.SignedReturnVerdict, error) {
+	c, err := p.member(member)
+	if err != nil {
+		return audit.SignedReturnVerdict{}, err
+	}
+	return c.Return(ctx, statement)
+}
+
 // Forward hands a member, as leader, a command.
 func (p Peers) Forward(ctx context.Context, member string, command []byte) ([]byte, error) {
 	c, err := p.member(member)

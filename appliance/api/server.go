@@ -147,6 +147,8 @@ func (s *Server) routes() http.Handler {
 	only("POST /v1/forward", s.forward, control)
 	only("GET /v1/held", s.held, operator)
 	only("GET /v1/simulate", s.simulate, operator)
+	only("POST /v1/return", s.goBack, control)
+	only("GET /v1/wayback", s.wayBack, operator)
 	only("POST /v1/orders", s.order, operator)
 	only("POST /v1/edges", s.changeEdge, operator)
 	return mux

@@ -68,6 +68,8 @@ func describe(body Body) string {
 		return fmt.Sprintf("%s at node %s since %s", b.What, b.Node, stamp(b.Since))
 	case Ordered:
 		return b.Order.Describe()
+	case Returned:
+		return b.Order.Describe()
 	case Hold:
 		return fmt.Sprintf("list %s, edge list %x, held back by the brake %s: the last version stays in force", listSeq(b.List, b.Seq), b.Edge[:8], b.Brake)
 	case Unknown:

@@ -18,6 +18,9 @@ const MaxDirect = 32
 // With is what would be in force if the log had this withdrawal too; the same when it has it, or when the list's version in force is
 // newer than all it speaks of. It verifies no signature. ErrTooLarge when there would be too many removals.
 func (f InForce) With(w trust.Withdrawal) (InForce, error) {
+	if l, ok := f.List(w.List); ok && l.Seq > w.SeqTo {
+		return f, nil
+	}
 	next, err := f.withdraw(Withdraw{List: w.List, Entries: w.Entries, Number: w.Number, SeqFrom: w.SeqFrom, SeqTo: w.SeqTo})
 	if err != nil {
 		return f, fmt.Errorf("withdrawal %d of list %s: %w", w.Number, w.List, err)

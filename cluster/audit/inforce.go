@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -14,17 +16,25 @@ import (
 
 const (
 	inForceTag     = "cordon/in-force/v1\n"
-	inForceVersion = 1
+	listRecordTag  = "cordon/in-force-list/v1\n"
+	inForceVersion = 2
+
+	// KeptVersions is how many versions of a list can be returned to, the newest among them: about two months of a weekly list. What was
+	// removed from any of them is kept as long.
+	KeptVersions = 8
+	// MaxSuppressions is how many entries an operator may suppress at once: a power for single complaints, not for lists.
+	MaxSuppressions = 1000
 )
 
-// InForce is all that decides which names an edge stops: the lists, the removals, the kill switch.
-// It is a value: Apply returns a new one and never alters the old one's slices, so a snapshot may be
+// InForce is all that decides which names an edge stops: the lists, the removals, what the operator suppresses, the kill
+// switch. It is a value: Apply returns a new one and never alters the old one's slices, so a snapshot may be
 // read concurrently without locks.
 type InForce struct {
-	V        int           `cbor:"v"` // 1
-	Lists    []InForceList `cbor:"lists"`
-	Removals []Removal     `cbor:"removals"`
-	Bypass   bool          `cbor:"bypass"`
+	V            int           `cbor:"v"` // 2
+	Lists        []InForceList `cbor:"lists"`
+	Removals     []Removal     `cbor:"removals"`
+	Suppressions []Suppression `cbor:"suppressions"`
+	Bypass       int64         `cbor:"bypass"` // last second (Unix time) at which everything passes; 0: lists are enforced
 }
 
 // InForceList is the list version in force of one list.
@@ -41,6 +51,47 @@ type InForceList struct {
 	FilterHash [32]byte        `cbor:"filter_hash"`
 	Metadata   [32]byte        `cbor:"metadata"` // of its publish leaf; renewals do not change it
 	Leaf       uint64          `cbor:"leaf"`     // number of its publish leaf
+	Versions   []ListVersion   `cbor:"versions"` // the last ones that came into force, ascending, this one among them
+}
+
+// ListVersion is a version that was published here and can be returned to.
+type ListVersion struct {
+	Seq    uint64   `cbor:"seq"`
+	Leaf   uint64   `cbor:"leaf"`   // number of its publish leaf
+	Edge   [32]byte `cbor:"edge"`   // SHA-256 of its edge list
+	Record [32]byte `cbor:"record"` // of what InForceList said of it
+}
+
+// High is the newest version that was ever in force: nothing at or below it can be published.
+func (l InForceList) High() uint64 {
+	if len(l.Versions) == 0 {
+		return l.Seq
+	}
+	return l.Versions[len(l.Versions)-1].Seq
+}
+
+// Version finds a version that can be returned to.
+func (l InForceList) Version(seq uint64) (ListVersion, bool) {
+	for _, v := range l.Versions {
+		if v.Seq == seq {
+			return v, true
+		}
+	}
+	return ListVersion{}, false
+}
+
+// record names all that InForceList says of one version.
+func (l InForceList) record() [32]byte {
+	l.Versions = nil
+	return sha256.Sum256(append([]byte(listRecordTag), encode(l)...))
+}
+
+// Suppression takes one entry out of force until a time, whatever the list's version, by order of the operator's officers.
+type Suppression struct {
+	List   match.ListID  `cbor:"list"`
+	Entry  match.EntryID `cbor:"entry"`
+	Until  int64         `cbor:"until"`  // last second (Unix time) at which it holds
+	Number uint64        `cbor:"number"` // of the order
 }
 
 // Removal takes one entry out of force while its list's version lies in From..To, both inclusive.
@@ -48,7 +99,7 @@ type Removal struct {
 	List   match.ListID  `cbor:"list"`
 	Entry  match.EntryID `cbor:"entry"`
 	Until  uint32        `cbor:"until"` // unix seconds; 0 for good
-	Kind   uint8         `cbor:"kind"`  // match.RemovalWithdraw or match.RemovalSuppress
+	Kind   uint8         `cbor:"kind"`  // match.RemovalWithdraw or match.RemovalReturn
 	Number uint64        `cbor:"number"`
 	From   uint64        `cbor:"from"`
 	To     uint64        `cbor:"to"`
@@ -102,7 +153,29 @@ func (f InForce) Overlay() []match.Removal {
 		}
 		out = append(out, match.Removal{List: r.List, Entry: r.Entry, Until: r.Until, Kind: r.Kind, Number: r.Number})
 	}
+	for _, s := range f.Suppressions {
+		if _, ok := f.List(s.List); ok {
+			out = append(out, match.Removal{List: s.List, Entry: s.Entry, Until: uint32(s.Until), Kind: match.RemovalSuppress, Number: s.Number})
+		}
+	}
 	return out
+}
+
+// Ends reports whether something of it has ended by a time: a suppression, or the bypass.
+func (f InForce) Ends(t int64) bool {
+	return f.Bypass != 0 && f.Bypass < t || slices.ContainsFunc(f.Suppressions, func(s Suppression) bool { return s.Until < t })
+}
+
+// at is what is left of it at a time.
+func (f InForce) at(t int64) InForce {
+	if !f.Ends(t) {
+		return f
+	}
+	f.Suppressions = slices.DeleteFunc(slices.Clone(f.Suppressions), func(s Suppression) bool { return s.Until < t })
+	if f.Bypass < t {
+		f.Bypass = 0
+	}
+	return f
 }
 
 // StateID is the state an edge serves that runs exactly this, given the hash of the index that each
@@ -116,24 +189,27 @@ func (f InForce) StateID(index func(InForceList) ([32]byte, error)) (match.State
 		}
 		states = append(states, match.ListState{List: l.List, Seq: l.Seq, IndexHash: h, FilterHash: l.FilterHash})
 	}
-	return match.ComputeStateID(states, f.Overlay(), f.Bypass), nil
+	return match.ComputeStateID(states, f.Overlay(), f.Bypass != 0), nil
 }
 
 // Apply is the one replay function: what is in force after the leaf. It is pure: same state and leaf,
 // same result on every machine, no clock. It does not look at leaf.F, so that a replica can ask for
-// the state before it sets F. It checks what must hold of the leaf in this state (a list never goes
-// back, the caps), not signatures. Errors: ErrRollback, ErrTooLarge, ErrMismatch, ErrUnknownKind, ErrFormat.
+// the state before it sets F. Before a leaf of any kind, what has ended by its time goes. It checks what must hold of the leaf in
+// this state (a list never goes back but by order, the caps), not signatures. Errors: ErrRollback, ErrTooLarge, ErrMismatch,
+// ErrUnknownKind, ErrFormat, ErrOrder.
 func (f InForce) Apply(leaf Leaf) (InForce, error) {
+	was := f
+	f = f.at(leaf.T)
 	switch leaf.K {
-	case KindPublish, KindWithdraw:
+	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass:
 	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove:
 		return f, nil // recorded, but nothing in force depends on it
 	default:
-		return f, fmt.Errorf("apply leaf %d of kind %q: %w", leaf.N, clip(string(leaf.K)), ErrUnknownKind)
+		return was, fmt.Errorf("apply leaf %d of kind %q: %w", leaf.N, clip(string(leaf.K)), ErrUnknownKind)
 	}
 	body, err := leaf.Body()
 	if err != nil {
-		return f, fmt.Errorf("apply leaf %d: %w", leaf.N, err)
+		return was, fmt.Errorf("apply leaf %d: %w", leaf.N, err)
 	}
 	var next InForce
 	switch b := body.(type) {
@@ -141,34 +217,47 @@ func (f InForce) Apply(leaf Leaf) (InForce, error) {
 		next, err = f.publish(leaf.N, b)
 	case Withdraw:
 		next, err = f.withdraw(b)
+	case Ordered:
+		next, err = f.ordered(b)
+	case Returned:
+		next, err = f.returned(b)
 	default:
 		panic(fmt.Sprintf("audit: leaf of kind %q decodes to %T", leaf.K, body))
 	}
 	if err != nil {
-		return f, fmt.Errorf("apply leaf %d %s: %w", leaf.N, leaf.K, err)
+		return was, fmt.Errorf("apply leaf %d %s: %w", leaf.N, leaf.K, err)
 	}
 	return next, nil
 }
 
-// Changes reports whether a leaf of this kind can change what is in force.
-func (k Kind) Changes() bool { return k == KindPublish || k == KindWithdraw || k.Reserved() }
+// Changes reports whether what is in force may be another after a leaf: because of its kind, or because something ends by its time.
+func (f InForce) Changes(leaf Leaf) bool {
+	switch leaf.K {
+	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass:
+		return true
+	}
+	return f.Ends(leaf.T)
+}
 
 func (f InForce) publish(n uint64, p Publish) (InForce, error) {
 	i, replaces := f.find(p.List)
-	if replaces && p.Seq <= f.Lists[i].Seq {
-		return f, fmt.Errorf("list %s sequence %d, in force is %d: %w", p.List, p.Seq, f.Lists[i].Seq, ErrRollback)
-	}
-	if replaces && p.Prev < f.Lists[i].Seq {
-		return f, fmt.Errorf("list %s sequence %d follows %d, in force is %d: %w", p.List, p.Seq, p.Prev, f.Lists[i].Seq, ErrRollback)
+	var versions []ListVersion
+	if replaces {
+		high := f.Lists[i].High()
+		if p.Seq <= high {
+			return f, fmt.Errorf("list %s sequence %d, in force was %d: %w", p.List, p.Seq, high, ErrRollback)
+		}
+		if p.Prev < high {
+			return f, fmt.Errorf("list %s sequence %d follows %d, in force was %d: %w", p.List, p.Seq, p.Prev, high, ErrRollback)
+		}
+		versions = f.Lists[i].Versions
 	}
 	if !replaces && len(f.Lists) >= MaxLists {
 		return f, fmt.Errorf("list %s would be one more than %d: %w", p.List, MaxLists, ErrTooLarge)
 	}
-	l := InForceList{
-		List: p.List, Hotline: p.Hotline, Seq: p.Seq, Epoch: p.Epoch,
-		Edge: p.Edge, EdgeSize: p.EdgeSize, Audit: p.Audit, AuditSize: p.AuditSize,
-		Filter: p.Filter, FilterHash: p.FilterHash, Metadata: p.Metadata, Leaf: n,
-	}
+	l := InForceListOf(p, n)
+	l.Versions = append(slices.Clone(versions), ListVersion{Seq: p.Seq, Leaf: n, Edge: p.Edge, Record: l.record()})
+	l.Versions = l.Versions[max(len(l.Versions)-KeptVersions, 0):]
 	lists := slices.Clone(f.Lists)
 	if replaces {
 		lists[i] = l
@@ -177,29 +266,112 @@ func (f InForce) publish(n uint64, p Publish) (InForce, error) {
 	}
 	removals := make([]Removal, 0, len(f.Removals))
 	for _, r := range f.Removals {
-		if r.List != p.List || r.To >= p.Seq {
+		if r.List != p.List || r.To >= l.Versions[0].Seq {
 			removals = append(removals, r)
 		}
 	}
-	return InForce{V: inForceVersion, Lists: lists, Removals: removals, Bypass: f.Bypass}, nil
+	f.Lists, f.Removals = lists, removals
+	return f, nil
+}
+
+// InForceListOf is what InForce says of the version that leaf n publishes, without other versions.
+func InForceListOf(p Publish, n uint64) InForceList {
+	return InForceList{
+		List: p.List, Hotline: p.Hotline, Seq: p.Seq, Epoch: p.Epoch,
+		Edge: p.Edge, EdgeSize: p.EdgeSize, Audit: p.Audit, AuditSize: p.AuditSize,
+		Filter: p.Filter, FilterHash: p.FilterHash, Metadata: p.Metadata, Leaf: n,
+	}
 }
 
 func (f InForce) withdraw(w Withdraw) (InForce, error) {
-	if i, ok := f.find(w.List); ok && f.Lists[i].Seq > w.SeqTo {
-		return f, nil // the version in force is newer than all it speaks of
+	if i, ok := f.find(w.List); ok && f.Lists[i].Versions[0].Seq > w.SeqTo {
+		return f, nil // every version that can be in force is newer than all it speaks of
 	}
-	removals := make([]Removal, 0, len(f.Removals)+len(w.Entries))
-	removals = append(removals, f.Removals...)
+	var removals []Removal
 	for _, e := range w.Entries {
 		removals = append(removals, Removal{List: w.List, Entry: e, Kind: match.RemovalWithdraw, Number: w.Number, From: w.SeqFrom, To: w.SeqTo})
 	}
+	return f.remove(removals)
+}
+
+// remove adds removals; one that is there already changes nothing.
+func (f InForce) remove(more []Removal) (InForce, error) {
+	removals := slices.Concat(f.Removals, more)
 	// Stable, so that of two with the same key the one already in force stays: a repeated withdrawal changes nothing.
 	slices.SortStableFunc(removals, Removal.compare)
 	removals = slices.CompactFunc(removals, func(a, b Removal) bool { return a.compare(b) == 0 })
 	if len(removals) > MaxRemovals {
 		return f, fmt.Errorf("%d removals, at most %d: %w", len(removals), MaxRemovals, ErrTooLarge)
 	}
-	return InForce{V: inForceVersion, Lists: f.Lists, Removals: removals, Bypass: f.Bypass}, nil
+	f.Removals = removals
+	return f, nil
+}
+
+// ordered does what an order of the operator's officers says, to edges.
+func (f InForce) ordered(o Ordered) (InForce, error) {
+	switch b := o.Order.Body.(type) {
+	case order.Suppress:
+		return f.suppress(b, o.Order)
+	case order.Bypass:
+		if b.Lift {
+			f.Bypass = 0
+		} else {
+			f.Bypass = o.Order.Expires - 1
+		}
+		return f, nil
+	}
+	panic(fmt.Sprintf("audit: order of kind %q changes nothing in force", o.As))
+}
+
+func (f InForce) suppress(b order.Suppress, o order.Order) (InForce, error) {
+	named := func(s Suppression) bool { return s.List == b.List && slices.Contains(b.Entries, s.Entry) }
+	all := slices.DeleteFunc(slices.Clone(f.Suppressions), named)
+	if b.Lift && len(f.Suppressions)-len(all) != len(b.Entries) {
+		return f, fmt.Errorf("order %d lifts %d suppressions, %d of them are in force: %w", o.Number, len(b.Entries), len(f.Suppressions)-len(all), ErrOrder)
+	}
+	if !b.Lift {
+		for _, e := range b.Entries {
+			all = append(all, Suppression{List: b.List, Entry: e, Until: o.Expires - 1, Number: o.Number})
+		}
+	}
+	if len(all) > MaxSuppressions {
+		return f, fmt.Errorf("%d entries suppressed, at most %d: %w", len(all), MaxSuppressions, ErrTooLarge)
+	}
+	slices.SortFunc(all, Suppression.compare)
+	f.Suppressions = all
+	return f, nil
+}
+
+// returned puts an earlier version in force. The newest one stays the mark that the next must exceed, and what later versions left out
+// stays out.
+func (f InForce) returned(r Returned) (InForce, error) {
+	b, ok := r.Order.Body.(order.Return)
+	i, there := f.find(b.List)
+	if !ok || !there {
+		return f, fmt.Errorf("return of list %s, which is not in force: %w", b.List, ErrOrder)
+	}
+	l := f.Lists[i]
+	v, kept := l.Version(b.Seq)
+	high, _ := l.Version(l.High())
+	switch {
+	case b.Seq == l.Seq:
+		return f, fmt.Errorf("return of list %s to version %d, which is in force: %w", b.List, b.Seq, ErrOrder)
+	case !kept || v.Edge != b.Edge:
+		return f, fmt.Errorf("return of list %s to version %d, which is not one of the last %d that were in force here: %w", b.List, b.Seq, KeptVersions, ErrOrder)
+	case b.High != high.Seq || b.HighEdge != high.Edge:
+		return f, fmt.Errorf("return of list %s from version %d, the newest is %d: %w", b.List, b.High, high.Seq, ErrOrder)
+	case r.Version.record() != v.Record || len(r.Version.Versions) != 0:
+		return f, fmt.Errorf("return of list %s: version %d is not what it was: %w", b.List, b.Seq, ErrMismatch)
+	}
+	next := r.Version
+	next.Versions = l.Versions
+	f.Lists = slices.Clone(f.Lists)
+	f.Lists[i] = next
+	var removals []Removal
+	for _, e := range b.Entries {
+		removals = append(removals, Removal{List: b.List, Entry: e, Kind: match.RemovalReturn, Number: r.Number, From: b.Seq, To: b.Seq})
+	}
+	return f.remove(removals)
 }
 
 func (f InForce) find(id match.ListID) (int, bool) {
@@ -211,12 +383,19 @@ func (r Removal) compare(o Removal) int {
 		cmp.Compare(r.Kind, o.Kind), cmp.Compare(r.Number, o.Number))
 }
 
+func (s Suppression) compare(o Suppression) int {
+	return cmp.Or(cmp.Compare(s.List, o.List), bytes.Compare(s.Entry[:], o.Entry[:]))
+}
+
 func (f InForce) check() error {
 	if f.V != inForceVersion {
 		return fmt.Errorf("version %d: %w", f.V, ErrFormat)
 	}
-	if len(f.Lists) > MaxLists || len(f.Removals) > MaxRemovals {
-		return fmt.Errorf("%d lists, %d removals: %w", len(f.Lists), len(f.Removals), ErrTooLarge)
+	if len(f.Lists) > MaxLists || len(f.Removals) > MaxRemovals || len(f.Suppressions) > MaxSuppressions {
+		return fmt.Errorf("%d lists, %d removals, %d suppressions: %w", len(f.Lists), len(f.Removals), len(f.Suppressions), ErrTooLarge)
+	}
+	if f.Bypass < 0 || f.Bypass > math.MaxUint32 {
+		return fmt.Errorf("bypass until %d: %w", f.Bypass, ErrFormat)
 	}
 	for i, l := range f.Lists {
 		if i > 0 && f.Lists[i-1].List >= l.List {
@@ -228,14 +407,38 @@ func (f InForce) check() error {
 		if _, err := l.Filter.Match(); err != nil {
 			return err
 		}
+		if err := l.checkVersions(); err != nil {
+			return err
+		}
+	}
+	for i, s := range f.Suppressions {
+		if i > 0 && f.Suppressions[i-1].compare(s) >= 0 || s.Until < 0 || s.Until > math.MaxUint32 {
+			return fmt.Errorf("suppressions are not sorted, or last for ever: %w", ErrFormat)
+		}
 	}
 	for i, r := range f.Removals {
 		if i > 0 && f.Removals[i-1].compare(r) >= 0 {
 			return fmt.Errorf("removals are not sorted: %w", ErrFormat)
 		}
-		if (r.Kind != match.RemovalWithdraw && r.Kind != match.RemovalSuppress) || r.From > r.To {
+		if (r.Kind != match.RemovalWithdraw && r.Kind != match.RemovalReturn) || r.From > r.To {
 			return fmt.Errorf("removal: %w", ErrFormat)
 		}
+	}
+	return nil
+}
+
+// checkVersions holds the versions to their form: the one in force is among them, and they rise.
+func (l InForceList) checkVersions() error {
+	if len(l.Versions) == 0 || len(l.Versions) > KeptVersions {
+		return fmt.Errorf("%d versions of list %s: %w", len(l.Versions), l.List, ErrFormat)
+	}
+	for i, v := range l.Versions {
+		if i > 0 && l.Versions[i-1].Seq >= v.Seq {
+			return fmt.Errorf("versions of list %s are not sorted: %w", l.List, ErrFormat)
+		}
+	}
+	if v, ok := l.Version(l.Seq); !ok || v.Record != l.record() {
+		return fmt.Errorf("list %s version %d is not one of its versions: %w", l.List, l.Seq, ErrMismatch)
 	}
 	return nil
 }

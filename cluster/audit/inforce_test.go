@@ -55,7 +55,8 @@ func TestWithdrawnEntriesAreOutWhileTheirVersionIsInForce(t *testing.T) {
 		{"this version only", 2, 2, 2, 2},
 		{"from the first on", 0, 2, 2, 2},
 		{"later versions only", 3, 9, 2, 0},
-		{"earlier versions only", 0, 1, 0, 0},
+		{"earlier versions only, which can be returned to", 0, 1, 2, 0},
+		{"no version that can come into force again", 0, 0, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := apply(t, l.InForce, withdrawal(t, l, 1, c.from, c.to, a, b))
@@ -66,7 +67,8 @@ func TestWithdrawnEntriesAreOutWhileTheirVersionIsInForce(t *testing.T) {
 	}
 }
 
-func TestANewVersionDropsRemovalsThatEndedBeforeIt(t *testing.T) {
+// TestRemovalsAreKeptAsLongAsTheirVersionsCanBeReturnedTo: to return must not put back what was taken out since.
+func TestRemovalsAreKeptAsLongAsTheirVersionsCanBeReturnedTo(t *testing.T) {
 	l := audittest.New("drop")
 	l.Publish(20)
 	f := apply(t, l.InForce, withdrawal(t, l, 1, 1, 1, listtest.ID(1, 1)))
@@ -74,16 +76,22 @@ func TestANewVersionDropsRemovalsThatEndedBeforeIt(t *testing.T) {
 	if got := len(f.Overlay()); got != 2 {
 		t.Fatalf("overlay: got %d, want 2", got)
 	}
-	leaf, err := audit.NewLeaf(99, l.Now.Unix(), l.Offer(20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f = apply(t, f, leaf)
-	if len(f.Removals) != 1 || f.Removals[0].Entry != listtest.ID(2, 1) {
-		t.Errorf("removals after sequence 2: got %v, want that of entry 2 alone", f.Removals)
-	}
-	if got, ok := f.List(listtest.List); !ok || got.Seq != 2 || got.Leaf != 99 {
-		t.Errorf("in force: got %+v", got)
+	for seq := uint64(2); seq <= audit.KeptVersions+1; seq++ {
+		leaf, err := audit.NewLeaf(98+seq, l.Now.Unix(), l.Offer(20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 2
+		if seq > audit.KeptVersions {
+			want = 1 // version 1 is out of reach, and what was removed from it alone with it
+		}
+		f = apply(t, f, leaf)
+		if len(f.Removals) != want || len(f.Overlay()) != map[bool]int{true: 1, false: 0}[seq <= 5] {
+			t.Errorf("after sequence %d: got removals %v, %d in the overlay", seq, f.Removals, len(f.Overlay()))
+		}
+		if got, ok := f.List(listtest.List); !ok || got.Seq != seq || got.High() != seq || got.Leaf != 98+seq {
+			t.Errorf("in force: got %+v", got)
+		}
 	}
 }
 

@@ -224,9 +224,9 @@ var logLies = []lie{
 			relog(t, l, func(leaves []audit.Leaf) []audit.Leaf { leaves[15].F[0] ^= 1; return leaves })
 			return l.Bundle()
 		}},
-	{name: "a leaf is of a kind that nobody can replay", fails: []string{audit.CheckReplay}, says: `leaf 15 is of kind "suppress", which this version cannot replay`,
+	{name: "a leaf is of a kind that nobody can replay", fails: []string{audit.CheckReplay}, says: `leaf 15 is of kind "pin", which this version cannot replay`,
 		build: func(t *testing.T, l *audittest.Log) []byte {
-			leaf, err := audit.NewLeaf(15, l.Now.Unix(), audit.Unknown{Kind: audit.KindSuppress, Raw: []byte{0xa0}})
+			leaf, err := audit.NewLeaf(15, l.Now.Unix(), audit.Unknown{Kind: audit.KindPin, Raw: []byte{0xa0}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -323,7 +323,7 @@ type Seen struct {
 	Seqs []SeqOf  `json:"seqs" cbor:"seqs"`
 }
 
-// SeqOf is the highest sequence of a list that was accepted.
+// SeqOf is the highest sequence of a list that was accepted; one that the cluster went back from counts.
 type SeqOf struct {
 	List match.ListID `json:"list" cbor:"list"`
 	Seq  uint64       `json:"seq" cbor:"seq"`
@@ -349,15 +349,15 @@ func (o *Opened) Advance(prev Seen) (Seen, error) {
 	next := Seen{Size: c.Size, Root: c.Root}
 	for _, s := range prev.Seqs {
 		l, ok := o.InForce.List(s.List)
-		if ok && l.Seq < s.Seq {
-			return prev, fmt.Errorf("list %s sequence %d, %d was seen before: %w", s.List, l.Seq, s.Seq, ErrRollback)
+		if ok && l.High() < s.Seq {
+			return prev, fmt.Errorf("list %s sequence %d, %d was seen before: %w", s.List, l.High(), s.Seq, ErrRollback)
 		}
 		if !ok {
 			next.Seqs = append(next.Seqs, s)
 		}
 	}
 	for _, l := range o.InForce.Lists {
-		next.Seqs = append(next.Seqs, SeqOf{List: l.List, Seq: l.Seq})
+		next.Seqs = append(next.Seqs, SeqOf{List: l.List, Seq: l.High()})
 	}
 	return next, nil
 }

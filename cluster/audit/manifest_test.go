@@ -84,7 +84,7 @@ func TestAnEdgeRefusesAManifestThatLies(t *testing.T) {
 		}, audit.ErrMismatch},
 		{"the kill switch, unlogged", func(l *audittest.Log, m *audit.Manifest) {
 			f := l.InForce
-			f.Bypass = true
+			f.Bypass = 1
 			m.InForce = f.Encode()
 		}, audit.ErrMismatch},
 		{"last leaf of an earlier size", func(l *audittest.Log, m *audit.Manifest) { m.Last = l.Leaves[13] }, audit.ErrProof},

@@ -86,6 +86,7 @@ type Orders struct {
 type OrderNumber struct {
 	Kind   order.Kind
 	Number uint64
+	Since  int64 // time of its leaf
 }
 
 // Policy is the never-block list that every verdict must be about.
@@ -123,6 +124,16 @@ func (o Orders) LastNumber(k order.Kind) uint64 {
 	return 0
 }
 
+// Since is when the last order of this kind was accepted; zero before the first.
+func (o Orders) Since(k order.Kind) time.Time {
+	for _, n := range o.Numbers {
+		if n.Kind == k {
+			return time.Unix(n.Since, 0).UTC()
+		}
+	}
+	return time.Time{}
+}
+
 // Heldback finds the hold of this very version.
 func (o Orders) Heldback(list match.ListID, seq uint64, edge [32]byte) (Held, bool) {
 	for _, h := range o.Held {
@@ -153,7 +164,15 @@ func (o Orders) Admits(v Verdict) bool {
 func (o Orders) Apply(c *Cluster, id string, f InForce, leaf Leaf, body Body) (Orders, error) {
 	switch b := body.(type) {
 	case Ordered:
-		return o.ordered(c, id, f, leaf, b)
+		return o.ordered(c, id, f, leaf, b.Statement)
+	case Returned:
+		if r, ok := b.Order.Body.(order.Return); ok {
+			if by := ReturnApprovals(b.Verdicts, id, c.Members, r); len(by) < Majority(len(c.Members)) {
+				return o, fmt.Errorf("return %d: %d of %d members say that it names all that later versions left out, %d are needed: %w",
+					b.Number, len(by), len(c.Members), Majority(len(c.Members)), ErrQuorum)
+			}
+		}
+		return o.ordered(c, id, f, leaf, b.Statement)
 	case Hold:
 		return o.hold(c, id, f, leaf, b)
 	case Publish:
@@ -162,8 +181,8 @@ func (o Orders) Apply(c *Cluster, id string, f InForce, leaf Leaf, body Body) (O
 	return o, nil
 }
 
-func (o Orders) ordered(c *Cluster, id string, f InForce, leaf Leaf, b Ordered) (Orders, error) {
-	said, _, err := order.Verify(c.Officers, id, b.Statement, time.Unix(leaf.T, 0).UTC())
+func (o Orders) ordered(c *Cluster, id string, f InForce, leaf Leaf, statement []byte) (Orders, error) {
+	said, _, err := order.Verify(c.Officers, id, statement, time.Unix(leaf.T, 0).UTC())
 	if err != nil {
 		return o, err
 	}
@@ -173,6 +192,14 @@ func (o Orders) ordered(c *Cluster, id string, f InForce, leaf Leaf, b Ordered) 
 	}
 	next := o
 	switch s := said.Body.(type) {
+	case order.Suppress:
+		if l, ok := f.List(s.List); !ok || l.Epoch != s.Epoch {
+			return o, fmt.Errorf("suppression %d: list %s with keys of epoch %d is not in force: %w", said.Number, s.List, s.Epoch, ErrOrder)
+		}
+	case order.Bypass:
+		if f.at(leaf.T).Bypass == 0 && s.Lift {
+			return o, fmt.Errorf("order %d ends a bypass, and there is none: %w", said.Number, ErrOrder)
+		}
 	case order.Policy:
 		next.Policy = Policy{NeverBlock: s.NeverBlock, Count: s.Count, Leaf: leaf.N, Since: leaf.T}
 	case order.Approve:
@@ -184,13 +211,13 @@ func (o Orders) ordered(c *Cluster, id string, f InForce, leaf Leaf, b Ordered) 
 		next.Held = put(o.Held, h, Held.list)
 		next.Approvals = put(o.Approvals, Approval{s, said.Number, said.Expires, leaf.N}, Approval.list)
 	}
-	next.Numbers = put(o.Numbers, OrderNumber{kind, said.Number}, func(n OrderNumber) order.Kind { return n.Kind })
+	next.Numbers = put(o.Numbers, OrderNumber{kind, said.Number, leaf.T}, func(n OrderNumber) order.Kind { return n.Kind })
 	return next, nil
 }
 
 func (o Orders) hold(c *Cluster, id string, f InForce, leaf Leaf, b Hold) (Orders, error) {
-	if l, ok := f.List(b.List); ok && b.Seq <= l.Seq {
-		return o, fmt.Errorf("hold of list %s version %d, in force is %d: %w", b.List, b.Seq, l.Seq, ErrOrder)
+	if l, ok := f.List(b.List); ok && b.Seq <= l.High() {
+		return o, fmt.Errorf("hold of list %s version %d, in force was %d: %w", b.List, b.Seq, l.High(), ErrOrder)
 	}
 	for _, h := range o.Held {
 		if h.List == b.List && (h.Seq > b.Seq || h.Seq == b.Seq && h.Edge == b.Edge && h.Brake == b.Brake && !h.Approved) {
@@ -223,13 +250,22 @@ func objections(h Hold, cluster string, members []MemberKey) (by []string, said 
 	return by, said
 }
 
+// MayPublish is ErrHeld for a version that is held back, unless officers have approved it since and their word is in its time.
+func (o Orders) MayPublish(p Publish, now int64) error {
+	h, ok := o.Heldback(p.List, p.Seq, p.Edge)
+	if !ok {
+		return nil
+	}
+	if a, approved := o.Approved(p.List, p.Seq, p.Edge, now); !approved || !h.Approved || a.Leaf < h.Leaf {
+		return fmt.Errorf("list %s version %d: brake %s: %w", p.List, p.Seq, h.Brake, ErrHeld)
+	}
+	return nil
+}
+
 // publish holds a publication to what is held back, and forgets what it settles.
 func (o Orders) publish(leaf Leaf, p Publish) (Orders, error) {
-	if h, ok := o.Heldback(p.List, p.Seq, p.Edge); ok {
-		a, approved := o.Approved(p.List, p.Seq, p.Edge, leaf.T)
-		if !approved || !h.Approved || a.Leaf < h.Leaf {
-			return o, fmt.Errorf("list %s version %d: brake %s: %w", p.List, p.Seq, h.Brake, ErrHeld)
-		}
+	if err := o.MayPublish(p, leaf.T); err != nil {
+		return o, err
 	}
 	next := o
 	next.Held = slices.DeleteFunc(slices.Clone(o.Held), func(h Held) bool { return h.List == p.List && h.Seq <= p.Seq })

@@ -89,7 +89,7 @@ func (r *receiptCheck) stands(edge edgeKey, said Receipt) {
 		e.seen = append(e.seen, seenAt{said.Size, said.Time})
 	}
 	_, f := r.v.at(said.Size)
-	e.Bypass = f.Bypass
+	e.Bypass = f.Bypass != 0
 	lists := make([]ServedList, 0, len(f.Lists))
 	for _, l := range f.Lists {
 		now := ServedList{List: l.List, Seq: l.Seq, Edge: l.Edge, Since: e.At}

@@ -96,11 +96,42 @@ func vectors(t *testing.T) [][2]string {
 		must(err)
 		leaf, err := audit.NewLeaf(6, 1780000061, audit.NewOrdered(raw, said, signers))
 		must(err)
-		leaf.F = next.Hash()
+		after, err := next.Apply(leaf)
+		must(err)
+		leaf.F = after.Hash()
 		lb, err := audit.EncodeLeaf(leaf)
 		must(err)
 		add(string(b.Kind())+" leaf", lb)
 	}
+	back := order.Return{List: p.List, Seq: 2, Edge: p.Edge, High: 3, HighEdge: sha256.Sum256([]byte("edge 3")), Entries: []match.EntryID{{1}, {2}}}
+	raw, err := order.Sign(order.Order{Cluster: c.ID(), Number: 3, Issued: 1780000060, Expires: 1780003660, Reason: "appeal", Body: back}, "o1", seeded(5))
+	must(err)
+	raw, err = order.Countersign(raw, "o2", seeded(6))
+	must(err)
+	add("return order", raw)
+	said, signers, err := order.Verify(c.Officers, c.ID(), raw, time.Unix(1780000062, 0))
+	must(err)
+	word := audit.SignReturnVerdict(audit.ReturnVerdict{
+		Cluster: c.ID(), Node: "c1", List: p.List, Edge: back.Edge, HighEdge: back.HighEdge, Entries: audit.EntriesHash(back.Entries),
+	}, seeded(1))
+	add("return verdict body", word.Body)
+	add("return verdict signature", word.Sig)
+	three := p
+	three.Seq, three.Prev, three.Edge = 3, 2, back.HighEdge
+	leaf, err = audit.NewLeaf(6, 1780000061, three)
+	must(err)
+	newest, err := next.Apply(leaf)
+	must(err)
+	leaf, err = audit.NewLeaf(7, 1780000062, audit.NewReturned(raw, said, signers, audit.InForceListOf(p, 5), []audit.SignedReturnVerdict{word}))
+	must(err)
+	after, err := newest.Apply(leaf)
+	must(err)
+	leaf.F = after.Hash()
+	b, err = audit.EncodeLeaf(leaf)
+	must(err)
+	add("return leaf", b)
+	add("in force after the return leaf", after.Encode())
+
 	held := audit.SignVerdict(audit.Verdict{
 		Cluster: c.ID(), Node: "c1", List: p.List, Seq: 3, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
 		NeverBlock: sha256.Sum256([]byte("never-block")), Result: "never_block",
@@ -156,6 +187,8 @@ func orderVectors(p audit.Publish) []order.Body {
 	return []order.Body{
 		order.Approve{List: p.List, Seq: 3, Edge: p.Edge, Entries: entries, Brakes: []string{"growth", "never_block"}, NeverBlock: sha256.Sum256([]byte("never-block"))},
 		order.Policy{NeverBlock: sha256.Sum256([]byte("never-block")), Count: 11},
+		order.Suppress{List: p.List, Epoch: 1, Entries: entries},
+		order.Bypass{},
 	}
 }
 

@@ -47,10 +47,12 @@ var errStop = errors.New("stopped")
 type verifier struct {
 	ctx     context.Context
 	o       Options
-	checks  map[string]*Check // those made so far
-	why     string            // why the others were not
-	skipped skipAt            // last record of skipped versions
-	orders  int               // leaves that record orders
+	checks  map[string]*Check            // those made so far
+	why     string                       // why the others were not
+	skipped skipAt                       // last record of skipped versions
+	orders  int                          // leaves that record orders
+	returns []int                        // those that go back to an earlier version
+	entries map[[32]byte][]match.EntryID // of the edge lists that returns are about; nil until read
 	notes   []string
 	members int
 

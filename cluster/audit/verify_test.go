@@ -139,6 +139,46 @@ func TestHonestHistoriesPass(t *testing.T) {
 			l.Order(order.Policy{NeverBlock: audittest.NeverBlock, Count: 4})
 			l.Publish(50)
 		}},
+		{"a suppression that ends by itself, and one that is lifted", func(l *audittest.Log) {
+			l.Order(suppress(7))
+			l.Receipts(audittest.E1)
+			lift := suppress(8)
+			l.Order(lift)
+			l.Publish(45)
+			l.Receipts(audittest.E1, audittest.E2)
+			lift.Lift = true
+			l.Order(lift)
+			l.Receipts(audittest.E1)
+			l.Now = l.Now.Add(2 * time.Hour)
+			l.Receipts(audittest.E1) // of what was in force before its leaf, which ends the other
+			l.Receipts(audittest.E1, audittest.E2)
+		}},
+		{"a bypass that ends by itself, and one that is lifted", func(l *audittest.Log) {
+			l.Order(order.Bypass{})
+			l.Receipts(audittest.E1)
+			l.Now = l.Now.Add(2 * time.Hour)
+			l.Append(audit.Alarm{Node: "c1", What: "test"})
+			l.Receipts(audittest.E1)
+			l.Order(order.Bypass{})
+			l.Order(order.Bypass{Lift: true})
+			l.Receipts(audittest.E1, audittest.E2)
+		}},
+		{"a return to an earlier version, then another, then the next version", func(l *audittest.Log) {
+			l.Publish(20)
+			l.Publish(10)
+			l.Receipts(audittest.E1, audittest.E2)
+			l.Return(2, nil)
+			l.Receipts(audittest.E1, audittest.E2)
+			l.Renew()
+			l.Return(3, nil)
+			l.Receipts(audittest.E1)
+			l.Return(2, nil)
+			l.Return(4, nil)
+			l.Receipts(audittest.E1)
+			l.Return(1, nil)
+			l.Publish(45)
+			l.Receipts(audittest.E1, audittest.E2)
+		}},
 		{"one member down", func(l *audittest.Log) {
 			l.PublishWith(45, func(p audit.Publish) audit.Publish { p.Verdicts = p.Verdicts[1:]; return p })
 			l.Signers = []string{audittest.C2, audittest.C3}

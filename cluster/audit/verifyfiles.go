@@ -41,6 +41,7 @@ func (v *verifier) wantedFiles() ([]*wanted, map[[32]byte]int) {
 // list: receipts are judged by the result.
 func (v *verifier) lists(b *bundleReader, m *member) error {
 	order, index := v.wantedFiles()
+	v.wantEntries()
 	var last *list.Edge // of the file before this one
 	place := -1
 	for m != nil {
@@ -68,6 +69,7 @@ func (v *verifier) lists(b *bundleReader, m *member) error {
 			v.fail(CheckLists, "%s is missing from the bundle", w)
 		}
 	}
+	v.checkReturns()
 	c := v.check(CheckLists)
 	v.pass(CheckLists, "%d files of %d versions are the signed and logged ones", len(order), len(v.publishes))
 	v.listsOK = c.Pass
@@ -116,6 +118,9 @@ func (v *verifier) edge(w *wanted, data []byte) *list.Edge {
 	}
 	if !ok {
 		return nil
+	}
+	if _, ok := v.entries[w.hash]; ok {
+		v.entries[w.hash] = list.EntryIDs(e)
 	}
 	if err := v.compile(e, w.hash); err != nil {
 		v.fail(CheckLists, "%s: %v", w, err)

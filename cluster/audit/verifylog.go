@@ -159,16 +159,20 @@ func (v *verifier) replay() error {
 		if err != nil {
 			return v.stop(CheckReplay, "the log could not be replayed", "leaf %d: %v", l.N, err)
 		}
-		if l.K.Changes() {
+		before := f
+		if f.Changes(l) {
 			f, hash = next, next.Hash()
 			v.states = append(v.states, stateAt{l.N + 1, f})
 		}
 		if l.F != hash {
-			v.fail(CheckReplay, "leaf %d (%s) says that %x is in force after it, replay yields %x", l.N, l.K, l.F[:8], hash[:8])
+			v.fail(CheckReplay, "leaf %d (%s) says that %x is in force after it, replay yields %x%s", l.N, l.K, l.F[:8], hash[:8], v.mischief(before, next, l))
 		}
 	}
 	v.pass(CheckOrders, "%d orders of the operator, each signed by two officers; %d versions held back now", v.orders, len(orders.Held))
-	v.pass(CheckReplay, "%d lists and %d removals in force, as every leaf says", len(f.Lists), len(f.Removals))
+	if f.Bypass != 0 {
+		v.note("BYPASS: everything passes until %s", stamp(f.Bypass))
+	}
+	v.pass(CheckReplay, "%d lists, %d removals and %d suppressions in force, as every leaf says", len(f.Lists), len(f.Removals), len(f.Suppressions))
 	return nil
 }
 
@@ -183,10 +187,44 @@ func (v *verifier) order(o Orders, f InForce, l Leaf, body Body) Orders {
 	case Ordered:
 		v.orders++
 		v.note("leaf %d: %s, signed by %s, reason %s", l.N, l.Describe(), strings.Join(b.Signers, " and "), b.Order.Reason)
+	case Returned:
+		v.orders++
+		v.returns = append(v.returns, int(l.N))
+		v.note("leaf %d: %s, signed by %s, reason %s", l.N, l.Describe(), strings.Join(b.Signers, " and "), b.Order.Reason)
 	case Hold:
 		v.note("leaf %d: %s", l.N, l.Describe())
 	}
 	return next
+}
+
+// mischief guesses what a leaf that is wrong about what is in force is hiding, as words behind the message.
+func (v *verifier) mischief(before, honest InForce, l Leaf) string {
+	without := func(change func(f *InForce)) bool {
+		f := honest
+		f.Removals, f.Suppressions = slices.Clone(f.Removals), slices.Clone(f.Suppressions)
+		change(&f)
+		return f.Hash() == l.F
+	}
+	ended := func(f *InForce) {
+		f.Suppressions = slices.Clone(before.Suppressions)
+		f.Bypass = before.Bypass
+	}
+	returned := func(f *InForce) {
+		f.Removals = slices.DeleteFunc(f.Removals, func(r Removal) bool { return r.Kind == match.RemovalReturn })
+	}
+	switch {
+	case before.Ends(l.T) && without(ended):
+		return ": a suppression or bypass that has ended is kept in force"
+	case honest.Bypass != 0 && without(func(f *InForce) { f.Bypass = 0 }):
+		return ": a bypass is left out"
+	case len(honest.Suppressions) > 0 && without(func(f *InForce) { f.Suppressions = nil }):
+		return ": suppressions are left out"
+	case l.K == KindReturn && without(returned):
+		return ": the return puts back what later versions left out"
+	case len(honest.Removals) > 0 && without(func(f *InForce) { f.Removals = nil }):
+		return ": removals are left out"
+	}
+	return ": something is in force, or taken out of force, that no leaf says"
 }
 
 // enrol follows who is a member. The maps and slices handed out before are never altered.
@@ -222,15 +260,15 @@ func (v *verifier) sequence(f InForce, l Leaf, p Publish) {
 	cur, ok := f.List(p.List)
 	switch {
 	case !ok:
-	case p.Seq <= cur.Seq:
-		v.fail(CheckVersions, "leaf %d: list %s rolled back from sequence %d to %d", l.N, p.List, cur.Seq, p.Seq)
-	case p.Prev < cur.Seq:
-		v.fail(CheckVersions, "leaf %d: list %s follows sequence %d at the hotline, but %d was in force: two histories", l.N, listSeq(p.List, p.Seq), p.Prev, cur.Seq)
-	case p.Prev > cur.Seq && v.skipped == (skipAt{l.N - 1, p.List, p.Prev}):
-		v.note("leaf %d: list %s goes from sequence %d to %d; the log says that nothing between them came into force here", l.N, p.List, cur.Seq, p.Seq)
-	case p.Prev > cur.Seq:
+	case p.Seq <= cur.High():
+		v.fail(CheckVersions, "leaf %d: list %s rolled back from sequence %d to %d", l.N, p.List, cur.High(), p.Seq)
+	case p.Prev < cur.High():
+		v.fail(CheckVersions, "leaf %d: list %s follows sequence %d at the hotline, but %d was in force: two histories", l.N, listSeq(p.List, p.Seq), p.Prev, cur.High())
+	case p.Prev > cur.High() && v.skipped == (skipAt{l.N - 1, p.List, p.Prev}):
+		v.note("leaf %d: list %s goes from sequence %d to %d; the log says that nothing between them came into force here", l.N, p.List, cur.High(), p.Seq)
+	case p.Prev > cur.High():
 		v.fail(CheckVersions, "leaf %d: list %s goes from sequence %d to %d, the version before it at the hotline is %d, and the log does not say why: a version is hidden",
-			l.N, p.List, cur.Seq, p.Seq, p.Prev)
+			l.N, p.List, cur.High(), p.Seq, p.Prev)
 	}
 }
 

@@ -117,9 +117,35 @@ func (r *receiptCheck) state(what string, said Receipt) bool {
 			r.v.fail(CheckReceipts, "%s: it serves what was in force at size %d, not at size %d", what, other, said.Size)
 			return false
 		}
-		r.v.fail(CheckReceipts, "%s: index not compiled from the signed lists (state %s, it should be %s)", what, said.State.String()[:16], want.String()[:16])
+		if text := r.guess(f, said); text != "" {
+			r.v.fail(CheckReceipts, "%s: %s, and the log does not say so", what, text)
+			return false
+		}
+		r.v.fail(CheckReceipts, "%s: index not compiled from the signed lists, or something removed that the log does not say (state %s, it should be %s)",
+			what, said.State.String()[:16], want.String()[:16])
 	}
 	return false
+}
+
+// guess looks for what an operator could have done to an edge behind the log's back.
+func (r *receiptCheck) guess(f InForce, said Receipt) string {
+	is := func(change func(f *InForce)) bool {
+		g := f
+		change(&g)
+		id, err := r.compute(g)
+		return err == nil && id == said.State
+	}
+	switch {
+	case f.Bypass == 0 && is(func(f *InForce) { f.Bypass = 1 }):
+		return "it lets everything pass"
+	case f.Bypass != 0 && is(func(f *InForce) { f.Bypass = 0 }):
+		return "it ignores the bypass"
+	case len(f.Suppressions) > 0 && is(func(f *InForce) { f.Suppressions = nil }):
+		return "it stops what is suppressed"
+	case is(func(f *InForce) { f.Removals, f.Suppressions = nil, nil }):
+		return "it ignores everything that was taken out"
+	}
+	return ""
 }
 
 func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {

@@ -59,6 +59,14 @@ func (p peers) Cosign(ctx context.Context, member string, size uint64, root [32]
 	return n.Cosign(ctx, p.from, size, root)
 }
 
+func (p peers) Return(ctx context.Context, member string, statement []byte) (audit.SignedReturnVerdict, error) {
+	n, err := p.to(member)
+	if err != nil {
+		return audit.SignedReturnVerdict{}, err
+	}
+	return n.Return(ctx, statement)
+}
+
 func (p peers) Forward(ctx context.Context, member string, command []byte) ([]byte, error) {
 	n, err := p.to(member)
 	if err != nil {

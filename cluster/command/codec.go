@@ -114,6 +114,9 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindHold:     read[Hold],
 	KindPolicy:   readOrder(KindPolicy),
 	KindApprove:  readOrder(KindApprove),
+	KindSuppress: readOrder(KindSuppress),
+	KindBypass:   readOrder(KindBypass),
+	KindReturn:   read[Return],
 }
 
 func readOrder(as Kind) func(cbor.RawMessage) (Body, error) {
@@ -212,7 +215,14 @@ func (o Order) check() error {
 }
 
 // orders are the kinds that Order may be of.
-var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}}
+var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}}
+
+func (r Return) check() error {
+	if len(r.Statement) == 0 || len(r.Verdicts) > maxItems {
+		return fmt.Errorf("return: statement or verdicts: %w", ErrFormat)
+	}
+	return nil
+}
 
 const (
 	maxID        = 128

@@ -43,13 +43,13 @@ const (
 	KindHold     Kind = "hold"
 	KindPolicy   Kind = "policy"
 	KindApprove  Kind = "approve"
-
-	// Reserved: named by the format, decoded as ErrUnknown by this version.
 	KindSuppress Kind = "suppress"
 	KindReturn   Kind = "return"
-	KindPin      Kind = "pin"
 	KindBypass   Kind = "bypass"
-	KindFeature  Kind = "feature"
+
+	// Reserved: named by the format, decoded as ErrUnknown by this version.
+	KindPin     Kind = "pin"
+	KindFeature Kind = "feature"
 )
 
 // Body is one of the body types below.
@@ -115,8 +115,14 @@ type Hold struct {
 
 // Order carries what the operator's officers have signed. Each kind of order is a kind of command of this one form.
 type Order struct {
-	As        Kind   `cbor:"-"` // policy, approve
+	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass
 	Statement []byte `cbor:"statement"`
+}
+
+// Return carries an order to go back to an earlier version, with the word of members that hold both files.
+type Return struct {
+	Statement []byte                      `cbor:"statement"`
+	Verdicts  []audit.SignedReturnVerdict `cbor:"verdicts"`
 }
 
 // Receipts records what edges have in force.
@@ -143,3 +149,4 @@ func (Assert) kind() Kind   { return KindAssert }
 func (Tick) kind() Kind     { return KindTick }
 func (Hold) kind() Kind     { return KindHold }
 func (o Order) kind() Kind  { return o.As }
+func (Return) kind() Kind   { return KindReturn }

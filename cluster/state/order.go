@@ -11,34 +11,93 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // order applies what the operator's officers have signed: verified here again with the officers of the cluster file, held to the numbers
 // that were used and to what is in force. A statement that was accepted before is a duplicate.
 func (s *State) order(t int64, c command.Order) Result {
-	refuse := audit.Reject{Object: sha256.Sum256(c.Statement), Stage: "apply"}
+	return s.decide(t, c.As, c.Statement, func(o order.Order, signers []string, statement []byte) (audit.Body, error) {
+		return audit.NewOrdered(statement, o, signers), nil
+	})
+}
+
+// goBack is order for one that returns to an earlier version of a list.
+func (s *State) goBack(t int64, c command.Return) Result {
+	return s.decide(t, command.KindReturn, c.Statement, func(o order.Order, signers []string, statement []byte) (audit.Body, error) {
+		b, ok := o.Body.(order.Return)
+		if !ok {
+			return nil, &Refusal{Reason: ReasonCommand}
+		}
+		l, ok := s.inForce.List(b.List)
+		v, kept := l.Version(b.Seq)
+		if !ok || !kept {
+			return nil, fmt.Errorf("version %d of list %s cannot be returned to: %w", b.Seq, b.List, audit.ErrOrder)
+		}
+		p, err := s.publishAt(v.Leaf)
+		if err != nil {
+			return nil, err
+		}
+		return audit.NewReturned(statement, o, signers, audit.InForceListOf(p, v.Leaf), s.returnApprovals(c.Verdicts, b)), nil
+	})
+}
+
+// returnApprovals picks one verdict a member, in the members' order; what else came along does not enter the log.
+func (s *State) returnApprovals(verdicts []audit.SignedReturnVerdict, r order.Return) []audit.SignedReturnVerdict {
+	var out []audit.SignedReturnVerdict
+	for _, m := range s.quorum.Members {
+		for _, v := range verdicts {
+			if len(audit.ReturnApprovals([]audit.SignedReturnVerdict{v}, s.id, []audit.MemberKey{m}, r)) == 1 {
+				out = append(out, v)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// decide verifies an order and appends the leaf that body makes of it.
+func (s *State) decide(t int64, as command.Kind, statement []byte, body func(o order.Order, signers []string, statement []byte) (audit.Body, error)) Result {
+	refuse := audit.Reject{Object: sha256.Sum256(statement), Stage: "apply"}
 	no := func(reason, detail string) Result {
 		refuse.Reason, refuse.Detail = reason, detail
 		return s.reject(t, refuse)
 	}
-	said, signers, err := order.Verify(s.cluster.Officers, s.id, c.Statement, time.Unix(t, 0).UTC())
+	said, signers, err := order.Verify(s.cluster.Officers, s.id, statement, time.Unix(t, 0).UTC())
 	if err != nil {
 		return no(trust.Reason(err), "order of the operator's officers")
 	}
-	if string(said.Body.Kind()) != string(c.As) {
+	kind := said.Body.Kind()
+	if string(kind) != string(as) {
 		return no(ReasonCommand, "order of another kind")
 	}
-	if a, ok := said.Body.(order.Approve); ok {
-		refuse.List, refuse.Seq, refuse.Hotline = a.List, a.Seq, trust.HotlineID(a.List.Hotline())
-	}
-	if said.Number == s.orders.LastNumber(said.Body.Kind()) && s.lastOrder[said.Body.Kind()] == sha256.Sum256(c.Statement) {
+	refuse.List, refuse.Seq = about(said.Body)
+	refuse.Hotline = trust.HotlineID(refuse.List.Hotline())
+	if said.Number == s.orders.LastNumber(kind) && s.lastOrder[kind] == sha256.Sum256(statement) {
 		return Result{Duplicate: true}
 	}
-	res, err := s.append(t, audit.NewOrdered(bytes.Clone(c.Statement), said, signers))
+	var res Result
+	leaf, err := body(said, signers, bytes.Clone(statement))
+	if err == nil {
+		res, err = s.append(t, leaf)
+	}
 	if err != nil {
-		return no(leafReason(err), fmt.Sprintf("%s order %d", c.As, said.Number))
+		return no(leafReason(err), fmt.Sprintf("%s order %d", kind, said.Number))
 	}
 	return res
+}
+
+// about is the list and version that an order speaks of.
+func about(b order.Body) (match.ListID, uint64) {
+	switch b := b.(type) {
+	case order.Suppress:
+		return b.List, 0
+	case order.Approve:
+		return b.List, b.Seq
+	case order.Return:
+		return b.List, b.Seq
+	}
+	return "", 0
 }
 
 // hold puts on record that a version is held back. The same hold again is a duplicate.
@@ -66,8 +125,8 @@ func (s *State) hold(t int64, c command.Hold) Result {
 }
 
 // enterOrder keeps the last statement of each kind, so that it is known when it comes again.
-func (s *State) enterOrder(o audit.Ordered) {
-	s.lastOrder[o.Order.Body.Kind()] = sha256.Sum256(o.Statement)
+func (s *State) enterOrder(o order.Order, statement []byte) {
+	s.lastOrder[o.Body.Kind()] = sha256.Sum256(statement)
 }
 
 // isOrderError reports an error of audit.Orders.Apply that says why, beyond its form.

@@ -174,3 +174,164 @@ func TestAnEdgeCannotHaveAnOfficersKey(t *testing.T) {
 	w := newWorld(t)
 	refused(t, w.state(), w.command(command.Member{Action: "add", Role: "edge", Name: "edge-2", Key: public("ada"), By: "control-1"}), state.ReasonMember)
 }
+
+// leafAt applies a leaf that changes nothing by itself: what has ended goes with it.
+func (w *world) leafAt(t *testing.T, s *state.State, now int64) {
+	t.Helper()
+	w.now = now
+	apply(t, s, w.publish(w.metadata(), listMain, nil)) // a renewal
+}
+
+func TestASuppressionEndsByItselfAndCanBeLifted(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	l, _ := s.View().InForce.List(listMain)
+	one := order.Suppress{List: listMain, Epoch: l.Epoch, Entries: []match.EntryID{{1}, {2}}}
+	refused(t, s, w.ordered(w.order(1, one, "ada")), "threshold")
+	wrong := one
+	wrong.Epoch++
+	refused(t, s, w.ordered(w.order(1, wrong, "ada", "grace")), state.ReasonOrder)
+	apply(t, s, w.ordered(w.order(1, one, "ada", "grace")))
+	ends := w.now + 3600
+	overlay := s.View().InForce.Overlay()
+	want := match.Removal{List: listMain, Entry: match.EntryID{1}, Until: uint32(ends - 1), Kind: match.RemovalSuppress, Number: 1}
+	if len(overlay) != 2 || overlay[0] != want {
+		t.Fatalf("overlay %+v, want %+v first", overlay, want)
+	}
+	// It outlives versions and epochs; a later order about the same entry replaces it.
+	apply(t, s, w.good(listMain, 2))
+	w.now += 10
+	apply(t, s, w.ordered(w.order(2, order.Suppress{List: listMain, Epoch: l.Epoch, Entries: []match.EntryID{{2}, {3}}}, "ada", "grace")))
+	if got := s.View().InForce.Suppressions; len(got) != 3 || got[1].Number != 2 {
+		t.Errorf("suppressions %+v, want 3, the second by order 2", got)
+	}
+	lift := order.Suppress{List: listMain, Epoch: l.Epoch, Entries: []match.EntryID{{3}}, Lift: true}
+	apply(t, s, w.ordered(w.order(3, lift, "ada", "grace")))
+	refused(t, s, w.ordered(w.order(4, lift, "ada", "grace")), state.ReasonOrder)
+
+	r, err := state.Restore(w.desc, bytesOf(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*state.State{s, r} {
+		w.leafAt(t, s, ends-1)
+		if got := s.View().InForce.Suppressions; len(got) != 2 {
+			t.Errorf("in its last second: %+v, want both", got)
+		}
+	}
+	w.leafAt(t, s, ends)
+	if got := s.View().InForce.Suppressions; len(got) != 1 || got[0].Entry != (match.EntryID{2}) {
+		t.Errorf("after its end: %+v, want the later one alone", got)
+	}
+	w.leafAt(t, s, ends+10)
+	if got := len(s.View().InForce.Overlay()); got != 0 {
+		t.Errorf("%d removals in the end, want none", got)
+	}
+}
+
+func TestSuppressionsAreCapped(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	l, _ := s.View().InForce.List(listMain)
+	number := uint64(0)
+	many := func() []byte {
+		number++
+		b := order.Suppress{List: listMain, Epoch: l.Epoch}
+		for i := range order.MaxSuppressed {
+			b.Entries = append(b.Entries, match.EntryID{byte(number), byte(i)})
+		}
+		return w.ordered(w.order(number, b, "ada", "grace"))
+	}
+	for range audit.MaxSuppressions / order.MaxSuppressed {
+		apply(t, s, many())
+	}
+	refused(t, s, many(), "too_large")
+}
+
+func TestABypassEndsByItselfAndCanBeEnded(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	refused(t, s, w.ordered(w.order(1, order.Bypass{Lift: true}, "ada", "grace")), state.ReasonOrder)
+	apply(t, s, w.ordered(w.order(2, order.Bypass{}, "ada", "grace")))
+	if got := s.View().InForce.Bypass; got != w.now+3599 {
+		t.Errorf("bypass until %d, want %d", got, w.now+3599)
+	}
+	apply(t, s, w.ordered(w.order(3, order.Bypass{Lift: true}, "ada", "grace")))
+	if got := s.View().InForce.Bypass; got != 0 {
+		t.Errorf("bypass until %d after its end, want none", got)
+	}
+	apply(t, s, w.ordered(w.order(4, order.Bypass{}, "ada", "grace")))
+	w.leafAt(t, s, w.now+3600)
+	if got := s.View().InForce.Bypass; got != 0 {
+		t.Errorf("bypass until %d at %d, want none", got, w.now)
+	}
+}
+
+// comeBack is an order to go back, with these members' word.
+func (w *world) comeBack(number, seq, high uint64, entries []match.EntryID, members ...string) []byte {
+	b := order.Return{
+		List: listMain, Seq: seq, Edge: sha256.Sum256(trusttest.Files(listMain, seq).Edge),
+		High: high, HighEdge: sha256.Sum256(trusttest.Files(listMain, high).Edge), Entries: entries,
+	}
+	c := command.Return{Statement: w.order(number, b, "ada", "grace")}
+	for _, m := range members {
+		c.Verdicts = append(c.Verdicts, audit.SignReturnVerdict(audit.ReturnVerdict{
+			Cluster: w.id, Node: m, List: listMain, Edge: b.Edge, HighEdge: b.HighEdge, Entries: audit.EntriesHash(entries),
+		}, key(m)))
+	}
+	return w.command(c)
+}
+
+func TestAReturnKeepsWhatWasTakenOutAndTheMark(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	for seq := uint64(1); seq <= 3; seq++ {
+		apply(t, s, w.good(listMain, seq))
+	}
+	st := w.statement(listMain, 1, 1)
+	st.SeqTo = 3
+	apply(t, s, w.withdraw(w.hotline.Withdraw(st, 0, 1)))
+	apply(t, s, w.good(listMain, 4))
+	if got := len(s.View().InForce.Overlay()); got != 0 {
+		t.Fatalf("%d removals in force with version 4, want none", got)
+	}
+	left := []match.EntryID{{8}, {9}}
+	refused(t, s, w.comeBack(1, 2, 4, left, "control-1"), state.ReasonVerdicts)
+	refused(t, s, w.comeBack(1, 2, 3, left, "control-1", "control-2"), state.ReasonOrder)
+	refused(t, s, w.comeBack(1, 4, 4, nil, "control-1", "control-2"), state.ReasonOrder)
+	apply(t, s, w.comeBack(1, 2, 4, left, "control-1", "control-2"))
+	l, _ := s.View().InForce.List(listMain)
+	if l.Seq != 2 || l.High() != 4 {
+		t.Errorf("in force is version %d, mark %d; want 2 and 4", l.Seq, l.High())
+	}
+	if got := s.View().InForce.Overlay(); len(got) != 3 {
+		t.Errorf("removals %+v; want the withdrawn entry and the two that version 4 left out", got)
+	}
+	p, _, ok := s.View().Publish(listMain)
+	if !ok || p.Seq != 2 {
+		t.Errorf("publish leaf of what is in force: %+v %t", p, ok)
+	}
+	r, err := state.Restore(w.desc, bytesOf(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The hotline renews version 4 meanwhile; that version or an older one does not come back by itself.
+	w.now += 60
+	renewal := w.publish(w.metadata(), listMain, nil)
+	apply(t, s, renewal)
+	apply(t, r, renewal)
+	if l, _ := s.View().InForce.List(listMain); l.Seq != 2 {
+		t.Errorf("a renewal brought version %d into force", l.Seq)
+	}
+	apply(t, s, w.good(listMain, 5))
+	if l, _ := s.View().InForce.List(listMain); l.Seq != 5 || len(s.View().InForce.Overlay()) != 0 {
+		t.Errorf("version %d with %d removals, want 5 without", l.Seq, len(s.View().InForce.Overlay()))
+	}
+	for seq := uint64(6); seq <= 5+audit.KeptVersions; seq++ {
+		apply(t, s, w.good(listMain, seq))
+	}
+	refused(t, s, w.comeBack(2, 4, 13, nil, "control-1", "control-2"), state.ReasonOrder)
+}

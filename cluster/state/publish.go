@@ -45,17 +45,22 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	target, hash := v.Lists[i], m.Hash()
 	refuse.Seq = target.Seq
 
-	if cur, ok := s.inForce.List(c.List); ok && cur.Seq == target.Seq {
-		if cur.Edge != target.Edge.SHA256 || cur.Audit != target.Audit.SHA256 || cur.Epoch != target.Epoch {
+	// The newest version counts, also when the operator went back from it.
+	if cur, ok := s.inForce.List(c.List); ok && cur.High() == target.Seq {
+		newest, err := s.publishAt(cur.Versions[len(cur.Versions)-1].Leaf)
+		if err != nil || newest.Edge != target.Edge.SHA256 || newest.Audit != target.Audit.SHA256 || newest.Epoch != target.Epoch {
 			return no(ReasonEquivocation)
 		}
 		return s.renew(t, h, m, v, roots, refuse)
-	} else if ok && (target.Seq < cur.Seq || target.Prev < cur.Seq) {
+	} else if ok && (target.Seq < cur.High() || target.Prev < cur.High()) {
 		return no(ReasonSequence)
 	}
 	leaf := publishLeaf(v, target, hash)
 	if leaf.Verdicts = s.approvals(c.Verdicts, leaf); len(leaf.Verdicts) < s.quorum.Need {
 		return no(ReasonVerdicts)
+	}
+	if err := s.orders.MayPublish(leaf, t); err != nil {
+		return no(leafReason(err))
 	}
 	if err := s.sayWhatWasSkipped(t, leaf); err != nil {
 		return no(leafReason(err))
@@ -68,18 +73,39 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	return res
 }
 
+// publishAt is the publication that a leaf records.
+func (s *State) publishAt(n uint64) (audit.Publish, error) {
+	b, err := s.tree.Leaf(n)
+	if err != nil {
+		return audit.Publish{}, err
+	}
+	leaf, err := audit.DecodeLeaf(b)
+	if err != nil {
+		return audit.Publish{}, err
+	}
+	body, err := leaf.Body()
+	if err != nil {
+		return audit.Publish{}, err
+	}
+	p, ok := body.(audit.Publish)
+	if !ok {
+		return audit.Publish{}, fmt.Errorf("leaf %d publishes nothing: %w", n, ErrNotFound)
+	}
+	return p, nil
+}
+
 // sayWhatWasSkipped puts on record that versions between the one in force and
 // this one never came into force here: refused, or published during an outage.
 // An auditor takes a gap without that record for a hidden version.
 func (s *State) sayWhatWasSkipped(t int64, p audit.Publish) error {
 	cur, ok := s.inForce.List(p.List)
-	if !ok || p.Prev == cur.Seq {
+	if !ok || p.Prev == cur.High() {
 		return nil
 	}
 	s.refused++
 	_, err := s.append(t, audit.Reject{
 		Hotline: p.Hotline, List: p.List, Seq: p.Prev, Object: p.Edge, Stage: "apply", Reason: audit.ReasonSuperseded,
-		Detail: fmt.Sprintf("after version %d, up to version %d: never in force here", cur.Seq, p.Prev),
+		Detail: fmt.Sprintf("after version %d, up to version %d: never in force here", cur.High(), p.Prev),
 	})
 	return err
 }

@@ -62,7 +62,9 @@ func (s *State) fits(body audit.Body, length int) bool {
 	switch b := body.(type) {
 	case audit.Withdraw:
 		until, kept = 100, 0
-	case audit.Publish, audit.Hold, audit.Ordered:
+	case audit.Ordered:
+		until, kept = 100, 0
+	case audit.Publish, audit.Hold, audit.Returned:
 		until, kept = publishUntil, reserve/4
 	case audit.Reject:
 		if b.Reason == audit.ReasonSuperseded { // goes before a publication
@@ -229,7 +231,7 @@ func (p *prover) replay(n uint64, encoded []byte) error {
 		return err
 	}
 	force := s.force
-	if leaf.K.Changes() {
+	if s.inForce.Changes(leaf) {
 		force = next.Hash()
 	}
 	if leaf.F != force {
@@ -272,7 +274,7 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 	case audit.Reject:
 		p.rejects++
 		return nil
-	case audit.Ordered, audit.Hold:
+	case audit.Ordered, audit.Returned, audit.Hold:
 		return nil // enter verifies them, by audit.Orders
 	}
 	return fmt.Errorf("leaf of kind %s: %w", leaf.K, ErrSnapshot)

@@ -221,6 +221,8 @@ func (s *State) Apply(cmd []byte) Result {
 		return s.hold(s.time, b)
 	case command.Order:
 		return s.order(s.time, b)
+	case command.Return:
+		return s.goBack(s.time, b)
 	case command.Tick:
 		return Result{}
 	}
@@ -251,7 +253,7 @@ func (s *State) append(t int64, body audit.Body) (Result, error) {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
 	}
 	leaf.F = s.force
-	if leaf.K.Changes() {
+	if s.inForce.Changes(leaf) {
 		leaf.F = next.Hash()
 	}
 	b, err := audit.EncodeLeaf(leaf)
@@ -302,7 +304,9 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 	case audit.Reject:
 		s.enterReject(leaf, b)
 	case audit.Ordered:
-		s.enterOrder(b)
+		s.enterOrder(b.Order, b.Statement)
+	case audit.Returned:
+		s.enterOrder(b.Order, b.Statement)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func TestSetAnswersLikeAPlainList(t *testing.T) {
 			if err := checkVerdict(s.Page([]byte(page), now), m.page(page, now), false); err != nil {
 				t.Fatalf("Page(%q, %d): %v", page, now, err)
 			}
-			if v := s.WithBypass(true).Name([]byte(name), now); v != (match.Verdict{}) {
+			if v := s.WithBypass(now|1).Name([]byte(name), now); v != (match.Verdict{}) {
 				t.Fatalf("Name(%q) under bypass: got %+v, want nothing", name, v)
 			}
 		}

@@ -16,7 +16,7 @@ import (
 func (s *Set) Page(expr []byte, now uint32) Verdict {
 	var v Verdict
 	host := bytes.IndexByte(expr, '/')
-	if host < 1 || len(expr) > MaxExpression || s.bypass {
+	if host < 1 || len(expr) > MaxExpression || s.passes(now) {
 		return v
 	}
 	path := expr

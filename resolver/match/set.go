@@ -24,7 +24,7 @@ type Set struct {
 
 	members  []member // sorted by list id
 	removals []Removal
-	bypass   bool
+	bypass   uint32 // last second (Unix time) at which everything passes; 0: never
 	state    StateID
 }
 
@@ -77,7 +77,7 @@ func NewSet(members []Member, removals []Removal) (*Set, error) {
 		}
 	}
 	for _, r := range s.removals {
-		if r.Kind != RemovalWithdraw && r.Kind != RemovalSuppress {
+		if r.Kind < RemovalWithdraw || r.Kind > RemovalReturn {
 			return nil, fmt.Errorf("make set: removal of kind %d: %w", r.Kind, ErrFormat)
 		}
 		for i := range s.members {
@@ -101,11 +101,12 @@ func (m *member) remove(r Removal) {
 	}
 }
 
-// WithBypass is the same set with the kill switch on or off: while it is on, every name and page passes.
-func (s *Set) WithBypass(on bool) *Set {
+// WithBypass is the same set with the kill switch on until a last second (Unix time), by the clock of who asks, or off (0): while it is
+// on, every name and page passes. It ends by itself; the state id says that it was set, also afterwards.
+func (s *Set) WithBypass(until uint32) *Set {
 	c := *s
-	c.bypass = on
-	c.state = ComputeStateID(c.Lists(), c.removals, on)
+	c.bypass = until
+	c.state = ComputeStateID(c.Lists(), c.removals, until != 0)
 	return &c
 }
 
@@ -122,11 +123,14 @@ func (s *Set) WithRemovals(removals []Removal) (*Set, error) {
 	return other.WithBypass(s.bypass), nil
 }
 
+// passes reports whether the kill switch is on.
+func (s *Set) passes(now uint32) bool { return s.bypass != 0 && now <= s.bypass }
+
 // StateID names all that is in force. Receipts and NSID carry it.
 func (s *Set) StateID() StateID { return s.state }
 
-// Bypass reports whether the kill switch is on.
-func (s *Set) Bypass() bool { return s.bypass }
+// Bypass is until when the kill switch is on; 0 when it is off.
+func (s *Set) Bypass() uint32 { return s.bypass }
 
 // Lists is each member's part of the state id, sorted by list id.
 func (s *Set) Lists() []ListState {
@@ -153,7 +157,7 @@ type Verdict struct {
 // Hot path: no allocation and no lock, see TestLookupAllocs and BenchmarkNameMiss.
 func (s *Set) Name(name []byte, now uint32) Verdict {
 	var v Verdict
-	if len(name) == 0 || len(name) > MaxName || s.bypass {
+	if len(name) == 0 || len(name) > MaxName || s.passes(now) {
 		return v
 	}
 	var buf [MaxName + 1]byte // the name with its class byte: each suffix of it is the input of a gate hash

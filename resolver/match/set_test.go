@@ -215,7 +215,7 @@ func TestNewSetRefusesWhatIsNotClear(t *testing.T) {
 		{"no edge list", []match.Member{{Index: m.Index, Keys: m.Keys}}, nil, match.ErrFormat},
 		{"a filter outside of the closed sets", []match.Member{{Edge: m.Edge, Index: m.Index, Keys: m.Keys, Filter: match.Filter{Bases: []match.Basis{4}}}}, nil, match.ErrFormat},
 		{"the index of another list", []match.Member{{Edge: m.Edge, Index: memberOf(t, "one/main", 2, text{canon.KindHost, "host.test", match.BasisLaw, 0}).Index, Keys: m.Keys}}, nil, match.ErrHash},
-		{"unknown removal", []match.Member{m}, []match.Removal{{List: "one/main", Kind: 3}}, match.ErrFormat},
+		{"unknown removal", []match.Member{m}, []match.Removal{{List: "one/main", Kind: 4}}, match.ErrFormat},
 		{"too many removals", []match.Member{m}, make([]match.Removal, match.MaxRemovals+1), match.ErrTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

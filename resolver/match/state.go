@@ -15,10 +15,11 @@ type StateID [32]byte
 // String is the hexadecimal form.
 func (s StateID) String() string { return hex.EncodeToString(s[:]) }
 
-// The two kinds of removal. There is no kind that adds.
+// The kinds of removal. There is no kind that adds.
 const (
 	RemovalWithdraw uint8 = 1 // by the hotline
 	RemovalSuppress uint8 = 2 // by the operator, for a limited time
+	RemovalReturn   uint8 = 3 // left out by a later version than the one that the operator went back to
 )
 
 // MaxRemovals bounds the removals of a Set.

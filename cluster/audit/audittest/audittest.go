@@ -255,6 +255,48 @@ func (l *Log) Order(b order.Body, by ...string) {
 	l.Append(audit.NewOrdered(raw, o, signers))
 }
 
+// Return logs that the list goes back to an earlier version, by order of both officers and with every member's word. change may alter
+// what the officers sign.
+func (l *Log) Return(seq uint64, change func(*order.Return)) {
+	now := l.Tick()
+	l.orders[order.KindReturn]++
+	cur, _ := l.InForce.List(listtest.List)
+	to, _ := cur.Version(seq)
+	high, _ := cur.Version(cur.High())
+	b := order.Return{List: listtest.List, Seq: seq, Edge: to.Edge, High: high.Seq, HighEdge: high.Edge, Entries: l.leftOut(to.Edge, high.Edge)}
+	if change != nil {
+		change(&b)
+	}
+	o := order.Order{Cluster: l.Desc.ID(), Number: l.orders[order.KindReturn], Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Reason: "error", Body: b}
+	raw, err := order.Sign(o, O1, l.Officers[O1])
+	check(err)
+	raw, err = order.Countersign(raw, O2, l.Officers[O2])
+	check(err)
+	var verdicts []audit.SignedReturnVerdict
+	for _, m := range []string{C1, C2, C3} {
+		verdicts = append(verdicts, audit.SignReturnVerdict(audit.ReturnVerdict{
+			Cluster: l.Desc.ID(), Node: m, List: b.List, Edge: b.Edge, HighEdge: b.HighEdge, Entries: audit.EntriesHash(b.Entries),
+		}, l.Members[m]))
+	}
+	leaf, err := audit.DecodeLeaf(l.Leaves[to.Leaf])
+	check(err)
+	body, err := leaf.Body()
+	check(err)
+	version := audit.InForceListOf(body.(audit.Publish), to.Leaf)
+	l.Append(audit.NewReturned(raw, o, []string{O1, O2}, version, verdicts))
+}
+
+// leftOut are the entries of one edge list that another does not have.
+func (l *Log) leftOut(of, not [32]byte) []match.EntryID {
+	var ids [2][]match.EntryID
+	for i, hash := range [][32]byte{of, not} {
+		e, err := list.OpenEdge(l.Files[hash])
+		check(err)
+		ids[i] = list.EntryIDs(e)
+	}
+	return list.LeftOut(ids[0], ids[1])
+}
+
 // Hold logs that members hold a version back; all of them when none is named.
 func (l *Log) Hold(p audit.Publish, brake string, members ...string) {
 	l.Tick()

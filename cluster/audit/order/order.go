@@ -42,7 +42,7 @@ const (
 	version   = 1
 	maxBrakes = 16
 	maxWord   = 128
-	maxTime   = 1 << 36
+	maxTime   = 1<<32 - 1 // removals hold times in 32 bits
 	tag       = "cordon/order/v1\n"
 )
 
@@ -164,7 +164,7 @@ func (o Order) check() error {
 		return bad("names no cluster")
 	case o.Number == 0:
 		return bad("number is 0")
-	case o.Issued <= 0 || o.Issued > maxTime || o.Expires <= o.Issued || o.Expires-o.Issued > int64(longest/time.Second):
+	case o.Issued <= 0 || o.Expires > maxTime || o.Expires <= o.Issued || o.Expires-o.Issued > int64(longest/time.Second):
 		return bad(fmt.Sprintf("does not expire within %d hours of when it was issued", int(longest.Hours())))
 	}
 	if err := trust.CheckReason(o.Reason); err != nil {

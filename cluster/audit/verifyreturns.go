@@ -1,0 +1,52 @@
+package audit
+
+import (
+	"slices"
+
+	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// wantEntries names the edge lists whose entries returns must be held to.
+func (v *verifier) wantEntries() {
+	v.entries = make(map[[32]byte][]match.EntryID)
+	for _, n := range v.returns {
+		if b, ok := v.returnAt(n); ok {
+			v.entries[b.Edge], v.entries[b.HighEdge] = nil, nil
+		}
+	}
+}
+
+func (v *verifier) returnAt(n int) (order.Return, bool) {
+	body, err := v.leaves[n].Body()
+	if err != nil {
+		return order.Return{}, false
+	}
+	r, _ := body.(Returned)
+	b, ok := r.Order.Body.(order.Return)
+	return b, ok
+}
+
+// checkReturns holds each return to the files themselves: whatever members have said, it must name all that later versions left out.
+func (v *verifier) checkReturns() {
+	for _, n := range v.returns {
+		b, ok := v.returnAt(n)
+		if !ok {
+			continue
+		}
+		to, high := v.entries[b.Edge], v.entries[b.HighEdge]
+		if to == nil || high == nil {
+			v.fail(CheckOrders, "leaf %d: the edge lists of %s and %d did not pass, so what the return should leave out is not known", n, listSeq(b.List, b.Seq), b.High)
+			continue
+		}
+		out := list.LeftOut(to, high)
+		missing := list.LeftOut(out, b.Entries)
+		switch {
+		case len(missing) > 0:
+			v.fail(CheckOrders, "leaf %d: the return of list %s to version %d puts %d entries back that later versions left out", n, b.List, b.Seq, len(missing))
+		case !slices.Equal(out, b.Entries):
+			v.fail(CheckOrders, "leaf %d: the return of list %s to version %d names entries that later versions did not leave out", n, b.List, b.Seq)
+		}
+	}
+}
