@@ -22,7 +22,7 @@ dev: build ## the whole picture on loopback: hotline, three control nodes, an ed
 	@mkdir -p $(DEV_DIR)
 	bin/cordon dev --dir $(DEV_DIR)
 
-deps: ## what the tests need beyond Go: dig (Debian's bind9-dnsutils), curl
+deps: ## what the tests need beyond Go: dig (Debian's bind9-dnsutils), curl, swtpm
 	@tools/deps
 
 test: deps build ## everything: vet, all tests, the end-to-end stories

@@ -60,6 +60,7 @@ var homes = []struct {
 	{"github.com/sigstore/sigstore", []string{"listsync/trust", "listsync/publish"}},
 	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
 	{"filippo.io/edwards25519", []string{"appliance/identity"}}, // signatures with a key that never leaves locked memory
+	{"github.com/google/go-tpm", []string{"appliance/identity/seal"}},
 	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list"}},
 	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake"}}, // checkpoints; signed popularity files
 	{"github.com/transparency-dev", []string{"cluster/audit"}},

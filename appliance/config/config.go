@@ -12,8 +12,6 @@ package config
 import (
 	"log/slog"
 	"net/netip"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/brake"
@@ -21,10 +19,6 @@ import (
 
 // MaxFile is the largest configuration file that is read. A real one is a few KiB.
 const MaxFile = 1 << 20
-
-// CredentialPrefix begins the path of a key that systemd hands to the process: "credential:NAME" is read from
-// $CREDENTIALS_DIRECTORY/NAME. Such a key needs no accept_key_on_disk.
-const CredentialPrefix = "credential:"
 
 // Control is the file of one control node (cordon control --config FILE).
 type Control struct {
@@ -34,16 +28,17 @@ type Control struct {
 	Dir string
 	// cluster: path of cluster.json, the same file on every node of the cluster.
 	Cluster string
-	// key: path of this node's signing key, or credential:NAME.
+	// key: path of this node's signing key, credential:NAME or tpm:PATH.
 	Key string
-	// certificate, certificate_key, ca: paths of this node's TLS certificate, its key (or credential:NAME) and the
+	// certificate, certificate_key, ca: paths of this node's TLS certificate, its key (also credential:NAME or tpm:PATH) and the
 	// cluster's own certificate authority, PEM.
 	Certificate, CertificateKey, CA string
-	// cluster_key: path of the age identity that opens the list keys hotlines wrap for this cluster, or
-	// credential:NAME. All control nodes hold the same one.
+	// cluster_key: path of the age identity that opens the list keys hotlines wrap for this cluster,
+	// credential:NAME or tpm:PATH. All control nodes hold the same one.
 	ClusterKey string
 	// accept_key_on_disk: must be true when any key above is a plain file. It says that you know that whoever steals
-	// this disk can test names against the lists. Leave it out when every key is a credential:NAME.
+	// this disk can test names against the lists; cordon status shows it. Leave it out when every key is a
+	// credential:NAME (handed over by systemd) or tpm:PATH (sealed to this machine's TPM by cordon seal).
 	AcceptKeyOnDisk bool
 	// raft_listen: address and port where the other control nodes reach this one, for example 192.0.2.10:7400.
 	RaftListen netip.AddrPort
@@ -93,15 +88,17 @@ type Edge struct {
 	Dir string
 	// cluster: path of cluster.json, the same file on every node of the cluster.
 	Cluster string
-	// key: path of this edge's signing key, or credential:NAME.
+	// key: path of this edge's signing key, credential:NAME or tpm:PATH.
 	Key string
-	// certificate, certificate_key, ca: paths of this edge's TLS certificate, its key (or credential:NAME) and the
+	// certificate, certificate_key, ca: paths of this edge's TLS certificate, its key (also credential:NAME or tpm:PATH) and the
 	// cluster's own certificate authority, PEM.
 	Certificate, CertificateKey, CA string
-	// identity: path of this edge's age identity, to which control nodes wrap the list keys, or credential:NAME.
+	// identity: path of this edge's age identity, to which control nodes wrap the list keys, credential:NAME or
+	// tpm:PATH.
 	Identity string
 	// accept_key_on_disk: must be true when any key above is a plain file. It says that you know that whoever steals
-	// this disk can test names against the lists. Leave it out when every key is a credential:NAME.
+	// this disk can test names against the lists; cordon status shows it. Leave it out when every key is a
+	// credential:NAME (handed over by systemd) or tpm:PATH (sealed to this machine's TPM by cordon seal).
 	AcceptKeyOnDisk bool
 	// control: API URLs of control nodes, https://ADDRESS:PORT. Any one of them is enough.
 	Control []string
@@ -173,17 +170,4 @@ func (a StopAddress) Answers() []netip.Addr {
 		}
 	}
 	return out
-}
-
-// IsCredential reports the credential's name when path is credential:NAME.
-func IsCredential(path string) (name string, ok bool) {
-	return strings.CutPrefix(path, CredentialPrefix)
-}
-
-// resolve makes a path of the file relative to the file's folder; credentials and absolute paths stay.
-func resolve(base, path string) string {
-	if _, ok := IsCredential(path); ok || path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(base, path)
 }

@@ -71,11 +71,12 @@ func (s *section) onDisk(key, todo string, dir bool) string {
 	if p == "" {
 		return ""
 	}
-	if name, ok := IsCredential(p); ok && !credential.MatchString(name) {
+	switch store, name := StoreOf(p); {
+	case store == Credential && !credential.MatchString(name):
 		s.f.bad(s.at(key), "%s: %q is not a credential; write credential:NAME with letters, digits, dots, hyphens", s.path+key, shorten(p))
 		return ""
-	} else if ok && (dir || !isSecret[key]) {
-		s.f.bad(s.at(key), "%s: only keys come as credentials; write a path", s.path+key)
+	case store != Disk && (dir || !isSecret[key]):
+		s.f.bad(s.at(key), "%s: only keys come as credentials or sealed to the TPM; write a path", s.path+key)
 		return ""
 	}
 	p = resolve(s.f.base, p)
@@ -122,13 +123,9 @@ func popularityKey(n *yaml.Node) (string, string) {
 // accepted reads accept_key_on_disk and insists on it when a key is a plain file.
 func (s *section) accepted(keys ...string) bool {
 	yes := read(s, "accept_key_on_disk", false, boolean)
-	plain := slices.ContainsFunc(keys, func(p string) bool {
-		_, ok := IsCredential(p)
-		return p != "" && !ok
-	})
-	if plain && !yes && s != nil {
+	if weakest(keys...) == Disk && !yes && s != nil {
 		s.f.bad(s.at("accept_key_on_disk"), "accept_key_on_disk is not true but keys are plain files, so a stolen disk is a stolen key; "+
-			"write accept_key_on_disk: true to accept that, or hand the keys over with systemd (LoadCredentialEncrypted=NAME:FILE) and write credential:NAME as their paths")
+			"write accept_key_on_disk: true to accept that, or seal the keys to this machine's TPM (cordon seal), or hand them over with systemd (LoadCredentialEncrypted=NAME:FILE) and write credential:NAME as their paths")
 	}
 	return yes
 }

@@ -107,7 +107,11 @@ func (f *file) report() error {
 
 // look says what is wrong with a path as a file (or folder) on this machine, or "".
 func look(path string, dir bool) string {
-	if name, ok := IsCredential(path); ok {
+	store, name := StoreOf(path)
+	if store == TPM {
+		path = name
+	}
+	if store == Credential {
 		folder := os.Getenv("CREDENTIALS_DIRECTORY")
 		if folder == "" {
 			return fmt.Sprintf("%s needs systemd, which has not set CREDENTIALS_DIRECTORY; add LoadCredentialEncrypted=%s to the unit", path, name)

@@ -215,7 +215,7 @@ accept_key_on_disk: yes
 func TestBrakesOfAControlFileAreRefused(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"popularity: popular.names", "popularity: gone.names", "gone.names does not exist"},
-		{"popularity: popular.names", "popularity: credential:popular", "only keys come as credentials"},
+		{"popularity: popular.names", "popularity: credential:popular", "only keys come as credentials or sealed to the TPM"},
 		{"popularity_keys:", "# popularity_keys:", "the file counts only with a signature"},
 		{popularityLine, "popularity.vkey", "it is not a key; copy the line"},
 		{"max_broad: 10", "max_broad: 101", "from 1 to 100"},
@@ -257,7 +257,7 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a key from a credential outside systemd", "key: node.key", "key: credential:node", "LoadCredentialEncrypted=node"},
 		{"a folder as key", "key: node.key", "key: .", "not a plain file"},
 		{"a credential that climbs", "key: node.key", "key: credential:../node", "not a credential"},
-		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials"},
+		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials or sealed to the TPM"},
 		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
 		{"no upstreams", "  - 127.0.0.1:5353", "  []", "upstreams is empty"},

@@ -47,8 +47,8 @@ func LoadProfile(path string) (Profile, error) {
 		return Profile{}, fmt.Errorf("profile %s is not one that cordon init wrote (cluster, api, ca, cert, key); copy it again", path)
 	}
 	for _, f := range []*string{&p.CA, &p.Cert, &p.Key} {
-		if _, credential := config.IsCredential(*f); !credential && !filepath.IsAbs(*f) {
-			*f = filepath.Join(filepath.Dir(path), *f)
+		if store, name := config.StoreOf(*f); store != config.Credential && !filepath.IsAbs(name) {
+			*f = store.Reference(filepath.Join(filepath.Dir(path), name))
 		}
 	}
 	return p, nil

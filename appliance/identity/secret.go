@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/identity/seal"
 	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
@@ -38,15 +39,37 @@ func withSecret(what, path string, use func(text []byte) error) error {
 
 // readSecret reads a key file, which others must not be able to read, into b.
 func readSecret(what, path string, b []byte) (int, error) {
-	name, credential := config.IsCredential(path)
-	if !credential {
+	store, name := config.StoreOf(path)
+	switch store {
+	case config.Disk:
 		return read(what, path, b, true)
+	case config.TPM:
+		return unseal(what, name, b)
 	}
 	folder := os.Getenv("CREDENTIALS_DIRECTORY")
 	if folder == "" || name != filepath.Base(name) {
 		return 0, fmt.Errorf("%s %s cannot be read: systemd has handed over no such credential; add LoadCredentialEncrypted=%s to the unit", what, path, name)
 	}
 	return read(what, filepath.Join(folder, name), b, false) // systemd guards its own folder
+}
+
+// unseal reads a key file that was sealed to this machine's TPM.
+func unseal(what, path string, b []byte) (n int, err error) {
+	sealed, err := readPublic(what, path, seal.MaxFile)
+	if err != nil {
+		return 0, err
+	}
+	locked.Do(func() { n, err = seal.Open(sealed, b) })
+	again := "seal the key again on this machine, from the folder cordon init made: cordon seal"
+	switch {
+	case errors.Is(err, seal.ErrPCR):
+		return 0, fmt.Errorf("%s %s: %w; start the machine as it was, or %s", what, path, err, again)
+	case errors.Is(err, seal.ErrTPM):
+		return 0, fmt.Errorf("%s %s: %w", what, path, err)
+	case err != nil:
+		return 0, fmt.Errorf("%s %s: %w; %s", what, path, err, again)
+	}
+	return n, nil
 }
 
 // readFile reads a public file.
