@@ -62,6 +62,7 @@ type world struct {
 	dir        string
 	repository string // directory
 	repoURL    string
+	hotlines   []string                                                      // further ones, as cordon init takes them
 	lie        atomic.Pointer[func(http.ResponseWriter, *http.Request) bool] // answers instead of the web server when it returns true
 	officers   []string
 	profile    string
@@ -206,8 +207,8 @@ func tail(s string, n int) string {
 }
 
 // newWorld makes a hotline with officers and accreditation, an operator with three control nodes and two edges, a web server for the
-// repository and an upstream resolver. Nothing of Cordon runs yet and nothing is published.
-func newWorld(t *testing.T) *world {
+// repository and an upstream resolver; more may add a hotline. Nothing of Cordon runs yet and nothing is published.
+func newWorld(t *testing.T, more ...func(*world)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), procs: map[string]*process{}, dns: map[string]string{}, api: map[string]string{}}
 	t.Cleanup(func() {
@@ -220,6 +221,9 @@ func newWorld(t *testing.T) *world {
 	}
 	w.makeHotline()
 	w.serveRepository()
+	for _, f := range more {
+		f(w)
+	}
 	w.makeOperator(w.upstream())
 	w.run("cordon-hotline", "operator", "add", "--dir", "hotline", w.join("isp", "cluster.pub"))
 	return w
@@ -283,6 +287,9 @@ func (w *world) makeOperator(upstream string) {
 		"--stop-law", "127.0.0.61", "--stop-voluntary", "127.0.0.62", "--stop-port", fmt.Sprint(page),
 		"--implementer", "https://isp.example/blocking", "--contact", "mailto:complaints@isp.example",
 		"--hotline", hotlineID + "," + w.join("accreditation", "1.root.json") + "," + w.repoURL}
+	for _, h := range w.hotlines {
+		args = append(args, "--hotline", h)
+	}
 	for i := range 3 {
 		name := fmt.Sprintf("c%d", i+1)
 		api := fmt.Sprintf("127.0.0.1:%d", freePort(w.t, "127.0.0.1"))
