@@ -146,6 +146,26 @@ func placeFile(from, to string, mode fs.FileMode) error {
 	return dst.CloseAtomicallyReplace()
 }
 
+// linkFile gives from, which is on disk already, the further name to, by rename; on another file system it is placeFile. The two are one
+// file from then on, and so is their mode.
+func linkFile(from, to string, mode fs.FileMode) error {
+	name := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".link")
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a command that was killed here
+		return err
+	}
+	if err := os.Link(from, name); err != nil {
+		return placeFile(from, to, mode)
+	}
+	err := os.Chmod(name, mode)
+	if err == nil {
+		err = os.Rename(name, to)
+	}
+	if gone := os.Remove(name); err == nil && !errors.Is(gone, fs.ErrNotExist) { // rename leaves it when to is the same file already
+		err = gone
+	}
+	return err
+}
+
 // syncDir makes renames in dir durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -13,33 +13,47 @@ import (
 )
 
 func TestACrashDuringPublishIsFinished(t *testing.T) {
-	w := newWorld(t)
-	w.importRows("bad.test,domain")
-	w.publishAll()
-	w.importRows("more.test,host")
-	for _, o := range w.officers[:2] {
-		_, err := w.h.Sign(o)
-		w.must(err)
+	record := func(w *world) error {
+		return os.Rename(w.path("hotline", "staging", "entries.jsonl"), w.recordFile("2"))
 	}
-	backup := w.path("before")
-	w.must(copyDir(backup, w.path("hotline")))
-	_, err := w.h.Publish("")
-	w.must(err)
-	// The machine went down after timestamp.json was out and before anything else was written down.
-	w.must(os.RemoveAll(filepath.Join(backup, "repository")))
-	w.must(os.Rename(w.path("hotline", "repository"), filepath.Join(backup, "repository")))
-	w.must(os.RemoveAll(w.path("hotline")))
-	w.must(os.Rename(backup, w.path("hotline")))
-	st, err := w.h.Status()
-	w.must(err)
-	if st.Seq != 2 || st.Staged != nil {
-		t.Errorf("got seq %d, staged %+v; want 2 and nothing", st.Seq, st.Staged)
+	for name, done := range map[string]func(w *world, after string) error{
+		"before anything else was written down": func(*world, string) error { return nil },
+		"after the record":                      func(w *world, _ string) error { return record(w) },
+		"after the manifest": func(w *world, after string) error {
+			return errors.Join(record(w), os.Rename(filepath.Join(after, "versions", "2.json"), w.path("hotline", "versions", "2.json")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.importRows("bad.test,domain")
+			w.publishAll()
+			w.importRows("more.test,host")
+			for _, o := range w.officers[:2] {
+				_, err := w.h.Sign(o)
+				w.must(err)
+			}
+			backup, after := w.path("before"), w.path("after")
+			w.must(copyDir(backup, w.path("hotline")))
+			_, err := w.h.Publish("")
+			w.must(err)
+			// The machine went down after timestamp.json was out.
+			w.must(os.RemoveAll(filepath.Join(backup, "repository")))
+			w.must(os.Rename(w.path("hotline", "repository"), filepath.Join(backup, "repository")))
+			w.must(os.Rename(w.path("hotline"), after))
+			w.must(os.Rename(backup, w.path("hotline")))
+			w.must(done(w, after))
+			st, err := w.h.Status()
+			w.must(err)
+			if st.Seq != 2 || st.Staged != nil || len(st.Problems) > 0 {
+				t.Errorf("got seq %d, staged %+v, problems %q; want 2 and nothing", st.Seq, st.Staged, st.Problems)
+			}
+			w.importRows("third.test,host")
+			if p := w.publishAll(); p.Seq != 3 {
+				t.Errorf("got seq %d, want 3", p.Seq)
+			}
+			w.fetchAll(trust.HighWater{})
+		})
 	}
-	w.importRows("third.test,host")
-	if p := w.publishAll(); p.Seq != 3 {
-		t.Errorf("got seq %d, want 3", p.Seq)
-	}
-	w.fetchAll(trust.HighWater{})
 }
 
 func TestAnOldBackupCannotSignASecondVersion(t *testing.T) {

@@ -241,12 +241,17 @@ func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error
 	if c != nil {
 		told := s.c.progress()
 		told.Begin("copying the files to the repository", c.Edge.Length+c.Audit.Length)
-		files := map[trustFile]string{c.Edge: s.path("staging", "edge"), c.Audit: s.path("staging", "audit")}
+		type source struct {
+			path  string
+			place func(from, to string, mode fs.FileMode) error
+		}
+		// What is staged is this tool's own, never written in place, and gone when this is done: a second name does.
+		files := map[trustFile]source{c.Edge: {s.path("staging", "edge"), linkFile}, c.Audit: {s.path("staging", "audit"), linkFile}}
 		if c.Delta != nil {
-			files[*c.Delta] = s.path("staging", "delta")
+			files[*c.Delta] = source{s.path("staging", "delta"), linkFile}
 		}
 		for _, k := range c.Keys {
-			files[k.trustFile] = s.path("wrapped", filepath.Base(k.Source))
+			files[k.trustFile] = source{s.path("wrapped", filepath.Base(k.Source)), placeFile}
 		}
 		for tf, from := range files {
 			f, err := tf.file()
@@ -257,7 +262,7 @@ func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error
 			if err := s.repositoryDir(filepath.Dir(to)); err != nil {
 				return err
 			}
-			if err := placeFile(from, to, 0o644); err != nil {
+			if err := from.place(from.path, to, 0o644); err != nil {
 				return err
 			}
 			told.Add(f.Length)
@@ -313,9 +318,15 @@ func (s *session) finish(c *candidate, e *envelope, high trust.HighWater) error 
 		candidate: *c, List: string(s.set.List), Published: s.now.Unix(), Expires: e.head.Expires.Unix(),
 		SignedBy: s.officerNames(e.signers(s.acc.officers, s.acc.keys)),
 	}
-	err := placeFile(s.path("staging", "entries.jsonl"), s.recordPath(c.Seq), 0o600)
+	err := os.Rename(s.path("staging", "entries.jsonl"), s.recordPath(c.Seq))
+	if errors.Is(err, fs.ErrNotExist) && exists(s.recordPath(c.Seq)) {
+		err = nil // the run that was cut off has done it
+	}
 	if err == nil {
 		err = writeJSON(s.versionPath(c.Seq, "json"), m, 0o600)
+	}
+	if err == nil {
+		err = syncDir(s.path("versions"))
 	}
 	if err != nil {
 		return fault(CodeFailure, err, "check the disk and run status: it finishes what is left", "version %d is published, but %s is not up to date", c.Seq, s.path("versions"))
