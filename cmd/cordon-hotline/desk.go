@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/listsync/publish"
 )
 
-// The commands of the analysts' desk: what is kept up over time. review, reattest, holdback.
+// The commands of the analysts' desk: what is kept up over time. review, reattest, holdback, trace.
 
 func reviewCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
@@ -132,4 +133,65 @@ next version is; withdraw takes it out at once, but for good.`,
 	f.Bool("lift", false, "bring entries back now")
 	f.Bool("list", false, "show what is held back")
 	return c
+}
+
+func traceCommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "trace --dir HOTLINE FILE | --marks",
+		Short: "Say whose copy a leaked file is",
+		Long: `Look for operators' marks in a leaked file of any kind ("-" is standard input): names, URLs, a zone file, a memory dump. Each operator gets a few harmless
+names below the canary with the keys of each epoch, which nobody else gets and nobody guesses. --marks lists them all: a question for
+one of them, at the name server of the canary's domain, comes from someone who has that operator's copy. Unpack a packed file first.`,
+		Example: `  cordon-hotline trace --dir hotline leaked.txt
+  cordon-hotline trace --dir hotline --marks`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			switch marks := isSet(c, "marks"); {
+			case marks == (len(args) == 1):
+				return usage("name the leaked file, or give --marks")
+			case marks:
+				all, err := h.Marks()
+				if err != nil {
+					return err
+				}
+				return show(c, all, func(w io.Writer) error {
+					for _, m := range all {
+						fmt.Fprintf(w, "%s (%s), epoch %d, given %s\n", m.Name, m.Cluster, m.Epoch, m.Given.Format("2006-01-02 15:04 UTC"))
+						for _, n := range m.Names {
+							fmt.Fprintf(w, "  %s\n", n)
+						}
+					}
+					return nil
+				})
+			}
+			in, done, err := openFile(c, args[0], "the leaked file")
+			if err != nil {
+				return err
+			}
+			defer done()
+			t, err := h.Trace(in)
+			if err != nil {
+				return err
+			}
+			return show(c, t, t.Write)
+		}),
+	}, hotlineDir)
+	c.Flags().Bool("marks", false, "list the marks of every operator and epoch")
+	return c
+}
+
+// openFile opens a file that came in, or standard input for "-"; done closes it.
+func openFile(c *cobra.Command, path, what string) (in io.Reader, done func(), err error) {
+	if path == "-" {
+		return c.InOrStdin(), func() {}, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, &publish.Fault{Code: publish.CodeInput, What: "cannot open " + what + ": " + err.Error(), Do: "check the path", Err: err}
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, nil, &publish.Fault{Code: publish.CodeInput, What: "cannot read " + what + " " + path + ": it is a directory", Do: "name the file in it"}
+	}
+	return f, func() { f.Close() }, nil
 }

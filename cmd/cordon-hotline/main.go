@@ -62,7 +62,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 		authorityCommand(), officerCommand(), initCommand(), changeCommand(), acceptCommand(), operatorCommand(), rekeyCommand(),
 		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), holdbackCommand(), checkCommand(), diffCommand(),
 		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(),
-		statusCommand(), receiptsCommand(), canonCommand(), popularityCommand(),
+		statusCommand(), receiptsCommand(), traceCommand(), canonCommand(), popularityCommand(),
 	)
 	return root
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -34,18 +33,11 @@ Every bad row is listed with its line and column, and then nothing is imported, 
   cordon-hotline import --dir hotline bad.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
-			in := c.InOrStdin()
-			if args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return &publish.Fault{Code: publish.CodeInput, What: "cannot open the import: " + err.Error(), Do: "check the path", Err: err}
-				}
-				defer f.Close()
-				if info, err := f.Stat(); err == nil && info.IsDir() {
-					return &publish.Fault{Code: publish.CodeInput, What: "cannot import " + args[0] + ": it is a directory", Do: "name the file in it"}
-				}
-				in = f
+			in, closeIn, err := openFile(c, args[0], "the import")
+			if err != nil {
+				return err
 			}
+			defer closeIn()
 			done, err := h.ImportWith(in, publish.ImportOptions{DryRun: isSet(c, "dry-run"), Errors: flag(c, "errors"), TakeGood: isSet(c, "take-good")})
 			rows, ok := errors.AsType[*publish.RowErrors](err)
 			switch {

@@ -26,7 +26,7 @@ import (
 //	accredited/       root, targets and charter as the authority signed them
 //	entries.jsonl     the working set, plain text       removals.jsonl  what went out, when and why
 //	holdbacks.jsonl   what is held back for an authority, until when  attestations.jsonl  who assessed what again
-//	wrapped/          the epoch's keys for each operator
+//	wrapped/          the epoch's keys for each operator, with its marks  trace.jsonl  who was given marks
 //	staging/          the candidate: next version, its files and signatures so far
 //	versions/         a manifest for each published version, and the entries it was made of
 //	withdrawals.jsonl urgent withdrawals and whose second signature is owed

@@ -191,7 +191,14 @@ func (s *session) wrapKeys(epoch uint32, keys *match.Keys) ([]trust.KeyFile, map
 	for _, o := range all {
 		path := s.wrapped(epoch, o.Cluster)
 		if !exists(path) {
-			b, err := trust.WrapKeys(trust.EpochKeys{List: s.set.List, Epoch: epoch, Keys: keys}, o.Recipient)
+			marks, err := s.marksFor(o.Cluster, epoch, keys)
+			if err != nil {
+				return nil, nil, err
+			}
+			b, err := trust.WrapKeys(trust.EpochKeys{List: s.set.List, Epoch: epoch, Keys: keys, Marks: marks}, o.Recipient)
+			if err == nil {
+				err = s.recordGiven(o, epoch, b)
+			}
 			if err == nil {
 				err = writeFile(path, b, 0o600)
 			}

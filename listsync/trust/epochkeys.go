@@ -20,6 +20,9 @@ type EpochKeys struct {
 	List  match.ListID
 	Epoch uint32
 	Keys  *match.Keys // of UnwrapKeys: in locked memory, until the last Close
+	// Marks are digests, MarkSize bytes each, of harmless names that the hotline has made for this operator alone. They stay with the keys
+	// wherever these are wrapped again, so that a copy says whose it is. Nothing is matched against them.
+	Marks []byte
 
 	held *locked.Value[match.Keys] // nil: the memory is the maker's
 }
@@ -57,19 +60,34 @@ func (k EpochKeys) String() string {
 // GoString hides the keys from %#v.
 func (k EpochKeys) GoString() string { return k.String() }
 
+// Marks of an operator's keys.
+const (
+	MarkSize = 16
+	maxMarks = 8
+)
+
 // MaxWrappedKeys bounds a file of wrapped keys.
 const MaxWrappedKeys = maxWrapped
 
 // appendPlain is what is sealed: a CBOR map in the core deterministic form, written here because a general encoder keeps copies of what it wrote.
 func (k EpochKeys) appendPlain(b []byte) []byte {
-	b = append(b, 0xa5, 1, 1, 2) // five pairs; version 1; the list
+	pairs := byte(5)
+	if len(k.Marks) > 0 {
+		pairs = 6
+	}
+	b = append(b, 5<<5|pairs, 1, 1, 2) // version 1; the list
 	b = appendHead(b, 3<<5, uint32(len(k.List)))
 	b = append(b, k.List...)
 	b = appendHead(append(b, 3), 0, k.Epoch)
 	b = append(b, 4, 2<<5|24, byte(len(k.Keys.Match)))
 	b = append(b, k.Keys.Match[:]...)
 	b = append(b, 5, 2<<5|byte(len(k.Keys.Gate)))
-	return append(b, k.Keys.Gate[:]...)
+	b = append(b, k.Keys.Gate[:]...)
+	if len(k.Marks) == 0 {
+		return b
+	}
+	b = appendHead(append(b, 6), 2<<5, uint32(len(k.Marks)))
+	return append(b, k.Marks...)
 }
 
 // appendHead writes a CBOR head (RFC 8949 section 3) in its shortest form.
@@ -87,7 +105,10 @@ func appendHead(b []byte, major byte, n uint32) []byte {
 
 // readPlain reads what appendPlain writes and takes nothing else: it writes list and epoch again and compares.
 func (k *EpochKeys) readPlain(b []byte) bool {
-	rest, ok := bytes.CutPrefix(b, []byte{0xa5, 1, 1, 2})
+	if len(b) == 0 || b[0] != 5<<5|5 && b[0] != 5<<5|6 {
+		return false
+	}
+	rest, ok := bytes.CutPrefix(b[1:], []byte{1, 1, 2})
 	if !ok {
 		return false
 	}
@@ -105,11 +126,19 @@ func (k *EpochKeys) readPlain(b []byte) bool {
 		return false
 	}
 	gate := 3 + len(k.Keys.Match)
-	if len(rest) != gate+2+len(k.Keys.Gate) {
+	end := gate + 2 + len(k.Keys.Gate)
+	if len(rest) < end {
 		return false
 	}
 	copy(k.Keys.Match[:], rest[3:])
 	copy(k.Keys.Gate[:], rest[gate+2:])
+	if marks := rest[end:]; len(marks) > 0 {
+		n, marks, ok := cutHead(marks[1:], 2<<5)
+		if !ok || n == 0 || n%MarkSize != 0 || n > maxMarks*MarkSize || int(n) != len(marks) {
+			return false
+		}
+		k.Marks = bytes.Clone(marks)
+	}
 	var again [maxPlainKeys]byte
 	defer clear(again[:])
 	return subtle.ConstantTimeCompare(k.appendPlain(again[:0]), b) == 1
@@ -162,8 +191,8 @@ func WrapKeys(k EpochKeys, recipient string) ([]byte, error) {
 	if _, err := match.ParseListID(string(k.List)); err != nil {
 		return nil, fmt.Errorf("wrap keys: %w: list id (%d bytes)", ErrFormat, len(k.List))
 	}
-	if k.Keys == nil {
-		return nil, fmt.Errorf("wrap keys: %w: no keys", ErrFormat)
+	if k.Keys == nil || len(k.Marks)%MarkSize != 0 || len(k.Marks) > maxMarks*MarkSize {
+		return nil, fmt.Errorf("wrap keys: %w: no keys, or too many marks", ErrFormat)
 	}
 	var out bytes.Buffer
 	locked.Do(func() {
@@ -225,8 +254,8 @@ func (k *EpochKeys) open(b []byte, identity age.Identity) error {
 	return nil
 }
 
-// maxPlainKeys bounds the sealed CBOR: 32 + 16 bytes of keys, a list id of 63, and framing.
-const maxPlainKeys = 256
+// maxPlainKeys bounds the sealed CBOR: 32 + 16 bytes of keys, a list id of 63, 128 of marks, and framing.
+const maxPlainKeys = 320
 
 // errRedacted says that the sealed part is malformed without quoting any of it.
 var errRedacted = fmt.Errorf("%w: the sealed part is not keys of a list", ErrFormat)
