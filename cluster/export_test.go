@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Inject puts bytes into the Raft log as a leader of another version could.
@@ -26,4 +27,11 @@ func (n *Node) HeldEpochs() []uint32 {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// LastJudgement is the last judgement of a list on this node.
+func (n *Node) LastJudgement(list match.ListID) Judgement {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.judged[list]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -96,9 +97,14 @@ func (n *Node) Simulate(ctx context.Context, m trust.Metadata, id match.ListID) 
 // askBrakes asks the brakes about a version, but for what officers have approved, and gives the first that holds.
 func (n *Node) askBrakes(ctx context.Context, index brake.List, e *list.Edge, t trust.ListTarget, now time.Time, j *Judgement) (string, error) {
 	q := &brake.Question{List: index, Names: n.names, Limits: n.c.Limits.Filled()}
+	cur, first := n.inForceOf(t.List, j)
+	defer cur.close()
 	var err error
-	if q.Numbers, err = n.numbers(ctx, e, t, now, j); err != nil {
+	if q.Numbers, err = n.numbers(ctx, e, t, now, cur, first, j); err != nil {
 		return "", err
+	}
+	if cur.stopped != nil {
+		q.Before = cur.stopped
 	}
 	if a, ok := n.fsm.view().Approved(t.List, t.Seq, t.Edge.SHA256); ok && a.NeverBlock == n.neverBlock {
 		j.Approved = len(a.Entries)
@@ -132,19 +138,15 @@ func (n *Node) askBrakes(ctx context.Context, index brake.List, e *list.Edge, t 
 
 // numbers compares a version with the one in force. It counts for itself where it can: what the hotline says it added is the word of
 // whoever signed the version.
-func (n *Node) numbers(ctx context.Context, e *list.Edge, t trust.ListTarget, now time.Time, j *Judgement) (brake.Numbers, error) {
+func (n *Node) numbers(ctx context.Context, e *list.Edge, t trust.ListTarget, now time.Time, cur *current, first bool, j *Judgement) (brake.Numbers, error) {
 	broad := func(e *list.Edge) int { return int(e.Counts().Host + e.Counts().Domain) }
-	q := brake.Numbers{Entries: int(entries(e.Counts())), Broad: broad(e), Now: now}
-	cur, ok := n.fsm.view().InForce.List(t.List)
-	if !ok {
-		q.First = true
+	q := brake.Numbers{Entries: int(entries(e.Counts())), Broad: broad(e), First: first, Now: now}
+	if first {
 		d, err := brake.Compare(ctx, nil, e)
 		j.Difference = d
 		return q, err
 	}
-	j.Before = cur.Seq
-	before, done, err := n.openInForce(cur)
-	if err != nil {
+	if cur.edge == nil {
 		// This node was away when that version came into force. Others that hold it count; this one goes by what is signed.
 		j.Notes = append(j.Notes, fmt.Sprintf("version %d, which is in force, is not on this node's disk: numbers are those that the hotline signed", cur.Seq))
 		if p, _, ok := n.fsm.view().Publish(t.List); ok {
@@ -158,13 +160,12 @@ func (n *Node) numbers(ctx context.Context, e *list.Edge, t trust.ListTarget, no
 		q.Added, q.Removed = max(t.Added, q.Entries-q.Before), max(t.Removed, q.Before-q.Entries)
 		q.BroadAdded = max(0, q.Broad-q.BroadBefore)
 	} else {
-		defer done()
-		d, err := brake.Compare(ctx, before, e)
+		d, err := brake.Compare(ctx, cur.edge, e)
 		if err != nil {
 			return q, err
 		}
 		j.Difference = d
-		q.Before, q.BroadBefore = int(entries(before.Counts())), broad(before)
+		q.Before, q.BroadBefore = int(entries(cur.edge.Counts())), broad(cur.edge)
 		q.Added, q.Removed, q.BroadAdded = d.Stops.Entries, d.Frees.Entries, d.Stops.Broad
 	}
 	q.Recent = n.steps.before(t.List, cur.Seq, cur.Edge)
@@ -172,16 +173,54 @@ func (n *Node) numbers(ctx context.Context, e *list.Edge, t trust.ListTarget, no
 	return q, nil
 }
 
-// openInForce opens the edge list of a version in force, if it is here.
-func (n *Node) openInForce(l audit.InForceList) (*list.Edge, func(), error) {
+// current is the version of a list that is in force, as far as it is here.
+type current struct {
+	audit.InForceList
+	edge    *list.Edge   // nil when it is not here
+	stopped *brake.Index // nil when it or its keys are not here
+	closers []io.Closer
+}
+
+func (c *current) close() {
+	for _, f := range c.closers {
+		_ = f.Close()
+	}
+}
+
+// inForceOf opens the version of a list that is in force. first: none is.
+func (n *Node) inForceOf(id match.ListID, j *Judgement) (cur *current, first bool) {
+	cur = &current{}
+	view := n.fsm.view()
+	l, ok := view.InForce.List(id)
+	if !ok {
+		return cur, true
+	}
+	cur.InForceList, j.Before = l, l.Seq
 	b, closer, err := n.c.Files.Map(l.Edge)
 	if err != nil {
-		return nil, nil, err
+		return cur, false
 	}
-	e, err := list.OpenEdge(b)
+	cur.closers = append(cur.closers, closer)
+	if cur.edge, err = list.OpenEdge(b); err != nil {
+		cur.edge = nil
+		return cur, false
+	}
+	filter, err := l.Filter.Match()
 	if err != nil {
-		closer.Close()
-		return nil, nil, err
+		return cur, false
 	}
-	return e, func() { closer.Close() }, nil
+	keys, err := n.EpochKeys(id, l.Epoch)
+	if err != nil {
+		return cur, false // stricter: what is stopped already holds the version back too
+	}
+	cur.closers = append(cur.closers, keys)
+	removed := map[match.EntryID]bool{}
+	for _, r := range view.InForce.Overlay() {
+		removed[r.Entry] = removed[r.Entry] || r.List == id
+	}
+	now := uint32(n.c.Clock().Unix())
+	cur.stopped = brake.NewStopped(cur.edge, keys.Keys, func(r *match.Record) bool {
+		return !removed[r.EntryID] && now <= r.ReviewBy && filter.Allows(r.Meta)
+	})
+	return cur, false
 }

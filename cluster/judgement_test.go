@@ -90,6 +90,31 @@ func TestPopularNamesWaitForOfficersWhoNameEachEntry(t *testing.T) {
 		t.Fatalf("both approved: %v", err)
 	}
 	c.WaitAll("version 1 in force and cosigned", inForce(1))
+
+	// What is in force stops those names already: the next versions need nobody, with new keys neither.
+	for seq := uint64(2); seq <= 3; seq++ {
+		c.Epoch = uint32(seq - 1)
+		if err := n.Publish(c.Context(), c.Publication(leader, seq, 20+int(seq), nil), clustertest.List); err != nil {
+			t.Fatalf("version %d: %v", seq, err)
+		}
+	}
+	if j := n.LastJudgement(clustertest.List); len(j.Held) != 0 || len(j.Notes) != 1 || !strings.HasPrefix(j.Notes[0], "2 of the names that the brake popular protects") {
+		t.Errorf("judged %+v", j)
+	}
+	// An id that was approved is no way in for another name, with new keys neither.
+	c.Epoch = 3
+	all := listtest.EntriesAt(23, 1, c.Now())
+	all[1].Expression = "fine.test"
+	if err := n.Publish(c.Context(), c.PublishEntries(leader, 4, all, nil), clustertest.List); !errors.Is(err, cluster.ErrHeld) {
+		t.Errorf("an approved id with another popular name: %v, want held", err)
+	}
+	// A name that was withdrawn is not stopped any more: listing it again is held like the first time.
+	if err := n.Withdraw(c.Context(), c.Withdrawal(1, 0, listtest.ID(2, 1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Publish(c.Context(), c.Publication(leader, 5, 25, nil), clustertest.List); !errors.Is(err, cluster.ErrHeld) {
+		t.Errorf("a withdrawn popular name again: %v, want held", err)
+	}
 	equal(c)
 }
 

@@ -56,3 +56,23 @@ func BenchmarkSuffixes(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPlain lets as many entries pass as there are popular names, and asks about them all.
+func BenchmarkPlain(b *testing.B) {
+	file, vkey := signed(b, many(size()), nil, today)
+	p, err := ReadPopularity(file, []string{vkey}, today)
+	if err != nil {
+		b.Fatal(err)
+	}
+	names, all := NewNames(p), listtest.Entries(size(), 3)
+	b.ReportAllocs()
+	for b.Loop() {
+		plain := names.Plain()
+		for i := range all {
+			plain.Add(&all[i])
+		}
+		if r, err := Ask(context.Background(), &Question{List: plain, Names: names, Numbers: Numbers{First: true}, Limits: Default}); err != nil || len(r.Held) > 0 {
+			b.Fatal(r, err)
+		}
+	}
+}

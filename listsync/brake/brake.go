@@ -118,7 +118,10 @@ type Question struct {
 	List    List
 	Names   *Names
 	Numbers Numbers
-	Limits  Limits
+	// Before is what is in force of the same list; nil for nothing. A name that it stops already holds nothing back: a version is not
+	// better for being refused what the one before it does, and who let an entry pass once would have to do so for every version.
+	Before List
+	Limits Limits
 	// Exempt reports an entry that people have overruled a brake for; nil exempts none.
 	Exempt func(Word, match.EntryID) bool
 	// Waived reports a brake that people have overruled for the version as a whole; nil waives none.
@@ -153,6 +156,7 @@ type asker struct {
 	report *Report
 	asked  int
 	buf    []Hit
+	before []Hit
 	name   []byte
 }
 
@@ -161,6 +165,7 @@ type found struct {
 	brake Word
 	hits  map[match.EntryID]Hit
 	full  bool
+	known int // names that are stopped already
 }
 
 // ask asks about one name, and with www about the same name with "www." before it: sites are listed under the one and reached under
@@ -172,15 +177,22 @@ func (a *asker) ask(f *found, c Category, name string, www bool) error {
 		}
 	}
 	a.name = append(append(a.name[:0], "www."...), name...)
-	a.one(f, c, a.name[4:], name)
+	known := a.one(f, c, a.name[4:], name)
 	if www && len(a.name) <= match.MaxName {
-		a.one(f, c, a.name, name)
+		known = a.one(f, c, a.name, name) || known
+	}
+	if known {
+		f.known++
 	}
 	return nil
 }
 
-func (a *asker) one(f *found, c Category, name []byte, protected string) {
+// one asks about one spelling and reports one that is stopped already.
+func (a *asker) one(f *found, c Category, name []byte, protected string) (known bool) {
 	a.buf = a.q.List.Stopping(a.buf[:0], name)
+	if len(a.buf) > 0 && a.stopped(name) {
+		return true
+	}
 	for _, h := range a.buf {
 		h.Category = c
 		if a.q.Plain {
@@ -188,6 +200,16 @@ func (a *asker) one(f *found, c Category, name []byte, protected string) {
 		}
 		a.add(f, h)
 	}
+	return false
+}
+
+// stopped reports a name that what is in force stops already.
+func (a *asker) stopped(name []byte) bool {
+	if a.q.Before == nil {
+		return false
+	}
+	a.before = a.q.Before.Stopping(a.before[:0], name)
+	return len(a.before) > 0
 }
 
 // add notes an entry once, unless people have overruled the brake for it.
@@ -203,6 +225,9 @@ func (a *asker) add(f *found, h Hit) {
 
 // hold puts what was found into the report.
 func (a *asker) hold(f *found, text, do string) {
+	if f.known > 0 {
+		a.report.Notes = append(a.report.Notes, fmt.Sprintf("%d of the names that the brake %s protects are stopped by what is in force already: they hold nothing back", f.known, f.brake))
+	}
 	n := len(f.hits)
 	if n == 0 {
 		return
@@ -238,7 +263,12 @@ func (a *asker) suffixes() error {
 		}
 	}
 	if p, ok := a.q.List.(*Plain); ok {
-		p.suffixes(func(h Hit) bool { a.add(f, h); return !f.full && a.ctx.Err() == nil })
+		p.suffixes(func(h Hit) bool {
+			if !a.stopped([]byte(h.Name)) {
+				a.add(f, h)
+			}
+			return !f.full && a.ctx.Err() == nil
+		})
 	}
 	a.hold(f, "a public suffix, below which strangers have their sites", correct)
 	return nil

@@ -4,15 +4,12 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
-
-// maxKept bounds the entries of which Plain must know more than that they went by: far above MaxHits, so a version that reaches it
-// is held for thousands of names before.
-const maxKept = 4 * MaxHits
 
 // Plain is a List of entries in plain text, as a hotline has them. The entries pass by once and are not kept, but for those whose
 // name is protected or lies above a protected one; with a million popular names it takes about 20 MB, whatever the list's size.
@@ -48,17 +45,44 @@ func (n *Names) Plain() *Plain {
 	return p
 }
 
+// Another is an empty List that asks about the same names.
+func (p *Plain) Another() *Plain { return &Plain{seed: p.seed, watch: p.watch} }
+
+// Keep forgets the entries that keep says no to.
+func (p *Plain) Keep(keep func(*list.Entry) bool) {
+	p.kept = slices.DeleteFunc(p.kept, func(e list.Entry) bool { return !keep(&e) })
+	p.sorted = false
+}
+
 // Add lets an entry pass by. It keeps a copy when it must keep it.
 func (p *Plain) Add(e *list.Entry) {
-	if !stopsAll(e) || len(p.kept) >= maxKept {
+	if !stopsAll(e) {
 		return
 	}
 	host := canon.HostOf(e.Expression)
-	if p.watch.has(maphash.String(p.seed, host)) || canon.PublicSuffix(host) {
+	if p.watch.has(maphash.String(p.seed, host)) || namelessSuffix(host) {
 		kept := *e
 		kept.Expression = strings.Clone(e.Expression)
 		p.kept, p.sorted = append(p.kept, kept), false
 	}
+}
+
+// wildcards are the names whose every child is a public suffix.
+var wildcards = sync.OnceValue(func() map[string]bool {
+	out := map[string]bool{}
+	for name := range canon.Suffixes() {
+		if canon.PublicSuffix("x." + name) {
+			out[name] = true
+		}
+	}
+	return out
+})
+
+// namelessSuffix reports a public suffix that Suffixes cannot name: a child of a wildcard, or a top-level name that nobody knows. It is
+// asked of every entry, so the public suffix list is only asked where it may say yes.
+func namelessSuffix(host string) bool {
+	_, parent, found := strings.Cut(host, ".")
+	return (!found || wildcards()[parent]) && canon.PublicSuffix(host)
 }
 
 // Entry gives kind and expression of an entry that a Hit names.
@@ -141,7 +165,7 @@ func (p *Plain) suffixes(yield func(Hit) bool) {
 // filter says of most hashes that were not added that they were not.
 type filter []uint64
 
-// newFilter has room for n hashes: 16 to 32 bits each, so that one stranger in twenty passes.
+// newFilter has room for n hashes: 16 to 32 bits each and two of them set, so that at most one stranger in sixty passes.
 func newFilter(n int) filter {
 	words := 1
 	for words*4 < n {
@@ -150,5 +174,17 @@ func newFilter(n int) filter {
 	return make(filter, words)
 }
 
-func (f filter) add(h uint64)      { f[int(h>>6)&(len(f)-1)] |= 1 << (h & 63) }
-func (f filter) has(h uint64) bool { return f[int(h>>6)&(len(f)-1)]&(1<<(h&63)) != 0 }
+// place gives the word of a hash, so that it costs one cache line, and its two bits.
+func (f filter) place(h uint64) (word int, bits uint64) {
+	return int(h>>12) & (len(f) - 1), 1<<(h&63) | 1<<(h>>6&63)
+}
+
+func (f filter) add(h uint64) {
+	word, bits := f.place(h)
+	f[word] |= bits
+}
+
+func (f filter) has(h uint64) bool {
+	word, bits := f.place(h)
+	return f[word]&bits == bits
+}

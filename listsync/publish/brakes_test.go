@@ -62,6 +62,16 @@ func TestPopularNamesNeedAReasonForEachEntry(t *testing.T) {
 			t.Errorf("%q is not kept: %s", want, m)
 		}
 	}
+	// The next version needs no reasons for what is published; what was withdrawn and comes back does.
+	w.importRows("more.test,host")
+	_, err = w.h.Sign(w.officers[0])
+	w.must(err)
+	_, err = w.h.Withdraw(w.officers[:2], "error", "pages.test")
+	w.must(err)
+	w.importRows("pages.test,domain")
+	if r, err := w.h.Check(); err != nil || len(r.Holds) != 1 || r.Holds[0].Address != "pages.test" {
+		t.Errorf("withdrawn and imported again: %+v, %v", r, err)
+	}
 	// A file that is gone or changed holds everything: nobody signs without it.
 	w.inPlace(w.path("hotline", popularityFile), func(b []byte) []byte { return bytes.Replace(b, []byte("popular.test"), []byte("popular.tesu"), 1) })
 	if _, err := w.h.Check(); ExitCode(err) != int(CodeInput) {

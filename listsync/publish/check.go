@@ -111,7 +111,7 @@ func (h *Hotline) Check(neverBlock ...string) (*CheckReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, _, err := s.compare(false, onlookers{now: k.entry})
+	d, _, err := s.compare(false, onlookers{now: k.entry, was: k.published})
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +124,7 @@ type checker struct {
 	r      *CheckReport
 	names  *brake.Names
 	plain  *brake.Plain
+	was    *brake.Plain // the last published version
 	filter match.Filter
 }
 
@@ -133,6 +134,7 @@ func (s *session) newChecker(neverBlock []string) (*checker, error) {
 		return nil, err
 	}
 	k := &checker{s: s, names: names, plain: names.Plain(), filter: s.acc.charter.Filter()}
+	k.was = k.plain.Another()
 	k.r = &CheckReport{NeverBlock: names.Version(), Holds: []Hold{}}
 	if stale := names.Popularity().Stale(s.now); stale != "" {
 		k.r.Notes = append(k.r.Notes, stale)
@@ -147,6 +149,22 @@ func (k *checker) entry(e *list.Entry) error {
 	return nil
 }
 
+// published is an onlooker of compare, too.
+func (k *checker) published(e *list.Entry) error {
+	k.was.Add(e)
+	return nil
+}
+
+// both shows an entry to two onlookers.
+func both(a, b func(*list.Entry) error) func(*list.Entry) error {
+	return func(e *list.Entry) error {
+		if err := a(e); err != nil {
+			return err
+		}
+		return b(e)
+	}
+}
+
 // report runs the brakes that look at the whole; d is the change since the last published version.
 func (k *checker) report(d *Diff) (*CheckReport, error) {
 	k.r.Entries, k.r.Against, k.r.Added, k.r.Removed = d.After, d.From, d.AddedCount, d.RemovedCount
@@ -154,10 +172,16 @@ func (k *checker) report(d *Diff) (*CheckReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked, err := brake.Ask(context.Background(), &brake.Question{List: k.plain, Names: k.names, Numbers: numbers, Limits: k.s.set.Limits.brakes(), Plain: true})
+	// What was published holds nothing back again, unless it was taken out since and comes back.
+	k.was.Keep(func(e *list.Entry) bool {
+		_, out := d.before[keyOf(e)]
+		return !out
+	})
+	asked, err := brake.Ask(context.Background(), &brake.Question{List: k.plain, Before: k.was, Names: k.names, Numbers: numbers, Limits: k.s.set.Limits.brakes(), Plain: true})
 	if err != nil {
 		return nil, err
 	}
+	k.r.Notes = append(k.r.Notes, asked.Notes...)
 	k.add(asked)
 	return k.r, nil
 }

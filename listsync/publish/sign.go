@@ -172,7 +172,7 @@ func (s *session) review(g *Signed, o SignOptions) (entries [32]byte, operators 
 		return entries, "", err
 	}
 	defer proof.stop()
-	if g.Diff, entries, err = s.compare(o.All, onlookers{now: checks.entry, was: proof.add}); err != nil {
+	if g.Diff, entries, err = s.compare(o.All, onlookers{now: checks.entry, was: both(checks.published, proof.add)}); err != nil {
 		return entries, "", err
 	}
 	if err := proof.finish(); err != nil {
