@@ -34,6 +34,7 @@ type EdgeResult struct {
 	Verify  time.Duration `json:"verify"`  // hash and OpenEdge
 	Compile time.Duration `json:"compile"` // index
 	Swap    time.Duration `json:"swap"`    // the whole: from the file to the swapped pointer
+	CPU     time.Duration `json:"cpu"`     // of the whole, on all processors
 	Lookup  float64       `json:"lookup"`  // ns, an unlisted 4-label name
 	Allocs  float64       `json:"allocs"`  // a lookup
 	Peak    int64         `json:"peak"`    // VmHWM
@@ -46,7 +47,7 @@ func (b *bench) edge() error {
 	for _, step := range []struct {
 		what string
 		to   *EdgeResult
-	}{{"prepare", new(EdgeResult)}, {"full", &full}, {"delta", &delta}} {
+	}{{"full", &full}, {"delta", &delta}} {
 		b.logf("edge: %s", step.what)
 		out, _, err := b.run(b.Self, "edge", step.what, b.dir)
 		if err != nil {
@@ -60,7 +61,7 @@ func (b *bench) edge() error {
 	return nil
 }
 
-// edgeRuns is how often a step that takes no files away is measured; the median counts.
+// edgeRuns is how often a step is measured; the median counts.
 const edgeRuns = 5
 
 // Edge is a process of its own: it does one of the edge's steps in dir as Run has left it.
@@ -70,14 +71,13 @@ func Edge(what, dir string) (*EdgeResult, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(e.shelf)
-	step, ok := map[string]func() error{"prepare": e.prepare, "full": e.full, "delta": e.delta}[what]
+	step, ok := map[string]func() error{"full": e.full, "delta": e.delta}[what]
 	if !ok {
-		return nil, fmt.Errorf("%q is not a step of an edge: prepare, full or delta", what)
+		return nil, fmt.Errorf("%q is not a step of an edge: full or delta", what)
 	}
 	if err := step(); err != nil {
 		return nil, err
 	}
-	e.res.Peak, e.res.Anon = memory("VmHWM"), memory("RssAnon")
 	return &e.res, nil
 }
 
@@ -155,7 +155,7 @@ func (e *edgeBench) put(version int) (sum [32]byte, err error) {
 // load does what appliance's shelf does with a file that has arrived: map, hash, verify, compile, make a set, swap. What was mapped before
 // is given up.
 func (e *edgeBench) load(sum [32]byte) error {
-	began := time.Now()
+	began, used := time.Now(), processor()
 	b, closer, err := e.store.Map(sum)
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (e *edgeBench) load(sum [32]byte) error {
 	if err := e.swap(edge, compiled); err != nil {
 		return err
 	}
-	e.res.Swap = time.Since(began)
+	e.res.Swap, e.res.CPU = time.Since(began), processor()-used
 	before := e.mapped
 	e.mapped = closer
 	if before != nil {
@@ -216,23 +216,30 @@ func (e *edgeBench) full() error {
 	if err != nil {
 		return err
 	}
-	var all [3][]time.Duration
-	for range edgeRuns {
+	var all [4][]time.Duration
+	for run := range edgeRuns {
 		if err := e.load(sum); err != nil {
 			return err
 		}
-		for i, d := range []time.Duration{e.res.Verify, e.res.Compile, e.res.Swap} {
+		if run == 0 { // the later ones map the file a second time
+			e.res.Peak, e.res.Anon = memory("VmHWM"), memory("RssAnon")
+		}
+		for i, d := range []time.Duration{e.res.Verify, e.res.Compile, e.res.Swap, e.res.CPU} {
 			all[i] = append(all[i], d)
 		}
 	}
-	e.res.Verify, e.res.Compile, e.res.Swap = median(all[0]), median(all[1]), median(all[2])
+	e.res.Verify, e.res.Compile, e.res.Swap, e.res.CPU = median(all[0]), median(all[1]), median(all[2]), median(all[3])
 	e.lookup()
 	return nil
 }
 
 // delta applies the difference between the versions to the first one, which is in force. The new list is written into a mapped file.
 func (e *edgeBench) delta() error {
-	delta, err := os.ReadFile(e.deltaFile())
+	path, err := e.published("*.main.1.2.delta")
+	if err != nil {
+		return err
+	}
+	delta, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
@@ -244,9 +251,9 @@ func (e *edgeBench) delta() error {
 		return err
 	}
 	from, old := e.list, e.index
-	var applied, compiled, swapped []time.Duration
-	for range edgeRuns {
-		began := time.Now()
+	var applied, compiled, swapped, cpu []time.Duration
+	for run := range edgeRuns {
+		began, used := time.Now(), processor()
 		d, err := list.OpenDelta(delta)
 		if err != nil {
 			return err
@@ -269,8 +276,11 @@ func (e *edgeBench) delta() error {
 		if err := e.swap(to, index); err != nil {
 			return err
 		}
-		swapped = append(swapped, time.Since(began))
+		swapped, cpu = append(swapped, time.Since(began)), append(cpu, processor()-used)
 		e.res.File = int64(len(to.Bytes()))
+		if run == 0 { // before the whole list is read below
+			e.res.Peak, e.res.Anon = memory("VmHWM"), memory("RssAnon")
+		}
 		if want, err := match.OpenEdge(to.Bytes()); err != nil || want.Hash() != to.Hash() {
 			return fmt.Errorf("the delta does not give a good list: %w", err)
 		}
@@ -278,7 +288,7 @@ func (e *edgeBench) delta() error {
 			return err
 		}
 	}
-	e.res.Verify, e.res.Compile, e.res.Swap, e.res.Delta = median(applied), median(compiled), median(swapped), int64(len(delta))
+	e.res.Verify, e.res.Compile, e.res.Swap, e.res.CPU, e.res.Delta = median(applied), median(compiled), median(swapped), median(cpu), int64(len(delta))
 	return nil
 }
 
@@ -293,42 +303,6 @@ func (e *edgeBench) mapNew(size int) ([]byte, error) {
 		return nil, err
 	}
 	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-}
-
-func (e *edgeBench) deltaFile() string { return filepath.Join(e.dir, "delta") }
-
-// prepare writes what the hotline publishes beside a version.
-func (e *edgeBench) prepare() error {
-	var lists [2]*list.Edge
-	for i, path := range e.paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if lists[i], err = match.OpenEdgeHead(b); err != nil {
-			return err
-		}
-	}
-	path, err := e.published("*.main.2.audit")
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	audit, err := list.OpenAudit(b)
-	if err != nil {
-		return err
-	}
-	d, err := list.Diff(lists[0], lists[1], audit)
-	if err != nil {
-		return err
-	}
-	if b, err = d.Encode(); err != nil {
-		return err
-	}
-	return os.WriteFile(e.deltaFile(), b, 0o600)
 }
 
 // lookup asks 65,536 different unlisted names of four labels, several times.
@@ -363,6 +337,15 @@ func (e *edgeBench) lookup() {
 func median(all []time.Duration) time.Duration {
 	slices.Sort(all)
 	return all[len(all)/2]
+}
+
+// processor is the time that this process has had of all processors.
+func processor() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // memory is a line of /proc/self/status, in bytes; 0 where there is none.

@@ -89,11 +89,11 @@ func (r *Report) edge(full, delta *EdgeResult) {
 	median := fmt.Sprintf("median of %d", edgeRuns)
 	r.add("edge, full file: hash and verify", full.Verify.Seconds(), 0, seconds, median+", "+bytesOf(full.File))
 	r.add("edge, full file: compile the index", full.Compile.Seconds(), 0, seconds, median+", "+bytesOf(full.Index))
-	r.add("edge, full file: verify, compile, swap", full.Swap.Seconds(), t.full.Seconds(), seconds, median)
+	r.add("edge, full file: verify, compile, swap", full.Swap.Seconds(), t.full.Seconds(), seconds, median+", "+seconds(full.CPU.Seconds())+" of processors")
 	r.add("edge, full file: peak memory in file sizes", float64(full.Peak)/float64(full.File), t.times, plain, fmt.Sprintf("%s, of it %s without a file behind it", bytesOf(full.Peak), bytesOf(full.Anon)))
 	r.add(fmt.Sprintf("edge, delta of %d: apply", r.Delta), delta.Verify.Seconds(), 0, seconds, median+", "+bytesOf(delta.Delta))
 	r.add(fmt.Sprintf("edge, delta of %d: index", r.Delta), delta.Compile.Seconds(), 0, seconds, median)
-	r.add(fmt.Sprintf("edge, delta of %d: apply, index, swap", r.Delta), delta.Swap.Seconds(), t.delta.Seconds(), seconds, median)
+	r.add(fmt.Sprintf("edge, delta of %d: apply, index, swap", r.Delta), delta.Swap.Seconds(), t.delta.Seconds(), seconds, median+", "+seconds(delta.CPU.Seconds())+" of processors")
 	r.add(fmt.Sprintf("edge, delta of %d: peak memory in file sizes", r.Delta), float64(delta.Peak)/float64(delta.File), 0, plain,
 		fmt.Sprintf("%s with both versions mapped, of it %s without a file behind it", bytesOf(delta.Peak), bytesOf(delta.Anon)))
 	n := float64(full.Records)
