@@ -125,6 +125,9 @@ func (s *session) mustResign() string {
 	}
 	good := len(e.signers(s.acc.officers, s.acc.keys))
 	if good == len(e.Signatures) && good >= max(s.acc.officers.Threshold, minThreshold) {
+		if s.otherCharter() {
+			return fmt.Sprintf("the charter grants other jurisdictions, bases or kinds than when version %d was signed: sign it anew (sign) and publish it, since operators apply a charter from the version on that is published under it", p.seq)
+		}
 		return ""
 	}
 	until := "soon"
@@ -132,6 +135,25 @@ func (s *session) mustResign() string {
 		until = "before " + ts.head.Expires.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	return fmt.Sprintf("version %d was signed by officers who are no longer accredited, or too few: sign it anew (sign) and publish it %s, since refresh cannot renew it", p.seq, until)
+}
+
+// otherCharter reports that the published version was made under a charter that grants something else.
+func (s *session) otherCharter() bool {
+	m, err := s.manifest(s.st.Seq)
+	if err != nil || m.Targets == s.acc.targetsEnv.head.Version {
+		return false
+	}
+	e, _, err := readEnvelope(s.repository(filepath.FromSlash(trust.TargetsName(m.Targets))), "targets")
+	if err != nil {
+		return false
+	}
+	sum := e.head.Targets[trust.CharterPath].Hashes["sha256"]
+	b, err := readSmall(s.repository("targets", sum+"."+trust.CharterPath))
+	if err != nil {
+		return false
+	}
+	was, err := trust.ParseCharter(b)
+	return err == nil && was.Filter().Hash() != s.acc.charter.Filter().Hash()
 }
 
 // Accept takes the authority's signed answer in: it verifies all of it, that it answers this hotline's request and that it does not

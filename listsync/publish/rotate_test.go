@@ -113,3 +113,29 @@ func TestAcceptCutOffIsFinishedByTheNextCommand(t *testing.T) {
 	}
 	w.fetchAll(trust.HighWater{})
 }
+
+// A charter that grants less takes effect with a version that is published under it, and accept says so.
+func TestAnotherCharterAsksForANewVersion(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("x.test,domain")
+	w.publishAll()
+	w.accredit(365)
+	if done, err := w.h.Accept(w.accredits); err != nil || done.Resign != "" {
+		t.Fatalf("the same charter, renewed: %+v, %v", done, err)
+	}
+	w.grant([]string{"root-1", "root-2", "root-3"}, []string{"accreditation-1", "accreditation-2"}) // fewer bases, kinds and jurisdictions
+	done, err := w.h.Accept(w.accredits)
+	w.must(err)
+	if !strings.HasPrefix(done.Resign, "the charter grants other") {
+		t.Errorf("got %q", done.Resign)
+	}
+	_, err = w.h.Refresh() // nothing is in its way
+	w.must(err)
+	w.publishAll()
+	if st, err := w.h.Status(); err != nil || len(st.Problems) > 0 {
+		t.Errorf("after the new version: %v, %v", st.Problems, err)
+	}
+	if f, _ := w.fetchAll(trust.HighWater{}); len(f.Charter.Jurisdictions) != 1 {
+		t.Errorf("operators see %v", f.Charter)
+	}
+}
