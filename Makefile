@@ -9,7 +9,7 @@ DEV_DIR ?= dev
 N ?= 1000000
 COMMANDS := cordon cordon-hotline cordon-audit
 
-.PHONY: help build dev deps test race lint fuzz bench bench-lists bench-lists-10m check e2e clean
+.PHONY: help build pkcs11 dev deps test race lint fuzz bench bench-lists bench-lists-10m check e2e clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -18,11 +18,15 @@ build: ## the three commands, static, into bin/
 	@mkdir -p bin
 	$(GO) build -trimpath -o bin/ $(addprefix ./cmd/,$(COMMANDS))
 
+pkcs11: ## the officers' helper for keys in PKCS#11 tokens, into bin/: a program of its own, because it loads C code (needs gcc)
+	@mkdir -p bin
+	CGO_ENABLED=1 $(GO) build -C cmd/cordon-pkcs11 -trimpath -o $(CURDIR)/bin/ .
+
 dev: build ## the whole picture on loopback: hotline, three control nodes, an edge, stop pages
 	@mkdir -p $(DEV_DIR)
 	bin/cordon dev --dir $(DEV_DIR)
 
-deps: ## what the tests need beyond Go: dig (Debian's bind9-dnsutils), curl, swtpm
+deps: ## what the tests need beyond Go and gcc: dig (Debian's bind9-dnsutils), curl, swtpm, SoftHSM
 	@tools/deps
 
 test: deps build ## everything: vet, all tests, the end-to-end stories
@@ -36,6 +40,7 @@ lint: ## gofmt and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	CGO_ENABLED=1 $(GO) -C cmd/cordon-pkcs11 vet ./...
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -66,6 +66,7 @@ var homes = []struct {
 	{"github.com/transparency-dev", []string{"cluster/audit"}},
 	{"go.yaml.in/yaml", []string{"appliance/config"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},
+	{"github.com/miekg/pkcs11", []string{"cmd/cordon-pkcs11"}}, // a module of its own: C code never gets into the static programs
 	{"golang.org/x/net/idna", []string{"resolver/canon"}},
 	{"golang.org/x/net/publicsuffix", []string{"resolver/canon"}},
 	{"github.com/nlnwa/whatwg-url", nil}, // the second opinion of resolver/canon's tests: no program has it

@@ -121,7 +121,9 @@ func on(f func(h *publish.Hotline, c *cobra.Command, args []string) error) func(
 		if isSet(c, "json") {
 			bar = nil
 		}
-		h, err := publish.Open(publish.Config{Progress: bar}, flag(c, "dir"))
+		conf := config()
+		conf.Progress = bar
+		h, err := publish.Open(conf, flag(c, "dir"))
 		if err != nil {
 			return err
 		}

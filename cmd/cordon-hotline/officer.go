@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/cordon-project/cordon/listsync/publish"
 )
@@ -23,13 +25,26 @@ func officerCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: does(func(c *cobra.Command, _ []string) error {
 			dir := flag(c, "dir")
-			p, err := publish.NewOfficer(publish.Config{}, dir, flag(c, "name"))
+			if uri := flag(c, "pkcs11"); uri != "" {
+				p, err := publish.NewTokenOfficer(config(), dir, flag(c, "name"), publish.TokenOptions{URI: uri, Helper: flag(c, "helper"), Make: isSet(c, "make")})
+				if err != nil {
+					return err
+				}
+				return show(c, p, line("officer %s signs with a key in a token; %s says which\nthe token and officer.age stay with this person alone; officer.pub goes to init", p.Name, filepath.Join(dir, "officer.key")))
+			}
+			if isSet(c, "make") || flag(c, "helper") != "" {
+				return usage("--make and --helper belong to --pkcs11")
+			}
+			p, err := publish.NewOfficer(config(), dir, flag(c, "name"))
 			if err != nil {
 				return err
 			}
 			return show(c, p, line("made the key of officer %s in %s\nofficer.key and officer.age stay with this person alone; officer.pub goes to init", p.Name, dir))
 		}),
 	}, "the officer's new directory")
+	c.Flags().String("pkcs11", "", "the officer's key is in a token: 'pkcs11:token=NAME;object=NAME?module-path=/path/of/the/token/library.so'")
+	c.Flags().String("helper", "", "with --pkcs11: the program cordon-pkcs11 (default: beside this one)")
+	c.Flags().Bool("make", false, "with --pkcs11: have the token make the key")
 	c.Flags().String("name", "", "the officer's name or function; default: the last part of --dir")
 	c.AddCommand(officerSignCommand())
 	return c
@@ -56,7 +71,7 @@ again before it signs. They lie in --work while it runs (in memory unless you na
 				return err
 			}
 			defer removeAtSignal(remove)()
-			a, err := publish.Answer(publish.Config{}, publish.AnswerOptions{
+			a, err := publish.Answer(config(), publish.AnswerOptions{
 				Officer: flag(c, "officer"), Request: args[0], Out: flag(c, "out"), NeverBlock: flags(c, "never-block"), Approve: version,
 				ApproveEntries: entries, All: isSet(c, "all"), Work: work,
 			})
@@ -77,6 +92,19 @@ again before it signs. They lie in --work while it runs (in memory unless you na
 	f.StringArray("approve", nil, approveHelp)
 	f.Bool("all", false, "show every line of the difference")
 	return required(c, "officer")
+}
+
+// config is the surroundings of an officer: where the PIN of a token comes from.
+func config() publish.Config {
+	c := publish.Config{PINFile: os.Getenv("CORDON_PIN_FILE")}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		c.PIN = func(prompt string) ([]byte, error) {
+			fmt.Fprint(os.Stderr, prompt+": ")
+			defer fmt.Fprintln(os.Stderr)
+			return term.ReadPassword(int(os.Stdin.Fd()))
+		}
+	}
+	return c
 }
 
 // removeAtSignal gives a function that removes, and sees to it that an interrupt does so too.

@@ -166,9 +166,9 @@ func (s *session) serviceKey(role string) (signingKey, error) {
 		want = s.set.Timestamp
 	}
 	if own := serviceKeyFile(role, want.KeyID); exists(s.path("keys", own+".key")) {
-		return loadKey(s.path("keys"), own, role)
+		return loadKey(s.c, s.path("keys"), own, role)
 	}
-	return loadKey(s.path("keys"), role, role)
+	return loadKey(s.c, s.path("keys"), role, role)
 }
 
 // adopt makes the hotline what it asked to be, once the accreditation in use answers that request. It may be repeated: a command that was

@@ -32,6 +32,8 @@ var (
 	ErrLocked = errors.New("directory in use")
 	// ErrRows: an import has bad rows; the *RowErrors in the chain lists them.
 	ErrRows = errors.New("bad rows")
+	// ErrToken: a PKCS#11 token, or its helper, has not signed.
+	ErrToken = errors.New("token")
 	// ErrForeign: the directory exists and is not (or already is) what the command was to make of it.
 	ErrForeign = errors.New("foreign directory")
 )

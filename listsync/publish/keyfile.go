@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/x509"
@@ -171,7 +172,7 @@ type signingKey struct {
 }
 
 // loadKey reads DIR/<file>.key and DIR/<file>.pub and checks that they belong together and to role.
-func loadKey(dir, file, role string) (signingKey, error) {
+func loadKey(c Config, dir, file, role string) (signingKey, error) {
 	path := filepath.Join(dir, file+".key")
 	do := fmt.Sprintf("name the directory of one %s, with %s.key and %s.pub in it", role, file, file)
 	if _, err := os.Stat(path); err != nil {
@@ -185,6 +186,9 @@ func loadKey(dir, file, role string) (signingKey, error) {
 		return signingKey{}, fault(CodeInput, err, do, "cannot read the %s key in %s", role, dir)
 	}
 	defer clear(b)
+	if role == roleOfficer && bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return loadTokenKey(c, dir, path, b)
+	}
 	block, rest := pem.Decode(b)
 	if block == nil || block.Type != "PRIVATE KEY" || len(strings.TrimSpace(string(rest))) > 0 {
 		return signingKey{}, sentence(CodeInput, nil, do, "%s is not one PEM block PRIVATE KEY", path)
@@ -205,6 +209,22 @@ func loadKey(dir, file, role string) (signingKey, error) {
 		return signingKey{}, sentence(CodeInput, nil, "put the two files of one person back together", "%s.key and %s.pub in %s do not belong together", file, file, dir)
 	}
 	return signingKey{PublicKey: pub, private: private}, nil
+}
+
+// loadTokenKey is loadKey for an officer whose key is in a token. The token is not asked before it has to sign.
+func loadTokenKey(c Config, dir, path string, b []byte) (signingKey, error) {
+	var ref tokenKey
+	if err := decodeJSON(b, &ref); err != nil || ref.V != 1 || !filepath.IsAbs(ref.Helper) {
+		return signingKey{}, fault(CodeInput, err, "write v 1, pkcs11 and helper as officer --pkcs11 does", "%s names no key in a token", path)
+	}
+	if _, _, err := parseTokenURI(ref.PKCS11); err != nil {
+		return signingKey{}, fault(CodeInput, err, "write it as pkcs11:token=NAME;object=NAME?module-path=/path/of/the/library.so", "%s has a PKCS#11 URI that cannot be used", path)
+	}
+	pub, err := readPublicKey(filepath.Join(dir, "officer.pub"), roleOfficer)
+	if err != nil {
+		return signingKey{}, err
+	}
+	return signingKey{PublicKey: pub, private: &tokenSigner{c: c, ref: ref, where: path, public: pub.public()}}, nil
 }
 
 // readPublicKey reads and checks one .pub file.

@@ -150,7 +150,7 @@ func Answer(c Config, o AnswerOptions) (*Answered, error) {
 	if o.Out == "" {
 		return a, nil
 	}
-	key, err := loadKey(o.Officer, "officer", roleOfficer)
+	key, err := loadKey(c, o.Officer, "officer", roleOfficer)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func Answer(c Config, o AnswerOptions) (*Answered, error) {
 	}
 	sig, err := newSignature(CarriedSignature{Entries: byID, Hotline: a.Hotline, List: a.List, Seq: a.Seq, Proved: a.Proved, Approve: o.Approve, At: s.now.Unix()}, e, key)
 	if err != nil {
-		return nil, fault(CodeFailure, err, "", "cannot sign version %d", a.Seq)
+		return nil, unsigned(err, "cannot sign version %d", a.Seq)
 	}
 	// Remembered first: a signature that nobody remembers would let an older version be signed after it.
 	if err := log.add(o.Officer, signedLine{At: s.now.Unix(), Hotline: a.Hotline, Root: a.Root, List: a.List, Seq: a.Seq, Signed: a.Signed}); err != nil {

@@ -90,7 +90,7 @@ func (p PopularityInfo) Write(w io.Writer) error {
 
 // SignPopularity reads names and writes a popularity file of today.
 func SignPopularity(c Config, o PopularityOptions) (PopularityInfo, error) {
-	key, err := loadKey(o.Key, "popularity", rolePopularity)
+	key, err := loadKey(c, o.Key, "popularity", rolePopularity)
 	if err != nil {
 		return PopularityInfo{}, err
 	}

@@ -26,6 +26,10 @@ type Config struct {
 	Rand io.Reader
 	// Wait is how long a command waits for another one that works in the same directory; 0 means 30 seconds.
 	Wait time.Duration
+	// PIN asks a person for the PIN of a PKCS#11 token; nil when there is nobody to ask. The bytes are cleared after use.
+	PIN func(prompt string) ([]byte, error)
+	// PINFile is a file with the PIN alone in it, or empty. It goes before PIN.
+	PINFile string
 	// Progress is told how far import, check, diff, sign and publish are; nil tells nobody.
 	Progress Progress
 }

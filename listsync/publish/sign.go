@@ -193,7 +193,7 @@ func (s *session) officer(dir string) (signingKey, error) {
 	if _, err := s.accredited(); err != nil {
 		return signingKey{}, err
 	}
-	key, err := loadKey(dir, "officer", roleOfficer)
+	key, err := loadKey(s.c, dir, "officer", roleOfficer)
 	if err != nil {
 		return signingKey{}, err
 	}
@@ -291,7 +291,7 @@ func (s *session) addSignature(c *candidate, meta []byte, key signingKey, approv
 	}
 	b, err := trust.Sign(meta, key.private)
 	if err != nil {
-		return nil, fault(CodeFailure, err, "", "cannot sign version %d", c.Seq)
+		return nil, unsigned(err, "cannot sign version %d", c.Seq)
 	}
 	if err := writeFile(s.path("staging", "list.json"), b, 0o600); err != nil {
 		return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("staging"))

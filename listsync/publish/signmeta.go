@@ -28,7 +28,7 @@ func SignMetadata(c Config, keyDir string, files ...string) ([]FileSigned, error
 	if exists(filepath.Join(keyDir, roleAccreditation+".key")) {
 		role = roleAccreditation
 	}
-	key, err := loadKey(keyDir, role, role)
+	key, err := loadKey(c, keyDir, role, role)
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,9 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 			raw, err = trust.CosignWithdrawal(raw, k.private)
 		}
 	}
+	if errors.Is(err, ErrToken) {
+		return nil, unsigned(err, "cannot sign the withdrawal")
+	}
 	if err != nil {
 		return nil, fault(CodeFailure, err, "name fewer entries at once", "cannot sign the withdrawal")
 	}
@@ -146,6 +149,9 @@ func (h *Hotline) Countersign(officer string, number uint64) (*Withdrawn, error)
 			return nil, err
 		}
 		raw, err = trust.CosignWithdrawal(raw, keys[0].private)
+	}
+	if errors.Is(err, ErrToken) {
+		return nil, unsigned(err, "cannot sign withdrawal %d", number)
 	}
 	if err != nil {
 		return nil, fault(CodeInput, err, "see status for the numbers", "cannot sign withdrawal %d", number)
