@@ -37,8 +37,9 @@ type shelf struct {
 	key   identity.AgeKey
 	log   *slog.Logger
 
-	mu    sync.Mutex // guards lists and their users
-	lists map[[32]byte]*sharedList
+	mu         sync.Mutex // guards lists, their users, and distrusted
+	lists      map[[32]byte]*sharedList
+	distrusted map[[32]byte]bool // a list that deltas made wrong: it is fetched whole
 
 	// owned by whoever calls load
 	held       map[string]trust.EpochKeys // of the last set that came to be, by keyPath; one share each
@@ -102,7 +103,7 @@ func (s *shelf) assemble(ctx context.Context, m *audit.Opened, src source, anew 
 	held, unwrapped := map[string]trust.EpochKeys{}, false
 	for _, o := range m.Lists {
 		in := o.InForceList
-		list, err := s.list(ctx, in, src)
+		list, err := s.list(ctx, o, src)
 		if err != nil {
 			return nil, fmt.Errorf("load list %s seq %d: %w", in.List, in.Seq, err)
 		}

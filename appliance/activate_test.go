@@ -300,7 +300,11 @@ func TestTheShelfKeepsTwoVersions(t *testing.T) {
 	var before audit.InForce
 	for range 5 {
 		e.log.Publish(50)
-		if _, err := e.load(e.src); err != nil {
+		l, err := e.load(e.src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		e.shelf.tidy(before, e.log.InForce)

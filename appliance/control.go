@@ -213,7 +213,7 @@ func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
 		a.Officers = known.Verified.Officers
 	}
 	for _, l := range view.InForce.Lists {
-		a.InForce = append(a.InForce, listsync.Mark{List: l.List, Number: l.High()})
+		a.InForce = append(a.InForce, listsync.Version{List: l.List, High: l.High(), Seq: l.Seq, Edge: l.Edge, Audit: l.Audit})
 	}
 	for _, w := range known.Withdrawals {
 		done := listsync.Withdrawn{List: w.List, Number: w.Number}

@@ -100,9 +100,12 @@ func (e *expected) compile(in audit.InForceList) (hash [32]byte, err error) {
 		return hash, err
 	}
 	defer closer.Close()
-	edge, err := openEdge(b, in)
+	edge, err := match.OpenEdge(b)
 	if err != nil {
 		return hash, err
+	}
+	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch {
+		return hash, errVersion
 	}
 	ix, err := match.Compile(edge)
 	if err != nil {

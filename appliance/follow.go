@@ -44,11 +44,12 @@ type follower struct {
 	repositories []*directSource // of hotlines, for withdrawals while there is no quorum; owned by watchWithdrawals
 
 	// owned by Run (and by restore, before it)
-	seen    audit.Seen // high-water marks: nothing below them is accepted
-	unkept  []byte     // manifest of active, while it is not on disk
-	served  audit.Seen // newest checkpoint of which active is what must be in force
-	counter uint64     // of the last receipt
-	retired []retiree
+	seen      audit.Seen // high-water marks: nothing below them is accepted
+	unkept    []byte     // manifest of active, while it is not on disk
+	unsettled bool       // a list of active came from deltas and is not verified as a whole, or not on disk
+	served    audit.Seen // newest checkpoint of which active is what must be in force
+	counter   uint64     // of the last receipt
+	retired   []retiree
 
 	act        sync.Mutex // guards the following; Run alone writes active, opened and inForce
 	active     *loaded
@@ -223,7 +224,7 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 		return fmt.Errorf("refuse manifest: %w", err)
 	}
 	f.noteFresh(opened)
-	if len(opened.InForce.Lists) == 0 || f.active != nil && opened.InForce.Hash() == f.inForce.Hash() {
+	if len(opened.InForce.Lists) == 0 || f.active != nil && !f.unsettled && opened.InForce.Hash() == f.inForce.Hash() {
 		// Nothing new; and before the first list nothing is served, unfiltered least of all.
 		f.served = seen
 		if err := f.see(seen); err != nil {
@@ -254,6 +255,11 @@ func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) e
 		return err
 	}
 	f.activate(ctx, opened, l)
+	f.unsettled = true // until all of it is verified and on disk: a restart must be able to bring back what is kept as seen
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	f.unsettled = false
 	f.log.InfoContext(ctx, "lists active", slog.Uint64("log_size", opened.Checkpoint.Size), slog.Int("lists", len(opened.InForce.Lists)),
 		slog.Int("removals", len(opened.InForce.Removals)), slog.Any("state", l.set.StateID()))
 	return nil

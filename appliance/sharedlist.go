@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -18,21 +21,29 @@ type sharedList struct {
 	edge  *match.Edge
 	index *match.Index
 	unmap io.Closer
-	users int // guarded by shelf.mu
+	users int          // guarded by shelf.mu
+	draft *fetch.Draft // of a list that came from deltas: to be verified as a whole and kept; owned by whoever calls load
 }
 
-// list gives the list that a manifest names, from memory, from disk, or from src.
-func (s *shelf) list(ctx context.Context, in audit.InForceList, src source) (*sharedList, error) {
+// list gives the list that a manifest names: from memory, from disk, from an earlier version in memory and deltas of src, or whole from src.
+func (s *shelf) list(ctx context.Context, o audit.OpenedList, src source) (*sharedList, error) {
+	in := o.InForceList
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.lists[in.Edge]; l != nil {
 		l.users++
 		return l, nil
 	}
-	l, err := s.open(in)
+	l, err := s.open(in, o.Target)
 	if err != nil && src != nil {
-		if err = s.fetch(ctx, in, src); err == nil {
-			l, err = s.open(in)
+		if l, err = s.advance(ctx, o, src); err != nil {
+			if !errors.Is(err, fetch.ErrNoDeltas) {
+				s.log.WarnContext(ctx, "deltas do not lead to the list in force: fetching all of it",
+					slog.Any("list", in.List), slog.Uint64("seq", in.Seq), slog.Any("error", err))
+			}
+			if err = s.fetch(ctx, in, src); err == nil {
+				l, err = s.open(in, o.Target)
+			}
 		}
 	}
 	if err != nil {
@@ -49,12 +60,15 @@ func (l *sharedList) Close() error {
 	if l.users--; l.users > 0 {
 		return nil
 	}
-	delete(l.shelf.lists, l.file)
+	if l.shelf.lists[l.file] == l {
+		delete(l.shelf.lists, l.file)
+	}
 	return l.unmap.Close()
 }
 
-// open maps the edge list, verifies all of it, and computes its index.
-func (s *shelf) open(in audit.InForceList) (_ *sharedList, err error) {
+// open maps the edge list, verifies all of it, and computes its index. The signed hash of its head covers every byte of it, so that of the
+// file need not be computed once more.
+func (s *shelf) open(in audit.InForceList, t trust.ListTarget) (_ *sharedList, err error) {
 	if !s.files.Has(in.Edge) {
 		return nil, errors.New("edge list is not on this disk and no control node can be asked")
 	}
@@ -67,11 +81,11 @@ func (s *shelf) open(in audit.InForceList) (_ *sharedList, err error) {
 			closer.Close()
 		}
 	}()
-	if err := s.files.Check(in.Edge); err != nil {
+	edge, err := match.OpenEdge(b)
+	if err != nil {
 		return nil, err
 	}
-	edge, err := openEdge(b, in)
-	if err != nil {
+	if err := isOf(edge, in, t); err != nil {
 		return nil, err
 	}
 	compiled, err := match.Compile(edge)
@@ -85,31 +99,98 @@ func (s *shelf) open(in audit.InForceList) (_ *sharedList, err error) {
 	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, unmap: closer, users: 1}, nil
 }
 
-// errVersion: the edge list is of another version than its metadata says.
-var errVersion = errors.New("edge list is of another version than its metadata says")
+// errVersion: the edge list is not the one that its metadata names.
+var errVersion = errors.New("edge list is not the one that its metadata names")
 
-// openEdge opens an edge list, verifies all of it, and holds it to what is in force.
-func openEdge(b []byte, in audit.InForceList) (*match.Edge, error) {
-	edge, err := match.OpenEdge(b)
+// isOf holds an edge list to what is in force and what was signed.
+func isOf(edge *match.Edge, in audit.InForceList, t trust.ListTarget) error {
+	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch || edge.Hash() != t.EdgeHead {
+		return errVersion
+	}
+	return nil
+}
+
+// advance makes the list from an earlier version that is in memory. Only what deltas touch is hashed and checked before it serves; settle does
+// the rest.
+func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ *sharedList, err error) {
+	in := o.InForceList
+	var from *sharedList
+	for _, l := range s.lists {
+		if v := l.edge.Version(); v.List == in.List && v.Seq < in.Seq && (from == nil || v.Seq > from.edge.Version().Seq) {
+			from = l
+		}
+	}
+	if from == nil || s.distrusted[in.Edge] {
+		return nil, fetch.ErrNoDeltas
+	}
+	d, err := fetch.ReadDeltas(ctx, o.Target, from.edge.Version().Seq, func(ctx context.Context, f trust.File) (io.ReadCloser, error) {
+		return src.File(ctx, f.SHA256)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if v := edge.Version(); v.List != in.List || v.Seq != in.Seq || v.Epoch != in.Epoch {
-		return nil, errVersion
+	draft, err := s.files.Draft(in.EdgeSize)
+	if err != nil {
+		return nil, err
 	}
-	return edge, nil
+	defer func() {
+		if err != nil {
+			draft.Close()
+		}
+	}()
+	edge, err := d.Apply(from.edge, draft.Room)
+	if err != nil {
+		return nil, err
+	}
+	if err := isOf(edge, in, o.Target); err != nil {
+		return nil, err
+	}
+	compiled, err := d.Recompile(from.index, from.edge, edge)
+	if err != nil {
+		return nil, err
+	}
+	index, err := match.OpenHead(compiled)
+	if err != nil {
+		return nil, err
+	}
+	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, unmap: draft, users: 1, draft: draft}, nil
 }
 
-// fetch brings the edge list onto the shelf; a file already there is read again and compared with its hash.
-func (s *shelf) fetch(ctx context.Context, in audit.InForceList, src source) error {
-	if s.files.Has(in.Edge) {
-		if s.files.Check(in.Edge) == nil {
-			return nil
+// settle verifies the lists that came from deltas as a whole and keeps them on disk: the set serves by then, and a restart must find them. A
+// list that does not verify was damaged on this disk before; it is given up, and the next load fetches all of it.
+func (l *loaded) settle(ctx context.Context) error {
+	for _, m := range l.maps {
+		list, ok := m.(*sharedList)
+		if !ok || list.draft == nil {
+			continue
 		}
-		s.files.Remove(in.Edge)
+		err := list.edge.Verify()
+		if err == nil {
+			err = list.draft.Commit(ctx, list.file)
+		}
+		if errors.Is(err, match.ErrHash) || errors.Is(err, fetch.ErrHash) {
+			list.shelf.distrust(list)
+		}
+		if err != nil {
+			return fmt.Errorf("keep list %s seq %d that came from deltas: %w", list.edge.Version().List, list.edge.Version().Seq, err)
+		}
+		list.draft = nil
 	}
-	if src == nil {
-		return errors.New("edge list is not on this disk and no control node can be asked")
+	return nil
+}
+
+// distrust lets no later set have a list, nor one made in the same way.
+func (s *shelf) distrust(l *sharedList) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lists, l.file)
+	s.distrusted = map[[32]byte]bool{l.file: true}
+}
+
+// fetch brings the edge list onto the shelf, in place of one that does not verify.
+func (s *shelf) fetch(ctx context.Context, in audit.InForceList, src source) error {
+	if err := s.files.Remove(in.Edge); err != nil {
+		return err
 	}
 	body, err := src.File(ctx, in.Edge)
 	if err != nil {

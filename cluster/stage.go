@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -112,10 +114,8 @@ func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTar
 		return audit.SignedVerdict{}, ctx.Err()
 	}
 	defer func() { <-n.staging }()
-	for _, f := range n.filesOf(t) {
-		if err := n.fetch(ctx, f, from); err != nil {
-			return audit.SignedVerdict{}, fmt.Errorf("fetch %s: %w", f.Path, err)
-		}
+	if err := n.stageFiles(ctx, t, from); err != nil {
+		return audit.SignedVerdict{}, err
 	}
 	j, err := n.judgement(ctx, v, t)
 	if err != nil {
@@ -128,9 +128,40 @@ func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTar
 	}, n.c.Key), nil
 }
 
-// filesOf lists the files of a list version that a node of this cluster needs.
+// stageFiles brings what filesOf lists here: deltas first, and with them what
+// they lead to from the version in force.
+func (n *Node) stageFiles(ctx context.Context, t trust.ListTarget, from FetchFrom) error {
+	files := n.filesOf(t)
+	for i, f := range files {
+		if i == len(t.Deltas) {
+			n.fromDeltas(ctx, t)
+		}
+		if err := n.fetch(ctx, f, from); err != nil {
+			return fmt.Errorf("fetch %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (n *Node) fromDeltas(ctx context.Context, t trust.ListTarget) {
+	l, ok := n.inForce().List(t.List)
+	if !ok {
+		return
+	}
+	err := n.c.Files.FromDeltas(ctx, fetch.Base{Seq: l.Seq, Edge: l.Edge, Audit: l.Audit}, t)
+	if err != nil && !errors.Is(err, fetch.ErrNoDeltas) {
+		n.log.WarnContext(ctx, "deltas do not lead to the version: fetching all of it", slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.Any("error", err))
+	}
+}
+
+// filesOf lists the files of a list version that a node of this cluster needs,
+// those of deltas, which edges ask for, first.
 func (n *Node) filesOf(t trust.ListTarget) []trust.File {
-	files := []trust.File{t.Edge, t.Audit}
+	var files []trust.File
+	for _, d := range t.Deltas {
+		files = append(files, d.File)
+	}
+	files = append(files, t.Edge, t.Audit)
 	for _, k := range t.Keys {
 		if k.Cluster == n.id {
 			files = append(files, k.File)

@@ -153,14 +153,31 @@ func (l *lists) publish(ctx context.Context, repo *fetch.Repository, m trust.Met
 // errFile marks a file that is not what the metadata signed: the publication is broken, not the network.
 var errFile = errors.New("file is not what was signed")
 
-// stage brings the list's files into the local store.
+// stage brings the list's files into the local store: the deltas, for the edges too, and what they do not lead to.
 func (l *lists) stage(ctx context.Context, repo *fetch.Repository, t trust.ListTarget) error {
+	var deltas []trust.File
+	for _, d := range t.Deltas {
+		deltas = append(deltas, d.File)
+	}
+	if err := l.stageFiles(ctx, repo, deltas); err != nil {
+		return err
+	}
+	if accepted, ok := l.Proposer.Accepted(l.Hotline); ok {
+		if err := l.Files.FromDeltas(ctx, accepted.base(t.List), t); err != nil && !errors.Is(err, fetch.ErrNoDeltas) {
+			l.Log.WarnContext(ctx, "deltas do not lead to the version: fetching all of it",
+				slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.Any("error", err))
+		}
+	}
 	files := []trust.File{t.Edge, t.Audit}
 	for _, k := range t.Keys {
 		if k.Cluster == l.Cluster {
 			files = append(files, k.File)
 		}
 	}
+	return l.stageFiles(ctx, repo, files)
+}
+
+func (l *lists) stageFiles(ctx context.Context, repo *fetch.Repository, files []trust.File) error {
 	for _, f := range files {
 		if l.Files.Has(f.SHA256) {
 			continue

@@ -49,14 +49,16 @@ type Accepted struct {
 	Officers    trust.Officers  // as the newest accepted metadata names them
 	High        trust.HighWater // nothing below it is accepted
 	Metadata    [32]byte        // hash of the newest accepted metadata
-	InForce     []Mark          // version in force, by list
+	InForce     []Version       // by list
 	Withdrawals []Withdrawn     // by list
 }
 
-// Mark is a list's version.
-type Mark struct {
-	List   match.ListID
-	Number uint64
+// Version is a list's version in force and its files.
+type Version struct {
+	List        match.ListID
+	High        uint64 // highest version that ever was in force: nothing up to it is news
+	Seq         uint64 // version in force, below High after a return to an earlier one
+	Edge, Audit [32]byte
 }
 
 // Withdrawn is how far a list's withdrawals are accepted.
@@ -67,7 +69,17 @@ type Withdrawn struct {
 }
 
 func (a Accepted) inForce(list match.ListID, seq uint64) bool {
-	return slices.ContainsFunc(a.InForce, func(m Mark) bool { return m.List == list && m.Number >= seq })
+	return slices.ContainsFunc(a.InForce, func(v Version) bool { return v.List == list && v.High >= seq })
+}
+
+// base is the version in force of a list, which deltas may start at; zero when there is none.
+func (a Accepted) base(list match.ListID) fetch.Base {
+	for _, v := range a.InForce {
+		if v.List == list {
+			return fetch.Base{Seq: v.Seq, Edge: v.Edge, Audit: v.Audit}
+		}
+	}
+	return fetch.Base{}
 }
 
 // Refusal says what was refused before it was proposed, and why. It ends in a public log, so its words are this package's own: nothing that

@@ -49,7 +49,7 @@ func (a *agreed) Publish(_ context.Context, m trust.Metadata, _ match.ListID) er
 	a.accepted.High, a.accepted.Metadata = v.High, m.Hash()
 	a.accepted.InForce = nil
 	for _, t := range v.Lists {
-		a.accepted.InForce = append(a.accepted.InForce, Mark{List: t.List, Number: t.Seq})
+		a.accepted.InForce = append(a.accepted.InForce, Version{List: t.List, High: t.Seq, Seq: t.Seq, Edge: t.Edge.SHA256, Audit: t.Audit.SHA256})
 	}
 	a.published = append(a.published, v.Lists[0].Seq)
 	return nil

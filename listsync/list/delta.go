@@ -211,12 +211,13 @@ func (d *Delta) Apply(from *Edge, room section.Room) (*Edge, error) {
 	return to, nil
 }
 
-// ApplyAudit makes the newer auditor list of the older one, and computes its root. Errors are those of Apply.
-func (d *Delta) ApplyAudit(from *Audit) ([]byte, error) {
+// ApplyAudit makes the newer auditor list of the older one, into memory from room (nil: the heap), and computes its root. Errors are
+// those of Apply.
+func (d *Delta) ApplyAudit(from *Audit, room section.Room) ([]byte, error) {
 	if from.edge != d.From || from.version.List != d.Version.List || from.version.Epoch != d.Version.Epoch || from.version.Seq != d.FromSeq || from.n != d.FromRecords {
 		return nil, fmt.Errorf("apply delta of %s to seq %d: %w", d.Version.List, d.Version.Seq, ErrBase)
 	}
-	w, err := newAuditWriter(d.Version, d.records())
+	w, err := newAuditWriter(d.Version, d.records(), room)
 	if err != nil {
 		return nil, err
 	}

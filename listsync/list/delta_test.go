@@ -90,7 +90,7 @@ func leads(t *testing.T, what string, d *list.Delta, from, to version) {
 	if !bytes.Equal(e.Bytes(), to.edgeBytes) {
 		t.Errorf("%s: another edge list", what)
 	}
-	if a, err := d.ApplyAudit(from.audit); err != nil || !bytes.Equal(a, to.auditBytes) {
+	if a, err := d.ApplyAudit(from.audit, nil); err != nil || !bytes.Equal(a, to.auditBytes) {
 		t.Errorf("%s: another auditor list (%v)", what, err)
 	}
 	old, err := listtest.Member(from.edge, 1)
@@ -163,7 +163,7 @@ func TestADeltaGoesOnItsOwnListOnly(t *testing.T) {
 	if _, err := d.Apply(v[1].edge, nil); !errors.Is(err, list.ErrBase) {
 		t.Errorf("on another version: %v, want %v", err, list.ErrBase)
 	}
-	if _, err := d.ApplyAudit(v[1].audit); !errors.Is(err, list.ErrBase) {
+	if _, err := d.ApplyAudit(v[1].audit, nil); !errors.Is(err, list.ErrBase) {
 		t.Errorf("on another auditor list: %v, want %v", err, list.ErrBase)
 	}
 	if _, err := list.Merge(d, diff(t, v[2], v[3])); !errors.Is(err, list.ErrBase) {
@@ -226,7 +226,7 @@ func TestALyingDeltaMakesNoList(t *testing.T) {
 	}
 	d := diff(t, v[0], v[1])
 	d.Commitments[0][0]++
-	if _, err := d.ApplyAudit(v[0].audit); !errors.Is(err, list.ErrHash) {
+	if _, err := d.ApplyAudit(v[0].audit, nil); !errors.Is(err, list.ErrHash) {
 		t.Errorf("another commitment: %v, want %v", err, list.ErrHash)
 	}
 }
@@ -298,7 +298,7 @@ func TestEveryFlippedByteOfADeltaIsRefused(t *testing.T) {
 				continue
 			}
 			if _, err := d.Apply(from.edge, nil); err == nil {
-				if _, err := d.ApplyAudit(from.audit); err == nil {
+				if _, err := d.ApplyAudit(from.audit, nil); err == nil {
 					t.Fatalf("byte %d bit %d flipped and resealed: makes both files", i, bit)
 				}
 			}

@@ -68,7 +68,7 @@ func (b *Builder) write() (files, error) {
 	if err != nil {
 		return files{}, err
 	}
-	a, err := newAuditWriter(b.v, n)
+	a, err := newAuditWriter(b.v, n, nil)
 	if err != nil {
 		return files{}, err
 	}

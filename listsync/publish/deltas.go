@@ -47,11 +47,11 @@ func (s *session) deltas(c *candidate, edgeFile, auditFile []byte) ([]trust.Delt
 	if err != nil || len(spec.Lists) != 1 {
 		return bad(err)
 	}
-	edge, err := list.OpenEdge(edgeFile)
+	edge, err := list.OpenEdgeHead(edgeFile) // both were made a moment ago
 	if err != nil {
 		return bad(err)
 	}
-	audit, err := list.OpenAudit(auditFile)
+	audit, err := list.OpenAuditHead(auditFile)
 	if err != nil {
 		return bad(err)
 	}

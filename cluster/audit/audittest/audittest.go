@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,8 @@ type Log struct {
 	seq, number uint64
 	orders      map[order.Kind]uint64
 	verified    *trust.Verified
+	edge        *list.Edge        // of the last version
+	deltas      []trusttest.Delta // that lead to it
 }
 
 // Names of the cluster's nodes.
@@ -171,6 +174,7 @@ func (l *Log) Offer(n int) audit.Publish {
 		l.Files[sha256.Sum256(b)] = b
 	}
 	built := trusttest.Built(edge, aud, l.seq-1, listtest.Canary)
+	built.Deltas = l.delta(edge, aud)
 	md := l.Hotline.Publish(now, built)
 	hash := l.doc(md)
 	l.index(edge)
@@ -190,6 +194,28 @@ func (l *Log) Offer(n int) audit.Publish {
 	t.Edge = trust.File{Length: int64(len(edge)), SHA256: sha256.Sum256(edge)}
 	t.Audit = trust.File{Length: int64(len(aud)), SHA256: sha256.Sum256(aud)}
 	return audit.NewPublish(&trust.Verified{Hotline: Hotline, Charter: l.Hotline.Charter, CharterHash: sha256.Sum256(charter)}, t, hash, nil)
+}
+
+// delta makes the delta from the version before, where one leads here, and gives all that the version names.
+func (l *Log) delta(edge, aud []byte) []trusttest.Delta {
+	to, err := list.OpenEdge(edge)
+	check(err)
+	a, err := list.OpenAudit(aud)
+	check(err)
+	before := l.edge
+	l.edge = to
+	if before == nil || before.Version().Epoch != to.Version().Epoch || before.Version().Seq+1 != to.Version().Seq {
+		l.deltas = nil
+		return nil
+	}
+	d, err := list.Diff(before, to, a)
+	check(err)
+	b, err := d.Encode()
+	check(err)
+	l.Files[sha256.Sum256(b)] = b
+	l.deltas = append(l.deltas, trusttest.Delta{From: d.FromSeq, To: d.Version.Seq, File: b})
+	l.deltas = l.deltas[max(0, len(l.deltas)-trust.MaxDeltas):]
+	return slices.Clone(l.deltas)
 }
 
 // Renew renews the hotline's metadata without a new list.
