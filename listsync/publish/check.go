@@ -243,7 +243,7 @@ func (s *session) checkEntry(r *CheckReport, e *list.Entry, filter *match.Filter
 		hold("assessors", "have two people assess it and import it again, or "+remove, "has a wrong assessor_%d: %s", i+1, why)
 	}
 	if !e.ReviewBy.After(s.now) {
-		hold("expired", "assess it again and import it with a new review_by, or take all such entries out with remove --expired",
+		hold("expired", "assess it again and say so with reattest, or take all such entries out with remove --expired",
 			"had to be assessed again by %s", day(e.ReviewBy))
 	}
 }

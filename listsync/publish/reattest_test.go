@@ -59,6 +59,11 @@ func TestAReviewCountsWhatEndsWhen(t *testing.T) {
 	if lines := strings.Split(strings.TrimSpace(table.String()), "\n"); len(lines) != 5 || !strings.HasPrefix(lines[0], "id,kind,") || !strings.HasSuffix(lines[2], ",7,ann,bob") {
 		t.Errorf("got\n%s", table.String())
 	}
+	st, err := w.h.Status()
+	w.must(err)
+	if st.Expired != 1 || st.EndingSoon != 3 {
+		t.Errorf("status: got %d ended and %d ending soon", st.Expired, st.EndingSoon)
+	}
 	if _, err := w.h.Review(181); ExitCode(err) != int(CodeUsage) {
 		t.Errorf("181 days: got %v", err)
 	}

@@ -29,8 +29,9 @@ type Status struct {
 	EpochSince  time.Time       `json:"epoch_since"`
 	Entries     int             `json:"entries"` // of the working set, without the canary
 	ByKind      map[string]int  `json:"by_kind"`
-	Expired     int             `json:"expired"` // past review_by
-	Staged      *StagedStatus   `json:"staged"`  // null when nothing is
+	Expired     int             `json:"expired"`     // past review_by
+	EndingSoon  int             `json:"ending_soon"` // within 14 days
+	Staged      *StagedStatus   `json:"staged"`      // null when nothing is
 	HeldBack    []HeldBack      `json:"held_back"`
 	CameBack    []CameBack      `json:"came_back"` // from being held back, since the last version: the next one has them
 	Expiry      []Expiry        `json:"expiry"`
@@ -38,6 +39,9 @@ type Status struct {
 	Owed        []*Withdrawn    `json:"owed"`     // withdrawals whose second signature is owed
 	Problems    []string        `json:"problems"` // what keeps the next version from being made, each with what to do
 }
+
+// endingSoon is how far ahead status looks for entries to be assessed again.
+const endingSoon = 14 * 24 * time.Hour
 
 // StagedStatus is the candidate's.
 type StagedStatus struct {
@@ -84,8 +88,11 @@ func (h *Hotline) Status() (*Status, error) {
 			back[e.ID] = true
 		}
 		st.ByKind[e.Kind.String()]++
-		if !e.ReviewBy.After(s.now) {
+		switch left := e.ReviewBy.Sub(s.now); {
+		case left <= 0:
 			st.Expired++
+		case left <= endingSoon:
+			st.EndingSoon++
 		}
 		return nil
 	})
@@ -205,7 +212,10 @@ func (st *Status) Write(w io.Writer) error {
 	}
 	p("entries     %d%s", st.Entries, map[bool]string{true: " (" + strings.Join(kinds, ", ") + ")"}[len(kinds) > 0])
 	if st.Expired > 0 {
-		p("            %d past their review_by: assess them again or remove --expired", st.Expired)
+		p("            %d past their review_by, out of force: assess them again (review, reattest) or remove --expired", st.Expired)
+	}
+	if st.EndingSoon > 0 {
+		p("            %d to be assessed again within 14 days: see review", st.EndingSoon)
 	}
 	for _, h := range st.HeldBack {
 		p("held back   %s %s: %s", h.Kind, h.Expression, h.Words())
