@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,116 @@ func (o *Operator) Policy(ctx context.Context, r OrderRequest) (Decision, error)
 	return o.decide(ctx, r, *best, order.Policy{NeverBlock: hash, Count: uint64(best.Node.Orders.Names)})
 }
 
+// Which asks which entries of lists in force stop a name.
+func (o *Operator) Which(ctx context.Context, name string) ([]cluster.Which, error) {
+	var found []cluster.Which
+	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		found, err = c.Which(ctx, name)
+		return err
+	})
+	var said *api.AnswerError
+	if errors.As(err, &said) && said.Code == http.StatusBadRequest {
+		return nil, badInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
+	}
+	return found, err
+}
+
+// Suppression says which entries an order takes out of force, or with Lift puts back.
+type Suppression struct {
+	List    string   // HOTLINE/LIST; empty: the only one in force, or that of the name's entries
+	Entries []string // ids in hex
+	Name    string   // instead of entries: all that stop this name. The order holds their ids, never the name.
+	Lift    bool
+}
+
+// Suppress takes entries out of force for a time, or puts back what was suppressed.
+func (o *Operator) Suppress(ctx context.Context, r OrderRequest, s Suppression) (Decision, error) {
+	st, err := o.Newest(ctx)
+	if err != nil {
+		return Decision{}, err
+	}
+	body := order.Suppress{List: match.ListID(s.List), Lift: s.Lift}
+	if body.Entries, err = parseEntries(s.Entries); err != nil {
+		return Decision{}, badInput(err)
+	}
+	if s.Name != "" {
+		found, err := o.Which(ctx, s.Name)
+		if err != nil {
+			return Decision{}, err
+		}
+		if err := named(&body, found); err != nil {
+			return Decision{}, badInput(err)
+		}
+	}
+	var lists []string
+	for _, l := range st.Node.Lists {
+		if lists = append(lists, string(l.List)); body.List == l.List || body.List == "" {
+			body.List, body.Epoch = l.List, l.Epoch
+		}
+	}
+	if body.Epoch == 0 || s.List == "" && s.Name == "" && len(lists) > 1 {
+		return Decision{}, badInput(fmt.Errorf("--list must be one of those in force: %s", strings.Join(lists, ", ")))
+	}
+	return o.decide(ctx, r, st, body)
+}
+
+// named fills an order in with the entries that stop a name and are not as the order wants them.
+func named(body *order.Suppress, found []cluster.Which) error {
+	var lists []string
+	for _, w := range found {
+		if body.List != "" && w.List != body.List || w.Removed || w.Suppressed.IsZero() == body.Lift {
+			continue
+		}
+		body.Entries = append(body.Entries, w.Entry)
+		if !slices.Contains(lists, string(w.List)) {
+			lists = append(lists, string(w.List))
+		}
+	}
+	switch {
+	case len(lists) == 0 && body.Lift:
+		return errors.New("nothing that stops this name is suppressed")
+	case len(lists) == 0:
+		return errors.New("no entry in force stops this name; cordon which says more")
+	case len(lists) > 1:
+		return fmt.Errorf("the name is stopped by %s: give an order for each, with --list", strings.Join(lists, " and "))
+	}
+	body.List = match.ListID(lists[0])
+	body.Entries = order.SortEntries(body.Entries)
+	return nil
+}
+
+// Bypass lets everything pass for a time, or ends that.
+func (o *Operator) Bypass(ctx context.Context, r OrderRequest, lift bool) (Decision, error) {
+	st, err := o.Newest(ctx)
+	if err != nil {
+		return Decision{}, err
+	}
+	return o.decide(ctx, r, st, order.Bypass{Lift: lift})
+}
+
+// Return goes back to an earlier version of a list.
+func (o *Operator) Return(ctx context.Context, r OrderRequest, list string, seq uint64) (Decision, error) {
+	st, err := o.Newest(ctx)
+	if err != nil {
+		return Decision{}, err
+	}
+	if list == "" && len(st.Node.Lists) == 1 {
+		list = string(st.Node.Lists[0].List)
+	}
+	var body order.Return
+	err = o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		body, err = c.WayBack(ctx, match.ListID(list), seq)
+		return err
+	})
+	var said *api.AnswerError
+	if errors.As(err, &said) && said.Code == http.StatusBadRequest {
+		return Decision{}, badInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
+	} else if err != nil {
+		return Decision{}, err
+	}
+	return o.decide(ctx, r, st, body)
+}
+
 // decide signs an order with the officers at hand, and hands it in when they are enough.
 func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, body order.Body) (Decision, error) {
 	known := st.Node.Orders
@@ -133,6 +244,9 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 	}
 	kind := string(body.Kind())
 	now := time.Now()
+	if longest := order.Life(body.Kind()); r.For > longest {
+		return Decision{}, badInput(fmt.Errorf("--for: %s lasts at most %d hours", kind, int(longest.Hours())))
+	}
 	it := order.Order{
 		Cluster: known.Cluster, Number: r.Number, Issued: now.Unix(), Expires: now.Add(r.For).Unix(), Reason: r.Reason, Body: body,
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Healthy reports whether nothing needs a person: every control node answers, nothing is alarmed, every edge serves what is in force.
@@ -35,7 +36,11 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintln(w, "  none yet: edges answer SERVFAIL")
 	}
 	for _, l := range n.Lists {
-		fmt.Fprintf(w, "  %s version %d, %d entries with its canaries, since %s; the hotline must renew before %s\n", l.List, l.Seq, l.Entries, clock(l.Since), clock(l.Expires))
+		back := ""
+		if l.Newest != l.Seq {
+			back = fmt.Sprintf(" (officers went back to it from version %d)", l.Newest)
+		}
+		fmt.Fprintf(w, "  %s version %d%s, %d entries with its canaries, since %s; the hotline must renew before %s\n", l.List, l.Seq, back, l.Entries, clock(l.Since), clock(l.Expires))
 	}
 	for _, h := range n.Held {
 		state := "waits for the approval of two officers (cordon approve), or for the hotline's next version"
@@ -46,6 +51,12 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 	}
 	if best.Status.Removals > 0 {
 		fmt.Fprintf(w, "  %d of their entries are withdrawn\n", best.Status.Removals)
+	}
+	if best.Status.LeftOut > 0 {
+		fmt.Fprintf(w, "  %d of their entries stay out because later versions left them out\n", best.Status.LeftOut)
+	}
+	for _, s := range suppressed(n.Orders.Suppressed) {
+		fmt.Fprintf(w, "  %s\n", s)
 	}
 	for _, x := range best.Status.Owed {
 		entries := "entries"
@@ -87,6 +98,36 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 	}
 }
 
+// suppressed says what officers have taken out of force, a line an order.
+func suppressed(all []cluster.SuppressedStatus) []string {
+	type by struct {
+		list   match.ListID
+		number uint64
+		until  time.Time
+	}
+	counts := map[by]int{}
+	var orders []by
+	for _, s := range all {
+		k := by{s.List, s.Number, s.Until}
+		if counts[k]++; counts[k] == 1 {
+			orders = append(orders, k)
+		}
+	}
+	slices.SortFunc(orders, func(a, b by) int { return cmp.Or(cmp.Compare(a.list, b.list), cmp.Compare(a.number, b.number)) })
+	var out []string
+	for _, k := range orders {
+		entries := "entries are"
+		if counts[k] == 1 {
+			entries = "entry is"
+		}
+		out = append(out, fmt.Sprintf("%d %s suppressed in %s until %s (order %d)", counts[k], entries, k.list, clock(k.until), k.number))
+	}
+	return out
+}
+
+// ofAll are the alarms that every node reads off the same log: they are said once.
+var ofAll = map[string]bool{cluster.AlarmHeld: true, cluster.AlarmBypass: true, cluster.AlarmReturned: true}
+
 // owedWithin is when the second signature of a withdrawal is due.
 const owedWithin = 24 * time.Hour
 
@@ -126,7 +167,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			say("no leader since %s (says %s): nothing new can be agreed; edges go on with the last verified lists", clock(s.LeaderlessAt), s.Name)
 		}
 		for _, a := range s.Alarms {
-			if a.What != cluster.AlarmLeaderless && a.What != cluster.AlarmHalted && a.What != cluster.AlarmOwed && a.What != cluster.AlarmHeld { // those are said once for all
+			if a.What != cluster.AlarmLeaderless && a.What != cluster.AlarmHalted && a.What != cluster.AlarmOwed && !ofAll[a.What] { // those are said once for all
 				say("%s, since %s (says %s)", strings.TrimSuffix(a.Text, "."), clock(a.Since), s.Name)
 			}
 		}
@@ -151,7 +192,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 	}
 	if best := newest(nodes); best != nil {
 		for _, a := range best.Status.Node.Alarms {
-			if a.What == cluster.AlarmHeld {
+			if ofAll[a.What] {
 				say("%s, since %s", a.Text, clock(a.Since))
 			}
 		}

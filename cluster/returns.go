@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/order"
@@ -25,13 +26,16 @@ func (n *Node) WayBack(ctx context.Context, id match.ListID, seq uint64) (order.
 	}
 	to, ok := l.Version(seq)
 	if !ok || seq == l.Seq {
-		var kept []uint64
+		var kept []string
 		for _, v := range l.Versions {
 			if v.Seq != l.Seq {
-				kept = append(kept, v.Seq)
+				kept = append(kept, fmt.Sprint(v.Seq))
 			}
 		}
-		return order.Return{}, fmt.Errorf("return: list %s can go back to versions %v, not to %d: %w", id, kept, seq, ErrRequest)
+		if len(kept) == 0 {
+			kept = []string{"none: no other version was in force here"}
+		}
+		return order.Return{}, fmt.Errorf("return: version %d of list %s is not one to go back to; those are: %s: %w", seq, id, strings.Join(kept, ", "), ErrRequest)
 	}
 	high, _ := l.Version(l.High())
 	b := order.Return{List: id, Seq: seq, Edge: to.Edge, High: high.Seq, HighEdge: high.Edge}

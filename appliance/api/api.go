@@ -22,6 +22,7 @@
 //	GET  /v1/simulate?list=L          operator  what the version that a hotline publishes now would change
 //	POST /v1/return                   control   does this order name all that was left out since?
 //	GET  /v1/wayback?list=L&seq=N     operator  the order that would bring version N back, to be signed
+//	POST /v1/which                    operator  which entries stop this name: their ids, for an order
 //	POST /v1/orders                   operator  what two officers of the operator have signed
 //	POST /v1/edges                    operator  enrol an edge, or remove it
 //

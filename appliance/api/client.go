@@ -143,6 +143,19 @@ func (c *Client) WayBack(ctx context.Context, list match.ListID, seq uint64) (or
 	return r, nil
 }
 
+// Which asks the node which entries of lists in force stop a name.
+func (c *Client) Which(ctx context.Context, name string) ([]cluster.Which, error) {
+	b, err := c.post(ctx, "/v1/which", whichRequest{name})
+	if err != nil {
+		return nil, err
+	}
+	var found []cluster.Which
+	if err := decMode.Unmarshal(b, &found); err != nil {
+		return nil, fmt.Errorf("read answer of %s: %w", c.base, err)
+	}
+	return found, nil
+}
+
 // Cosign asks the node for its cosignature of a tree head.
 func (c *Client) Cosign(ctx context.Context, size uint64, root [32]byte) ([]byte, error) {
 	return c.post(ctx, "/v1/cosign", cosignRequest{Size: size, Root: root[:]})

@@ -240,6 +240,19 @@ func (s *Server) wayBack(w http.ResponseWriter, r *http.Request, _ caller) error
 	return writeBody(w, b)
 }
 
+// which says what stops a name. The name is in the body, so that no log of addresses asked for can have it.
+func (s *Server) which(w http.ResponseWriter, r *http.Request, _ caller) error {
+	var req whichRequest
+	if err := readBody(r, &req); err != nil {
+		return err
+	}
+	found, err := s.node.Which(r.Context(), req.Name)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, found)
+}
+
 // order takes what officers have signed; whether they did is decided by every replica.
 func (s *Server) order(w http.ResponseWriter, r *http.Request, who caller) error {
 	b, err := io.ReadAll(r.Body)

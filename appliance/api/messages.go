@@ -14,6 +14,7 @@ type Status struct {
 	Edges    []EdgeStatus      `json:"edges"`    // enrolled edges, by name
 	Hotlines []listsync.Health `json:"hotlines"` // as this node reaches them
 
+	LeftOut     int          `json:"left_out"`    // entries that stay out because later versions than the one gone back to left them out
 	Removals    int          `json:"removals"`    // entries of lists in force that are withdrawn
 	Withdrawals []Withdrawal `json:"withdrawals"` // the last one of each list
 	Owed        []Owed       `json:"owed"`        // withdrawals that lack their second officer's signature
@@ -59,6 +60,10 @@ type EdgeChange struct {
 type Ordered struct {
 	Leaf  uint64 `cbor:"leaf"`  // number of its leaf in the log
 	Again bool   `cbor:"again"` // it was accepted before
+}
+
+type whichRequest struct {
+	Name string `cbor:"name"`
 }
 
 type keysRequest struct {

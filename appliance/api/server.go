@@ -149,6 +149,7 @@ func (s *Server) routes() http.Handler {
 	only("GET /v1/simulate", s.simulate, operator)
 	only("POST /v1/return", s.goBack, control)
 	only("GET /v1/wayback", s.wayBack, operator)
+	only("POST /v1/which", s.which, operator)
 	only("POST /v1/orders", s.order, operator)
 	only("POST /v1/edges", s.changeEdge, operator)
 	return mux

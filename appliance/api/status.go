@@ -8,12 +8,21 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	view := s.node.View()
 	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
-	st.Removals, st.Withdrawals, st.Owed = len(view.InForce.Overlay()), []Withdrawal{}, []Owed{}
+	st.Withdrawals, st.Owed = []Withdrawal{}, []Owed{}
+	for _, r := range view.InForce.Overlay() {
+		switch r.Kind {
+		case match.RemovalWithdraw:
+			st.Removals++
+		case match.RemovalReturn:
+			st.LeftOut++
+		}
+	}
 	for _, h := range view.Hotlines {
 		for _, w := range h.Withdrawals {
 			st.Withdrawals = append(st.Withdrawals, Withdrawal{List: w.List, Number: w.Number, At: time.Unix(w.At, 0).UTC()})

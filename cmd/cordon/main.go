@@ -45,7 +45,8 @@ func main() {
 	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
-		heldCommand(), simulateCommand(), officerCommand(), approveCommand(), policyCommand(), countersignCommand(), submitCommand())
+		heldCommand(), simulateCommand(), officerCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
+		policyCommand(), whichCommand(), countersignCommand(), submitCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "cordon:", err)
 		stop()

@@ -138,6 +138,134 @@ func approveCommand() *cobra.Command {
 	return c
 }
 
+func suppressCommand() *cobra.Command {
+	var o ordering
+	var s appliance.Suppression
+	c := &cobra.Command{
+		Use:   "suppress",
+		Short: "Take entries out of force for a time, at most 30 days (two officers)",
+		Long: "Take entries out of force for a time, as after a complaint that is right: they pass until the time is over, whatever version the list has\n" +
+			"then. The order names entries by their ids; with --name a control node is asked for those that stop a name, and the name goes nowhere else." + twoSteps,
+		Example: `  cordon suppress --name shop.example --for 7d --reason appeal --officer ada --officer grace
+  cordon suppress --lift --name shop.example --reason appeal --officer ada --officer grace`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if (s.Name == "") == (len(s.Entries) == 0) {
+				return usage(c, fmt.Errorf("--entry or --name is needed: what to take out of force"))
+			}
+			op, err := o.open(c)
+			if err != nil {
+				return err
+			}
+			return o.print(op.Suppress(c.Context(), o.r, s))
+		},
+	}
+	o.flags(c, "7d")
+	c.Flags().StringVar(&s.List, "list", "", "HOTLINE/LIST (default: the only one)")
+	c.Flags().StringArrayVar(&s.Entries, "entry", nil, "id of an entry (cordon which tells it)")
+	c.Flags().StringVar(&s.Name, "name", "", "host name: all entries that stop it")
+	c.Flags().BoolVar(&s.Lift, "lift", false, "end the suppression of these entries before its time")
+	return c
+}
+
+func returnCommand() *cobra.Command {
+	var o ordering
+	var list string
+	var seq uint64
+	c := &cobra.Command{
+		Use:   "return",
+		Short: "Go back to an earlier version of a list (two officers)",
+		Long: "Go back to an earlier version of a list, one of the last eight that were in force. What was withdrawn, suppressed or left out since stays\n" +
+			"out: nothing comes back that a later version did not have. The hotline's next version comes into force as ever." + twoSteps,
+		Example: "  cordon return --to 41 --reason error --officer ada --officer grace",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if seq == 0 {
+				return usage(c, fmt.Errorf("--to is needed: the version to go back to"))
+			}
+			op, err := o.open(c)
+			if err != nil {
+				return err
+			}
+			return o.print(op.Return(c.Context(), o.r, list, seq))
+		},
+	}
+	o.flags(c, "1d")
+	c.Flags().StringVar(&list, "list", "", "HOTLINE/LIST (default: the only one)")
+	c.Flags().Uint64Var(&seq, "to", 0, "version to go back to")
+	return c
+}
+
+func bypassCommand() *cobra.Command {
+	var o ordering
+	var lift bool
+	c := &cobra.Command{
+		Use:   "bypass",
+		Short: "Let everything pass for a time, at most 24 hours (two officers)",
+		Long: "Let everything pass for a time: the kill switch, for when blocking itself does harm. It ends by itself, at each edge by the edge's own\n" +
+			"clock, and raises an alarm as long as it lasts." + twoSteps,
+		Example: `  cordon bypass --for 1h --reason "other(resolvers overloaded)" --officer ada --officer grace
+  cordon bypass --lift --reason error --officer ada --officer grace`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			op, err := o.open(c)
+			if err != nil {
+				return err
+			}
+			return o.print(op.Bypass(c.Context(), o.r, lift))
+		},
+	}
+	o.flags(c, "1h")
+	c.Flags().BoolVar(&lift, "lift", false, "end the bypass before its time")
+	return c
+}
+
+func whichCommand() *cobra.Command {
+	var profile string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "which NAME",
+		Short: "Say which entries of the lists in force stop a name: their ids, as an order needs them",
+		Long: "Say which entries of the lists in force stop a name, for answering a complaint. A control node looks it up with the keys that it has in\n" +
+			"memory; the name is neither stored nor logged. Exit code 0 also when nothing stops it.",
+		Args: oneArg("a host name"),
+		RunE: func(c *cobra.Command, args []string) error {
+			op, err := appliance.OpenOperator(profile)
+			if err != nil {
+				return err
+			}
+			found, err := op.Which(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(os.Stdout)
+				enc.SetIndent("", "  ")
+				return enc.Encode(found)
+			}
+			if len(found) == 0 {
+				fmt.Println("No entry of a list in force stops this name.")
+			}
+			for _, w := range found {
+				state := "in force"
+				switch {
+				case w.Removed:
+					state = "taken out by the hotline"
+				case !w.Suppressed.IsZero():
+					state = "suppressed until " + w.Suppressed.Format(time.RFC3339)
+				case !time.Now().Before(w.ReviewBy):
+					state = "past its review date: it passes"
+				}
+				fmt.Printf("%s  %s version %d, %s, %s, review by %s: %s\n", w.Entry, w.List, w.Seq, w.Kind, w.Basis, w.ReviewBy.Format(time.DateOnly), state)
+			}
+			return nil
+		},
+	}
+	profileFlag(c, &profile)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the entries as JSON")
+	return c
+}
+
 func policyCommand() *cobra.Command {
 	var o ordering
 	c := &cobra.Command{

@@ -143,8 +143,8 @@ type wire struct {
 	B       cbor.RawMessage `cbor:"b"`
 }
 
-// life is the longest time between issue and expiry of a kind.
-func life(k Kind) time.Duration {
+// Life is the longest time between issue and expiry of a kind.
+func Life(k Kind) time.Duration {
 	switch k {
 	case KindSuppress:
 		return MaxSuppression
@@ -158,7 +158,7 @@ func (o Order) check() error {
 	if o.Body == nil {
 		return bad("says nothing")
 	}
-	longest := life(o.Body.Kind())
+	longest := Life(o.Body.Kind())
 	switch {
 	case len(o.Cluster) != 32:
 		return bad("names no cluster")

@@ -11,9 +11,9 @@ func (o Order) Describe() string {
 	switch b := o.Body.(type) {
 	case Suppress:
 		if b.Lift {
-			return fmt.Sprintf("suppression lifted, order %d: %s of list %s are in force again", o.Number, count(len(b.Entries), "entry", "entries"), b.List)
+			return fmt.Sprintf("suppression lifted, order %d: back in force: %s of list %s", o.Number, count(len(b.Entries), "entry", "entries"), b.List)
 		}
-		return fmt.Sprintf("suppression %d: %s of list %s pass until %s", o.Number, count(len(b.Entries), "entry", "entries"), b.List, stamp(o.Expires))
+		return fmt.Sprintf("suppression %d: taken out of force until %s: %s of list %s", o.Number, stamp(o.Expires), count(len(b.Entries), "entry", "entries"), b.List)
 	case Policy:
 		return fmt.Sprintf("policy %d: lists are checked against the never-block list %x of %s", o.Number, b.NeverBlock[:8], count(int(b.Count), "name", "names"))
 	case Approve:
@@ -23,7 +23,7 @@ func (o Order) Describe() string {
 		}
 		return s + fmt.Sprintf(" (never-block list %x)", b.NeverBlock[:8])
 	case Return:
-		return fmt.Sprintf("return %d: list %s goes back to version %d from version %d; %s that later versions left out stay out",
+		return fmt.Sprintf("return %d: list %s goes back to version %d, the newest being %d, without what later versions left out: %s",
 			o.Number, b.List, b.Seq, b.High, count(len(b.Entries), "entry", "entries"))
 	case Bypass:
 		if b.Lift {
