@@ -216,7 +216,10 @@ func (n *Node) inForceOf(id match.ListID, j *Judgement) (cur *current, first boo
 	cur.closers = append(cur.closers, keys)
 	removed := map[match.EntryID]bool{}
 	for _, r := range view.InForce.Overlay() {
-		removed[r.Entry] = removed[r.Entry] || r.List == id
+		// A suppression ends by itself: what it takes out for a time is not newly stopped by the next version.
+		if r.List == id && r.Kind != match.RemovalSuppress {
+			removed[r.Entry] = true
+		}
 	}
 	now := uint32(n.c.Clock().Unix())
 	cur.stopped = brake.NewStopped(cur.edge, keys.Keys, func(r *match.Record) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/clustertest"
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -43,8 +45,12 @@ func serve(t *testing.T) *served {
 		t.Fatal(err)
 	}
 	now := time.Now() // stands still: a bound on requests a second is then a bound on requests
+	unreachable := func(context.Context, trust.HotlineID, match.ListID) (listsync.Preview, error) {
+		return listsync.Preview{}, errors.New("the hotline cannot be reached")
+	}
 	s := api.NewServer(api.Config{
-		Node: m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
+		Preview: unreachable,
+		Node:    m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
 		Expected:   func([32]byte, [][32]byte) (match.StateID, bool) { return match.StateID{}, false },
 		Statements: &posted{},
 		TLS:        tlsConfig, Listener: ln, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
@@ -113,6 +119,8 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"GET", "/v1/withdrawals", "anyone control edge operator"},
 		{"POST", "/v1/withdrawals", "anyone control edge operator"},
 		{"GET", "/v1/status", "control operator"},
+		{"GET", "/v1/held", "operator"},
+		{"GET", "/v1/simulate", "operator"},
 		{"GET", "/v1/manifest?since=0", "edge"},
 		{"POST", "/v1/keys", "edge"},
 		{"POST", "/v1/receipts", "edge"},
@@ -159,6 +167,9 @@ func TestBadRequestsGetASentence(t *testing.T) {
 		{"a log without leaves", control, "POST", "/v1/cosign", append([]byte("\xa2\x64root\x58\x20"), append(make([]byte, 32), "\x64size\x00"...)...), 400, "size 0"},
 		{"an unknown command", control, "POST", "/v1/forward", []byte{0xa0}, 0, ""},
 		{"nobody to dismiss", operator, "POST", "/v1/edges", nil, 400, "read request"},
+		{"a list that is none", operator, "GET", "/v1/simulate?list=x", nil, 400, "list is not HOTLINE/LIST"},
+		{"a hotline that cannot be reached", operator, "GET", "/v1/simulate", nil, 502, "the hotline cannot be reached"},
+		{"a list of nobody here", operator, "GET", "/v1/simulate?list=other/main", nil, 404, "no hotline of this cluster publishes list other/main"},
 		{"a wrong method", operator, "PUT", "/v1/edges", nil, 405, ""},
 		{"a path that is not there", operator, "GET", "/v2/anything", nil, 404, ""},
 	} {

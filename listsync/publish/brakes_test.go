@@ -79,6 +79,41 @@ func TestPopularNamesNeedAReasonForEachEntry(t *testing.T) {
 	}
 }
 
+// Officers write their reasons on machines of their own, and the tool there asks the same brakes with the same file.
+func TestReasonsForEntriesAreCarried(t *testing.T) {
+	w := newWorld(t)
+	key, err := NewPopularityKey(w.c, w.path("key"), "popularity.hotline-one.test")
+	w.must(err)
+	_, err = SignPopularity(w.c, PopularityOptions{Key: w.path("key"), Popular: strings.NewReader("popular.test\n"), Out: w.path("names")})
+	w.must(err)
+	_, err = w.h.UsePopularity(w.path("names"), key.Key)
+	w.must(err)
+	w.importRows("popular.test,host", "fine.test,host")
+	for n, full := range []bool{false, true} {
+		request, out := w.request(full), w.path("signature")
+		a, err := w.answer(n, request, out)
+		if !errors.Is(err, ErrHeld) || len(a.Check.Holds) != 1 || a.Check.Holds[0].Brake != "popular" {
+			t.Fatalf("full %t without a reason: %+v, %v", full, a, err)
+		}
+		_, err = w.answer(n, request, out, func(o *AnswerOptions) { o.ApproveEntries = map[string]string{"popular.test": "taken over"} })
+		w.must(err)
+		b, err := os.ReadFile(out)
+		w.must(err)
+		if strings.Contains(string(b), "popular.test") || !strings.Contains(string(b), a.Check.Holds[0].Entry) {
+			t.Errorf("a signature file names entries by id: %s", b)
+		}
+		_, err = w.h.ImportSignature(out)
+		w.must(err)
+	}
+	_, err = w.h.Publish("")
+	w.must(err)
+	m, err := os.ReadFile(w.path("hotline", "versions", "1.json"))
+	w.must(err)
+	if strings.Count(string(m), "taken over") != 2 {
+		t.Errorf("the reasons are not kept: %s", m)
+	}
+}
+
 func TestManySmallStepsAreOneLargeOne(t *testing.T) {
 	w := newWorld(t)
 	add := func(n, from int) {
