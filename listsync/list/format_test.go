@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,19 +20,25 @@ import (
 var update = flag.Bool("update", false, "write testdata and the vectors of FORMAT.md anew")
 
 type vectors struct {
-	KMatch  string         `json:"k_match"`
-	KGate   string         `json:"k_gate"`
-	KOpen   string         `json:"k_open"`
-	List    string         `json:"list"`
+	KMatch   string          `json:"k_match"`
+	KGate    string          `json:"k_gate"`
+	KOpen    string          `json:"k_open"`
+	List     string          `json:"list"`
+	Epoch    uint32          `json:"epoch"`
+	CanonID  string          `json:"canon_id"`
+	Versions []versionVector `json:"versions"`
+	Delta    fileVector      `json:"delta"` // from the first to the second
+}
+
+type versionVector struct {
 	Seq     uint64         `json:"seq"`
-	Epoch   uint32         `json:"epoch"`
-	CanonID string         `json:"canon_id"`
 	Entries []entryVector  `json:"entries"`
 	Decoys  []string       `json:"decoys"`
 	Records []recordVector `json:"records"` // in file order
 	Root    string         `json:"entries_root"`
 	Edge    fileVector     `json:"edge"`
 	Audit   fileVector     `json:"audit"`
+	Index   string         `json:"index_hash"`
 }
 
 type entryVector struct {
@@ -58,6 +65,12 @@ type recordVector struct {
 type fileVector struct {
 	File   string `json:"file"` // hexadecimal, in testdata
 	SHA256 string `json:"sha256"`
+	bytes  []byte
+}
+
+func (f *fileVector) set(b []byte) {
+	sum := sha256.Sum256(b)
+	f.SHA256, f.bytes = hex.EncodeToString(sum[:]), b
 }
 
 // given are the inputs of the vectors; the outputs are in testdata and FORMAT.md.
@@ -72,16 +85,39 @@ func given() vectors {
 	canary.Canary = true
 	return vectors{
 		KMatch: hex.EncodeToString(counting(32)), KGate: hex.EncodeToString(counting(16)), KOpen: strings.Repeat("4f", 32),
-		List: "hotline-one/main", Seq: 42, Epoch: 3, CanonID: strings.Repeat("c1", 32),
-		Entries: []entryVector{
-			canary,
-			entry(0x20, "domain", "listed.example.test", "law"),
-			entry(0x30, "url", "pages.example.test/a/b?id=1", "order"),
-			entry(0x40, "prefix", "pages.example.test/dir", "voluntary"),
-		},
-		Decoys: []string{"decoy.example.test"},
-		Edge:   fileVector{File: "edge.hex"}, Audit: fileVector{File: "audit.hex"},
+		List: "hotline-one/main", Epoch: 3, CanonID: strings.Repeat("c1", 32),
+		Versions: []versionVector{{
+			Seq: 42,
+			Entries: []entryVector{
+				canary,
+				entry(0x20, "domain", "listed.example.test", "law"),
+				entry(0x30, "url", "pages.example.test/a/b?id=1", "order"),
+				entry(0x40, "prefix", "pages.example.test/dir", "voluntary"),
+			},
+			Decoys: []string{"decoy.example.test"},
+			Edge:   fileVector{File: "edge.hex"}, Audit: fileVector{File: "audit.hex"},
+		}, {
+			Seq: 43,
+			Entries: []entryVector{
+				canary,
+				entry(0x30, "url", "pages.example.test/a/b?id=1", "law"), // another basis; 20 is gone
+				entry(0x40, "prefix", "pages.example.test/dir", "voluntary"),
+				entry(0x60, "host", "another.example.test", "order"), // new
+			},
+			Decoys: []string{"decoy.example.test"},
+			Edge:   fileVector{File: "edge-next.hex"}, Audit: fileVector{File: "audit-next.hex"},
+		}},
+		Delta: fileVector{File: "delta.hex"},
 	}
+}
+
+// files are all there are.
+func (v *vectors) files() []fileVector {
+	files := []fileVector{v.Delta}
+	for i := range v.Versions {
+		files = append(files, v.Versions[i].Edge, v.Versions[i].Audit)
+	}
+	return files
 }
 
 func counting(n int) []byte {
@@ -112,46 +148,69 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-// compute fills the outputs in, and gives back both files.
-func (v *vectors) compute(t *testing.T) (edge, audit []byte) {
+// compute fills the outputs in.
+func (v *vectors) compute(t *testing.T) {
+	t.Helper()
+	var edges []*Edge
+	var audits []*Audit
+	for i := range v.Versions {
+		e, a := v.version(t, &v.Versions[i])
+		edges, audits = append(edges, e), append(audits, a)
+	}
+	d := must[*Delta](t)(Diff(edges[0], edges[1], audits[1]))
+	v.Delta.set(must[[]byte](t)(d.Encode()))
+}
+
+func (v *vectors) version(t *testing.T, w *versionVector) (*Edge, *Audit) {
 	t.Helper()
 	keys := &match.Keys{Match: [32]byte(unhex(t, v.KMatch, 32)), Gate: [16]byte(unhex(t, v.KGate, 16))}
 	open := [32]byte(unhex(t, v.KOpen, 32))
-	version := Version{List: match.ListID(v.List), Seq: v.Seq, Epoch: v.Epoch, CanonID: [32]byte(unhex(t, v.CanonID, 32))}
+	version := Version{List: match.ListID(v.List), Seq: w.Seq, Epoch: v.Epoch, CanonID: [32]byte(unhex(t, v.CanonID, 32))}
 	var entries []Entry
-	for _, e := range v.Entries {
+	for _, e := range w.Entries {
 		entries = append(entries, Entry{
 			ID: must[match.EntryID](t)(match.ParseEntryID(e.Entry)), Kind: must[canon.Kind](t)(canon.ParseKind(e.Kind)), Expression: e.Expr,
 			Category: must[match.Category](t)(match.ParseCategory(e.Category)), Basis: must[match.Basis](t)(match.ParseBasis(e.Basis)),
 			Jurisdiction: e.Jurisdiction, Since: time.Unix(e.Since, 0), ReviewBy: time.Unix(e.ReviewBy, 0), Canary: e.Canary,
 		})
 	}
-	edge, audit, sum, err := Build(version, entries, v.Decoys, keys, &open)
+	edge, audit, sum, err := Build(version, entries, w.Decoys, keys, &open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e, a := must[*Edge](t)(OpenEdge(edge)), must[*Audit](t)(OpenAudit(audit))
-	v.Records = nil
+	w.Records = nil
 	for i := range e.Len() {
 		r, c := e.Record(i), a.Commitment(i)
-		v.Records = append(v.Records, recordVector{
+		w.Records = append(w.Records, recordVector{
 			Digest: hex.EncodeToString(r.Digest[:]), Gate: fmt.Sprintf("%016x", r.Gate), Entry: r.EntryID.String(), Kind: r.Kind.String(),
 			Meta: hex.EncodeToString(match.AppendMeta(nil, r.Meta)), Commitment: hex.EncodeToString(c[:]),
 		})
 	}
-	edgeSum, auditSum := sha256.Sum256(edge), sha256.Sum256(audit)
-	v.Root, v.Edge.SHA256, v.Audit.SHA256 = hex.EncodeToString(sum.EntriesRoot[:]), hex.EncodeToString(edgeSum[:]), hex.EncodeToString(auditSum[:])
-	return edge, audit
+	w.Root = hex.EncodeToString(sum.EntriesRoot[:])
+	w.Edge.set(edge)
+	w.Audit.set(audit)
+	x := must[*match.Index](t)(match.Open(must[[]byte](t)(match.Compile(e))))
+	hash := x.Hash()
+	w.Index = hex.EncodeToString(hash[:])
+	return e, a
 }
 
 // lines are the vectors as FORMAT.md shows them.
 func (v *vectors) lines() string {
 	var b strings.Builder
-	b.WriteString("| record | kind | entry id starts | d | C |\n|---|---|---|---|---|\n")
-	for i, r := range v.Records {
-		fmt.Fprintf(&b, "| %d | %s | `%s` | `%s` | `%s` |\n", i, r.Kind, r.Entry[:8], r.Digest, r.Commitment)
+	for _, w := range v.Versions {
+		fmt.Fprintf(&b, "Version %d:\n\n| record | kind | entry id starts | d | C |\n|---|---|---|---|---|\n", w.Seq)
+		for i, r := range w.Records {
+			fmt.Fprintf(&b, "| %d | %s | `%s` | `%s` | `%s` |\n", i, r.Kind, r.Entry[:8], r.Digest, r.Commitment)
+		}
+		fmt.Fprintf(&b, "\n- entries root `%s`\n- index hash `%s`\n", w.Root, w.Index)
+		for _, f := range []fileVector{w.Edge, w.Audit} {
+			fmt.Fprintf(&b, "- SHA-256 of `testdata/%s` `%s`\n", f.File, f.SHA256)
+		}
+		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "\n- entries root `%s`\n- SHA-256 of `testdata/%s` `%s`\n- SHA-256 of `testdata/%s` `%s`\n", v.Root, v.Edge.File, v.Edge.SHA256, v.Audit.File, v.Audit.SHA256)
+	fmt.Fprintf(&b, "The delta between them: SHA-256 of `testdata/%s` `%s`\n", v.Delta.File, v.Delta.SHA256)
 	return b.String()
 }
 
@@ -160,10 +219,11 @@ const vectorsHead = "All inputs are in `testdata/vectors.json`.\n\n"
 func TestVectorsHold(t *testing.T) {
 	if *update {
 		v := given()
-		edge, audit := v.compute(t)
+		v.compute(t)
 		save(t, "testdata/vectors.json", append(indent(t, v), '\n'))
-		save(t, "testdata/edge.hex", []byte(hexLines(edge)))
-		save(t, "testdata/audit.hex", []byte(hexLines(audit)))
+		for _, f := range v.files() {
+			save(t, "testdata/"+f.File, []byte(hexLines(f.bytes)))
+		}
 		doc := read(t, "FORMAT.md")
 		at := bytes.Index(doc, []byte(vectorsHead)) + len(vectorsHead)
 		save(t, "FORMAT.md", append(doc[:at:at], v.lines()...))
@@ -173,13 +233,14 @@ func TestVectorsHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := want
-	edge, audit := got.compute(t)
+	got.Versions = slices.Clone(want.Versions)
+	got.compute(t)
 	if g, w := string(indent(t, got)), string(indent(t, want)); g != w {
 		t.Errorf("vectors: got\n%s\nwant\n%s", g, w)
 	}
-	for name, b := range map[string][]byte{"edge.hex": edge, "audit.hex": audit} {
-		if g, w := hexLines(b), string(read(t, "testdata/"+name)); g != w {
-			t.Errorf("%s: got\n%s\nwant\n%s", name, g, w)
+	for _, f := range got.files() {
+		if g, w := hexLines(f.bytes), string(read(t, "testdata/"+f.File)); g != w {
+			t.Errorf("%s: got\n%s\nwant\n%s", f.File, g, w)
 		}
 	}
 	if !bytes.Contains(read(t, "FORMAT.md"), []byte(vectorsHead+got.lines())) {
