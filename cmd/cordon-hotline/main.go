@@ -40,7 +40,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return int(f.Code)
 	}
 	// What did not come from publish came from reading the command line.
-	fmt.Fprintf(stderr, "%s: %s\n  what to do: see %s --help\n", c.CommandPath(), err, c.CommandPath())
+	fmt.Fprintf(stderr, "%s: %s\n  what to do: see %s --help\n", c.CommandPath(), plainUsage(c, err), c.CommandPath())
 	return int(publish.CodeUsage)
 }
 
