@@ -62,6 +62,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		return nil, badInput(err)
 	}
 	locked.Erase()
+	care := keyCare(ctx, c.KeyStore(), clusterKey.Memory, o)
 
 	var popularity *brake.Popularity
 	if c.Popularity != "" {
@@ -127,7 +128,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	}
 	control.server = api.NewServer(api.Config{
 		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
-		TLS: serverTLS, Listener: apiListener, Clock: o.clock(), Log: o.Log,
+		TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil
 }

@@ -57,6 +57,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, badInput(err)
 	}
 	locked.Erase()
+	care := keyCare(ctx, c.KeyStore(), nodeKey.Memory, o)
 
 	var undo closers
 	defer func() {
@@ -92,7 +93,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	}
 	controls := make([]*api.Client, len(c.Control))
 	for i, url := range c.Control {
-		controls[i] = api.NewClient(url, clientTLS)
+		controls[i] = api.NewClient(url, clientTLS).Saying(care)
 	}
 	var repositories []*directSource
 	for _, h := range c.Hotlines {

@@ -72,6 +72,12 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 	for _, r := range n.Refusals {
 		fmt.Fprintf(w, "  refused (%s) at %s, leaf %d: %s\n", r.Reason, clock(time.Unix(r.Time, 0)), r.Leaf, cmp.Or(r.Detail, reasons[r.Reason]))
 	}
+	if accepted := accepted(nodes); len(accepted) > 0 {
+		fmt.Fprintln(w, "\nAccepted risks:")
+		for _, text := range accepted {
+			fmt.Fprintln(w, "  -", text)
+		}
+	}
 	fmt.Fprintln(w, "\nControl nodes:")
 	for _, x := range nodes {
 		if x.Status == nil {

@@ -26,6 +26,7 @@ import (
 // own authority names who may answer.
 type Client struct {
 	base string
+	care string       // what is said of our own keys with each request
 	http *http.Client // answers, or at least begins to, within its long poll
 	slow *http.Client // for staging, which takes minutes for a large list; callers bound it by context
 }
@@ -50,6 +51,12 @@ func newHTTP(tlsConfig *tls.Config, header time.Duration) *http.Client {
 			DisableCompression:    true,
 		},
 	}
+}
+
+// Saying has the client tell each node it asks how the asking edge keeps its keys. Call it before the client is used.
+func (c *Client) Saying(k KeyCare) *Client {
+	c.care = k.header()
+	return c
 }
 
 // Base is the URL that this client asks.
@@ -262,6 +269,9 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	if c.care != "" {
+		req.Header.Set(careHeader, c.care)
 	}
 	res, err := h.Do(req)
 	if err != nil {

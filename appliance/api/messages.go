@@ -11,6 +11,7 @@ import (
 // Status is what GET /v1/status answers: the node's own view, and each edge's last receipt.
 type Status struct {
 	Node     cluster.Status    `json:"node"`
+	Keys     KeyCare           `json:"keys"`     // how this node keeps its keys
 	Edges    []EdgeStatus      `json:"edges"`    // enrolled edges, by name
 	Hotlines []listsync.Health `json:"hotlines"` // as this node reaches them
 
@@ -45,6 +46,7 @@ type EdgeStatus struct {
 	Current bool      `json:"current"`               // the last receipt is of what is in force now
 	Foreign bool      `json:"foreign"`               // the last receipt names a state that nobody computes from the signed lists
 	Beyond  int       `json:"beyond_log"`            // withdrawals it took straight from a hotline, while there was no quorum
+	Keys    KeyCare   `json:"keys,omitzero"`         // how it keeps its keys, as it told the node that was asked; left out when it has not
 	Behind  time.Time `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }
 

@@ -36,6 +36,7 @@ type Config struct {
 	Statements Statements
 	TLS        *tls.Config // own certificate; client certificates verified when given
 	Listener   net.Listener
+	Keys       KeyCare // how this node keeps its own
 	Clock      func() time.Time
 	Log        *slog.Logger
 }
@@ -57,6 +58,8 @@ type Server struct {
 	log     *slog.Logger
 	ln      net.Listener
 	http    *http.Server
+	own     KeyCare
+	cares   cares
 	readers readers
 	posts   bucket
 
@@ -68,7 +71,7 @@ func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
-		readers: readers{from: map[string]bool{}}, statements: c.Statements,
+		readers: readers{from: map[string]bool{}}, statements: c.Statements, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),

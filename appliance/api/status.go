@@ -13,7 +13,8 @@ import (
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	view := s.node.View()
-	st := Status{Node: s.node.Status(), Edges: []EdgeStatus{}, Hotlines: s.follows()}
+	st := Status{Node: s.node.Status(), Keys: s.own, Edges: []EdgeStatus{}, Hotlines: s.follows()}
+	s.cares.keep(func(edge string) bool { _, ok := view.Edge(edge); return ok })
 	st.Withdrawals, st.Owed = []Withdrawal{}, []Owed{}
 	for _, r := range view.InForce.Overlay() {
 		switch r.Kind {
@@ -40,7 +41,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 }
 
 func (s *Server) edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
-	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter}
+	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name)}
 	if e.Receipt != nil {
 		if r, err := e.Receipt.Receipt(); err == nil {
 			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()

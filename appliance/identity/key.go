@@ -10,6 +10,8 @@ import (
 	"fmt"
 
 	"filippo.io/age"
+
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 // developmentMark is the line in a key file that cordon dev made. It stops a mistake, not an attacker: what binds is
@@ -27,6 +29,7 @@ type AgeKey struct {
 	Identity    age.Identity
 	Recipient   string // its public half
 	Development bool   // made by cordon dev: must be refused elsewhere
+	Memory      locked.Mode
 }
 
 // LoadSigningKey reads a signing key (PKCS#8 PEM, Ed25519) from a path, credential:NAME or tpm:PATH. The error is one sentence:
@@ -69,7 +72,7 @@ func LoadAge(path string) (AgeKey, error) {
 			// The parser's own error may quote the key.
 			return fmt.Errorf("age identity %s is damaged or of another type than AGE-SECRET-KEY-1; copy the .agekey file that cordon init wrote for this node", path)
 		}
-		key = AgeKey{Identity: id, Recipient: recipient, Development: isDevelopment(text)}
+		key = AgeKey{Identity: id, Recipient: recipient, Development: isDevelopment(text), Memory: id.text.Mode()}
 		return nil
 	})
 	return key, err
