@@ -17,6 +17,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/locked"
 )
 
 func (s *Server) checkpoint(w http.ResponseWriter, _ *http.Request, _ caller) error {
@@ -116,6 +117,7 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request, who caller) error 
 	}
 	defer keys.Close()
 	b, err := trust.WrapKeys(keys, edge.Recipient)
+	locked.EraseSoon()
 	if err != nil {
 		return fmt.Errorf("wrap keys: %w", err)
 	}

@@ -16,6 +16,8 @@ import (
 // the time, whatever dies; an auditor verifies it offline; nothing that the operator's machines wrote holds a listed name.
 func TestTheWholeStory(t *testing.T) {
 	w := newWorld(t)
+	w.sealEdge("e2")
+	w.credentials("c2")
 	w.startAll()
 
 	w.await("edges without a list answer SERVFAIL, Not Ready", func() error {
@@ -54,7 +56,7 @@ func TestTheWholeStory(t *testing.T) {
 
 	w.await("status is well", func() error {
 		out, code := w.try("cordon", "status", "--profile", w.profile)
-		if code != 0 || !strings.Contains(out, "All is well") {
+		if code != 0 || !strings.Contains(out, "All is well") || !strings.Contains(out, "keys of c1, c3 and e1 are plain files") {
 			return fmt.Errorf("exit %d: %s", code, out)
 		}
 		return nil
@@ -94,6 +96,7 @@ func TestTheWholeStory(t *testing.T) {
 	w.await("publishing works again", func() error {
 		return w.onEdges(func(e string) error { return w.stopped(e, "www.added-later.test", true) })
 	})
+	w.newEpoch(o)
 	o.finish()
 
 	bundle := w.join("bundle.tar")
@@ -105,17 +108,22 @@ func TestTheWholeStory(t *testing.T) {
 		}
 		return nil
 	})
-	if out, code := w.try("cordon-audit", "verify", "--trust", w.trust, w.api["c3"]); code != 0 {
-		t.Errorf("live visit: exit %d\n%s", code, out)
-	}
+	w.await("auditor passes a node that was away when a version came", func() error {
+		if out, code := w.try("cordon-audit", "verify", "--trust", w.trust, w.api["c3"]); code != 0 {
+			return fmt.Errorf("exit %d\n%s", code, out)
+		}
+		return nil
+	})
 
 	w.checkLies(bundle)
 	w.lyingReceipt()
+	w.dismissEdge("e2", "e1")
 
 	for _, name := range []string{"e1", "e2", "c1", "c2", "c3"} {
 		w.stop(name)
 	}
 	w.checkNothingLeaked(bundle)
+	w.stolenDisks()
 }
 
 func (w *world) onEdges(ask func(edge string) error) error {

@@ -53,7 +53,7 @@ const (
 var (
 	listed   = []string{"a-listed-domain.test", "www.a-listed-domain.test", "a-listed-host.test", "listed-by-agreement.test"}
 	unlisted = []string{"www.fine.test", "fine.test", "hosts-a-page.test"}
-	secrets  = []string{"a-listed-domain", "a-listed-host", "listed-by-agreement", "hosts-a-page", "added-later", "/one/page"}
+	secrets  = []string{"a-listed-domain", "a-listed-host", "listed-by-agreement", "hosts-a-page", "added-later", "a-second-epoch", "a-third-epoch", "/one/page"}
 )
 
 // world is one story's machine room: directories, addresses, processes.
@@ -71,6 +71,7 @@ type world struct {
 	law, vol   netip.AddrPort    // stop pages
 	api        map[string]string
 	procs      map[string]*process
+	env        map[string][]string // what a server's environment has besides
 }
 
 func (w *world) join(elem ...string) string {
@@ -140,6 +141,7 @@ func (w *world) start(name, command string, args ...string) {
 	}
 	cmd := exec.Command(filepath.Join(binaries, command), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = w.dir, log, log
+	cmd.Env = append(os.Environ(), w.env[name]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
@@ -210,7 +212,7 @@ func tail(s string, n int) string {
 // repository and an upstream resolver; more may add a hotline. Nothing of Cordon runs yet and nothing is published.
 func newWorld(t *testing.T, more ...func(*world)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), procs: map[string]*process{}, dns: map[string]string{}, api: map[string]string{}}
+	w := &world{t: t, dir: t.TempDir(), procs: map[string]*process{}, env: map[string][]string{}, dns: map[string]string{}, api: map[string]string{}}
 	t.Cleanup(func() {
 		for name := range w.procs {
 			w.kill(name)

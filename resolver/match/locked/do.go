@@ -5,6 +5,8 @@ package locked
 import (
 	"runtime"
 	"runtime/secret"
+	"sync/atomic"
+	"time"
 )
 
 // Erases says whether Do erases, which is a matter of how the program was built.
@@ -16,3 +18,12 @@ func Do(f func()) { secret.Do(f) }
 
 // Erase finds what Do left on the heap and erases it now. It costs a garbage collection: for after keys were read, not for every use of one.
 func Erase() { runtime.GC() }
+
+var erasing atomic.Bool
+
+// EraseSoon is Erase within about a second, once for however many ask for it: for what may happen often.
+func EraseSoon() {
+	if erasing.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Second, func() { erasing.Store(false); runtime.GC() })
+	}
+}
