@@ -15,7 +15,6 @@ import (
 // second is another hotline of the same authority, with a narrower charter: no pages, no orders, jurisdiction XB.
 type second struct {
 	w   *world
-	url string
 	dir atomic.Value // what its web server serves
 }
 

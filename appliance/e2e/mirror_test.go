@@ -192,7 +192,7 @@ var attacks = []attack{
 	}},
 	{"indefinite freeze", "", "the hotline has renewed nothing", func(m *mirrors) http.HandlerFunc {
 		f := m.fork() // the same list under a timestamp that ends in seconds, with the hotline's own keys
-		f.renew, f.stampEnds = true, time.Now().Add(12*time.Second)
+		f.renew, f.stampEnds = true, time.Now().Add(15*time.Second)
 		handler := f.publish()
 		m.w.run("cordon-hotline", "refresh", "--dir", "hotline") // the hotline's own count goes on
 		return handler
