@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -237,5 +238,30 @@ func TestAHoldIsBounded(t *testing.T) {
 	w.must(os.WriteFile(w.path("hotline", "holdbacks.jsonl"), []byte(`{"act":"lift"}`+"\n"), 0o600))
 	if _, err := w.h.Status(); ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a damaged record: got %v", err)
+	}
+}
+
+func TestStatusIsShortHoweverMuchIsHeldBack(t *testing.T) {
+	w := newWorld(t)
+	var rows, names []string
+	for i := range 15 {
+		names = append(names, fmt.Sprintf("n%d.test", i))
+		rows = append(rows, names[i]+",host")
+	}
+	w.importRows(rows...)
+	_, err := w.hold(10, names...)
+	w.must(err)
+	for _, want := range []string{"held back   and 5 more: see holdback --list\n", "came back   and 5 more\n"} {
+		var text strings.Builder
+		st, err := w.h.Status()
+		w.must(err)
+		w.must(st.Write(&text))
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("status lacks %q:\n%s", want, text.String())
+		}
+		_, err = w.h.LiftHoldback(names...)
+		if len(st.HeldBack) > 0 {
+			w.must(err)
+		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package publish is the hotline's side of Cordon: it takes rows of assessed addresses in, and a signed, static repository out.
 //
-// In comes a CSV of an analyst, the public keys of officers and operators, and the accreditation of an authority. Out goes a
+// In comes a CSV or JSON of an analyst, the public keys of officers and operators, and the accreditation of an authority. Out goes a
 // directory any web server can serve: TUF metadata, one edge list and one auditor list a version, wrapped keys for each operator,
 // and urgent withdrawals. It promises that nothing is published without the signatures of the threshold of officers, that each
 // officer signs bytes which were rebuilt from the entries in front of him, that a reader of the repository never meets half a

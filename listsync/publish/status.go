@@ -217,10 +217,18 @@ func (st *Status) Write(w io.Writer) error {
 	if st.EndingSoon > 0 {
 		p("            %d to be assessed again within 14 days: see review", st.EndingSoon)
 	}
-	for _, h := range st.HeldBack {
+	for i, h := range st.HeldBack {
+		if i == maxNamed {
+			p("held back   and %d more: see holdback --list", len(st.HeldBack)-i)
+			break
+		}
 		p("held back   %s %s: %s", h.Kind, h.Expression, h.Words())
 	}
-	for _, b := range st.CameBack {
+	for i, b := range st.CameBack {
+		if i == maxNamed {
+			p("came back   and %d more", len(st.CameBack)-i)
+			break
+		}
 		p("came back   %s %s: it was held back, %s; the next version has it", b.Kind, b.Expression, b.Why)
 	}
 	p("keys        epoch %d, since %s", st.Epoch, day(st.EpochSince))
