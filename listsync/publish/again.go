@@ -17,7 +17,11 @@ const maxNamed = 10
 
 // notTwice refuses to withdraw entries again that a statement in force has withdrawn: it reaches up to the published version, so
 // operators have them out already. An entry of a later version is another matter.
-func (s *session) notTwice(public []list.Entry, gone map[match.EntryID]bool, issued []statement) error {
+func (s *session) notTwice(gone []list.Entry, issued []statement) error {
+	named := make(map[match.EntryID]bool, len(gone))
+	for i := range gone {
+		named[gone[i].ID] = true
+	}
 	by := map[match.EntryID]*statement{}
 	for i := range issued {
 		st := &issued[i]
@@ -25,7 +29,7 @@ func (s *session) notTwice(public []list.Entry, gone map[match.EntryID]bool, iss
 			continue
 		}
 		for _, id := range st.Entries {
-			if gone[id] {
+			if named[id] {
 				by[id] = st
 			}
 		}
@@ -36,14 +40,14 @@ func (s *session) notTwice(public []list.Entry, gone map[match.EntryID]bool, iss
 	var names, do []string
 	told := map[uint64]bool{}
 	twice := map[entryKey]bool{}
-	for i := range public {
-		st := by[public[i].ID]
+	for i := range gone {
+		st := by[gone[i].ID]
 		if st == nil {
 			continue
 		}
-		twice[keyOf(&public[i])] = true
+		twice[keyOf(&gone[i])] = true
 		if len(names) < maxNamed {
-			names = append(names, fmt.Sprintf("%s %s by number %d", public[i].Kind, public[i].Expression, st.Number))
+			names = append(names, fmt.Sprintf("%s %s by number %d", gone[i].Kind, gone[i].Expression, st.Number))
 		}
 		if told[st.Number] || len(told) == maxNamed {
 			continue
@@ -60,10 +64,10 @@ func (s *session) notTwice(public []list.Entry, gone map[match.EntryID]bool, iss
 	if more := len(by) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
-	set, _, err := readEntries(s.path("entries.jsonl"))
+	again, err := s.pick(func(e *list.Entry) bool { return twice[keyOf(e)] })
 	switch {
 	case err != nil: // withdrawals go on without the working set
-	case slices.ContainsFunc(set, func(e list.Entry) bool { return twice[keyOf(&e)] }):
+	case len(again) > 0:
 		do = append(do, "it was imported again since: take it out with remove --reason REASON, or the next version has it")
 	}
 	if len(by) < len(gone) {

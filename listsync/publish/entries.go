@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,17 +81,11 @@ type entryKey struct {
 
 func keyOf(e *list.Entry) entryKey { return entryKey{e.Kind, e.Expression} }
 
-// readEntries reads a whole entries file in order, and the SHA-256 of its bytes. A file that is not there is an empty set. Commands that
-// may meet millions of entries and need no more than one look at each use openEntries instead.
-func readEntries(path string) ([]list.Entry, [32]byte, error) {
-	var all []list.Entry
-	sum, err := scanEntries(path, func(e *list.Entry) error {
-		keep := *e
-		keep.Expression = strings.Clone(e.Expression)
-		all = append(all, keep)
-		return nil
-	})
-	return all, sum, err
+// keep copies an entry that a reader has lent.
+func keep(e *list.Entry) list.Entry {
+	k := *e
+	k.Expression = strings.Clone(e.Expression)
+	return k
 }
 
 // scanEntries calls each for every entry of the file, in order; what each gets is as entryReader.next gives it.
@@ -242,22 +235,6 @@ func entriesSum(path string) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	return [32]byte(h.Sum(nil)), nil
-}
-
-// writeEntries sorts the entries and replaces the file.
-func writeEntries(path string, entries []list.Entry) error {
-	slices.SortFunc(entries, func(a, b list.Entry) int { return byExpression(&a, &b) })
-	w, err := createEntries(path)
-	if err != nil {
-		return err
-	}
-	defer w.abort()
-	for i := range entries {
-		if err := w.add(&entries[i]); err != nil {
-			return err
-		}
-	}
-	return w.replace()
 }
 
 // entryWriter writes an entries file beside the present one and then takes its place, so that a reader, a crash or a full disk meets the

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -105,10 +104,4 @@ func (o *ImportOptions) wrong(bad *RowErrors, done *Imported) error {
 		f.Do = "mend them and import the whole file again, or let --take-good with a new --errors file take the good rows and mend only the others"
 	}
 	return f
-}
-
-// asBad gives the bad rows in an error, or nil.
-func asBad(err error) *RowErrors {
-	bad, _ := errors.AsType[*RowErrors](err)
-	return bad
 }

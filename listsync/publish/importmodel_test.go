@@ -17,6 +17,15 @@ import (
 	"github.com/cordon-project/cordon/resolver/canon"
 )
 
+// readEntries reads a whole entries file in order, and the SHA-256 of its bytes.
+func readEntries(path string) (all []list.Entry, sum [32]byte, err error) {
+	sum, err = scanEntries(path, func(e *list.Entry) error {
+		all = append(all, keep(e))
+		return nil
+	})
+	return all, sum, err
+}
+
 // readAll reads a whole import into memory: the rows in the order of entries, and the line of each.
 func readAll(t testing.TB, r io.Reader, ru *rules) ([]list.Entry, map[entryKey]int, error) {
 	t.Helper()

@@ -31,18 +31,20 @@ func newNamed(which []string) *named {
 	return n
 }
 
-// see shows it an entry.
-func (n *named) see(e *list.Entry) {
-	for _, i := range n.byID[e.ID] {
+// see shows it an entry, and reports whether that may be one of those that are meant.
+func (n *named) see(e *list.Entry) bool {
+	byID, byKey := n.byID[e.ID], n.byKey[keyOf(e)]
+	for _, i := range byID {
 		n.sites[i] = append(n.sites[i], e.ID)
 	}
 	into := n.sites
 	if e.Kind.Class() == canon.ClassPage {
 		into = n.pages
 	}
-	for _, i := range n.byKey[keyOf(e)] {
+	for _, i := range byKey {
 		into[i] = append(into[i], e.ID)
 	}
+	return len(byID)+len(byKey) > 0
 }
 
 // found gives the ids of what was named, and the places in which of what no entry is.

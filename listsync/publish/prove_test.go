@@ -22,7 +22,7 @@ func TestEveryPageOfOneHostIsProved(t *testing.T) {
 		s, err := w.h.begin()
 		w.must(err)
 		defer s.release()
-		entries, err := s.record()
+		entries, _, err := readEntries(w.recordFile("1"))
 		w.must(err)
 		p, err := s.newProver()
 		w.must(err)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -90,25 +89,6 @@ func (s *session) fitsManifest(m *manifest, sum [32]byte) error {
 		return s.badRecord("it was changed after it was published (its SHA-256 is %s, and %s says %s)", got, s.versionPath(m.Seq, "json"), m.Entries)
 	}
 	return nil
-}
-
-// record gives the entries of the last published version.
-func (s *session) record() ([]list.Entry, error) {
-	r, err := s.openRecord(nil)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	var all []list.Entry
-	for {
-		e, err := r.next()
-		if err != nil || e == nil {
-			return all, err
-		}
-		keep := *e
-		keep.Expression = strings.Clone(e.Expression)
-		all = append(all, keep)
-	}
 }
 
 // signedEdge reads the edge list of the last published version: the one whose hash the threshold of officers has signed.
@@ -199,16 +179,8 @@ func readBounded(path string, size int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// workingSet reads entries.jsonl and its SHA-256. A file that is empty or gone is an empty set only when nothing was published, or when
-// every entry of the last version was taken out by a command of this tool: that leaves a line in removals.jsonl.
-func (s *session) workingSet() ([]list.Entry, [32]byte, error) {
-	if err := s.notEmptied(); err != nil {
-		return nil, [32]byte{}, err
-	}
-	return readEntries(s.path("entries.jsonl"))
-}
-
-// openWorkingSet is workingSet for who needs one look at each entry.
+// openWorkingSet opens entries.jsonl. A file that is empty or gone is an empty set only when nothing was published, or when every entry of
+// the last version was taken out by a command of this tool: that leaves a line in removals.jsonl.
 func (s *session) openWorkingSet(beside io.Writer) (*entryReader, error) {
 	if err := s.notEmptied(); err != nil {
 		return nil, err

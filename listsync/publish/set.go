@@ -226,15 +226,16 @@ func (h *Hotline) Remove(reason string, which ...string) ([]Removed, error) {
 		return nil, err
 	}
 	defer s.release()
-	set, _, err := s.workingSet()
+	set, err := s.openWorkingSet(nil)
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.find(set, which)
+	defer set.close()
+	out, err := s.find(set.next, which)
 	if err != nil {
 		return nil, err
 	}
-	return s.takeOut(set, out, reason, 0)
+	return s.takeOut(out, reason, 0)
 }
 
 // RemoveExpired takes every entry out whose review_by has passed.
@@ -244,20 +245,25 @@ func (h *Hotline) RemoveExpired() ([]Removed, error) {
 		return nil, err
 	}
 	defer s.release()
-	set, _, err := s.workingSet()
+	if err := s.notEmptied(); err != nil {
+		return nil, err
+	}
+	out, err := s.pick(func(e *list.Entry) bool { return !e.ReviewBy.After(s.now) })
 	if err != nil {
 		return nil, err
 	}
-	out := map[match.EntryID]bool{}
-	for i := range set {
-		if !set[i].ReviewBy.After(s.now) {
-			out[set[i].ID] = true
+	return s.takeOut(out, "other(review date has passed)", 0)
+}
+
+// pick gives the entries of entries.jsonl that are wanted.
+func (s *session) pick(wanted func(*list.Entry) bool) (all []list.Entry, err error) {
+	_, err = scanEntries(s.path("entries.jsonl"), func(e *list.Entry) error {
+		if wanted(e) {
+			all = append(all, keep(e))
 		}
-	}
-	if len(out) == 0 {
-		return []Removed{}, nil
-	}
-	return s.takeOut(set, out, "other(review date has passed)", 0)
+		return nil
+	})
+	return all, err
 }
 
 // Why find finds nothing.
@@ -275,20 +281,30 @@ func (s *session) isCanary(w string) bool {
 	return err == nil && host == s.set.Canary
 }
 
-// find gives the ids of the named entries, as named has them.
-func (s *session) find(set []list.Entry, which []string) (map[match.EntryID]bool, error) {
+// find gives the named entries, as named has them, of those that next gives.
+func (s *session) find(next func() (*list.Entry, error), which []string) ([]list.Entry, error) {
 	if len(which) == 0 {
 		return nil, sentence(CodeUsage, nil, "name entries by address or by id", "no entry is named")
 	}
 	n := newNamed(which)
-	for i := range set {
-		n.see(&set[i])
+	var seen []list.Entry // those that may be meant
+	for {
+		e, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if e == nil {
+			break
+		}
+		if n.see(e) {
+			seen = append(seen, keep(e))
+		}
 	}
 	out, unknown := n.found()
-	if len(unknown) == 0 {
-		return out, nil
+	if len(unknown) > 0 {
+		return nil, s.noEntry(which[unknown[0]])
 	}
-	return nil, s.noEntry(which[unknown[0]])
+	return slices.DeleteFunc(seen, func(e list.Entry) bool { return !out[e.ID] }), nil
 }
 
 // noEntry says why nothing is found for w.
@@ -309,21 +325,19 @@ func (s *session) noEntry(w string) error {
 	return sentence(CodeInput, errNoEntry, "check the spelling, or name the entry by its id", "no entry is %q", printable(w))
 }
 
-// takeOut writes the working set without the entries and a line for each to removals.jsonl. The lines go first: a crash between the
-// two leaves a line too many, not a removal without a trace.
-func (s *session) takeOut(set []list.Entry, out map[match.EntryID]bool, reason string, number uint64) ([]Removed, error) {
-	done := []Removed{}
+// takeOut takes entries out of the working set and leaves a line for each in removals.jsonl. The lines go first: a crash between the two
+// leaves a line too many, not a removal without a trace.
+func (s *session) takeOut(entries []list.Entry, reason string, number uint64) ([]Removed, error) {
+	done, out := []Removed{}, map[match.EntryID]bool{}
 	var lines []byte
-	for i := range set {
-		if !out[set[i].ID] {
-			continue
-		}
-		b, err := json.Marshal(removalLine{row: toRow(&set[i]), At: s.now.Unix(), Removed: reason, Withdrawal: number})
+	for i := range entries {
+		e := &entries[i]
+		b, err := json.Marshal(removalLine{row: toRow(e), At: s.now.Unix(), Removed: reason, Withdrawal: number})
 		if err != nil {
 			return nil, err
 		}
 		lines = append(append(lines, b...), '\n')
-		done = append(done, Removed{ID: set[i].ID, Kind: set[i].Kind.String(), Expression: set[i].Expression})
+		done, out[e.ID] = append(done, Removed{ID: e.ID, Kind: e.Kind.String(), Expression: e.Expression}), true
 	}
 	if len(done) == 0 {
 		return done, nil
@@ -331,8 +345,7 @@ func (s *session) takeOut(set []list.Entry, out map[match.EntryID]bool, reason s
 	if err := appendFile(s.path("removals.jsonl"), lines); err != nil {
 		return nil, fault(CodeFailure, err, "check the disk", "cannot write %s", s.path("removals.jsonl"))
 	}
-	set = slices.DeleteFunc(set, func(e list.Entry) bool { return out[e.ID] })
-	return done, writeEntries(s.path("entries.jsonl"), set)
+	return done, s.rewrite(out, nil)
 }
 
 // appendFile adds whole lines to a log of this hotline.

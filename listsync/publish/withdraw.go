@@ -60,11 +60,12 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	if s.st.Seq == 0 {
 		return nil, sentence(CodeInput, nil, "take the entry out with remove --reason REASON", "nothing is published yet, so nothing can be withdrawn")
 	}
-	public, err := s.record()
+	public, err := s.openRecord(nil)
 	if err != nil {
 		return nil, err
 	}
-	gone, err := s.find(public, which)
+	defer public.close()
+	gone, err := s.find(public.next, which)
 	if err != nil {
 		if f, ok := errors.AsType[*Fault](err); ok && errors.Is(err, errNoEntry) {
 			f.What += " in the published version " + strconv.FormatUint(s.st.Seq, 10)
@@ -76,7 +77,7 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := s.notTwice(public, gone, issued); err != nil {
+	if err := s.notTwice(gone, issued); err != nil {
 		return nil, err
 	}
 	if err := s.mayWithdraw(keys, len(gone), issued); err != nil {
@@ -85,8 +86,8 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	w := trust.Withdrawal{
 		List: s.set.List, SeqFrom: 1, SeqTo: s.st.Seq, Number: uint64(len(issued)) + 1, Issued: s.now.Unix(), Expires: s.now.Add(withdrawalAge).Unix(), Reason: reason,
 	}
-	for id := range gone {
-		w.Entries = append(w.Entries, id)
+	for i := range gone {
+		w.Entries = append(w.Entries, gone[i].ID)
 	}
 	raw, err := trust.SignWithdrawal(w, keys[0].private)
 	for _, k := range keys[1:] {
@@ -118,10 +119,8 @@ func (h *Hotline) Withdraw(officers []string, reason string, which ...string) (*
 	if err != nil {
 		return nil, err
 	}
-	for i := range public {
-		if gone[public[i].ID] {
-			done.Entries = append(done.Entries, Removed{ID: public[i].ID, Kind: public[i].Kind.String(), Expression: public[i].Expression})
-		}
+	for i := range gone {
+		done.Entries = append(done.Entries, Removed{ID: gone[i].ID, Kind: gone[i].Kind.String(), Expression: gone[i].Expression})
 	}
 	return done, nil
 }
@@ -289,10 +288,6 @@ func (s *session) carryOut(number uint64, raw []byte) error {
 	if err != nil {
 		return fault(CodeInput, err, "put the file back from your backup", "cannot use withdrawal %d", number)
 	}
-	set, _, err := readEntries(s.path("entries.jsonl"))
-	if err != nil {
-		return err
-	}
 	out := map[match.EntryID]bool{}
 	for _, id := range w.Entries {
 		out[id] = true
@@ -300,10 +295,12 @@ func (s *session) carryOut(number uint64, raw []byte) error {
 	if err := s.withdrawHeld(out, w.Reason, number); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(set, func(e list.Entry) bool { return out[e.ID] }) {
-		if _, err := s.takeOut(set, out, w.Reason, number); err != nil {
-			return err
-		}
+	here, err := s.pick(func(e *list.Entry) bool { return out[e.ID] })
+	if err != nil {
+		return err
+	}
+	if _, err := s.takeOut(here, w.Reason, number); err != nil {
+		return err
 	}
 	return s.placeStatement(number, raw)
 }
