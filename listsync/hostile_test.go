@@ -2,9 +2,11 @@ package listsync
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +75,37 @@ func TestOnlyASlowRepositoryIsSaidToBeSlow(t *testing.T) {
 	}
 	release()
 	s.lists.wg.Wait()
+}
+
+// A large file may take longer, and whoever is no longer waited for is not held up by saying so.
+func TestALargeFileIsWaitedFor(t *testing.T) {
+	var waits []time.Duration
+	turns := newTurns(time.Second)
+	turns.after = func(_ *fetch.Repository, d time.Duration) <-chan time.Time {
+		waits = append(waits, d)
+		return nil
+	}
+	if err := turns.take(t.Context(), nil, func(more func(time.Duration)) error { more(time.Minute); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if want := []time.Duration{time.Second, time.Second + time.Minute}; !slices.Equal(waits, want) {
+		t.Errorf("waits %v, want %v", waits, want)
+	}
+	up, release := make(chan time.Time, 1), make(chan struct{})
+	up <- time.Time{}
+	turns.after = func(*fetch.Repository, time.Duration) <-chan time.Time { return up }
+	late := func(more func(time.Duration)) error { <-release; more(time.Minute); return nil }
+	if err := turns.take(t.Context(), nil, late); !errors.Is(err, errSlow) {
+		t.Errorf("got %v, want %v", err, errSlow)
+	}
+	close(release)
+	turns.wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := func(more func(time.Duration)) error { cancel(); <-ctx.Done(); more(time.Minute); return nil }
+	turns.after = func(*fetch.Repository, time.Duration) <-chan time.Time { return nil }
+	if err := turns.take(ctx, nil, stopped); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: got %v", err)
+	}
 }
 
 // What cannot even be read whole is a refusal too, recorded once a day.

@@ -38,13 +38,15 @@ func (t *turns) take(ctx context.Context, repo *fetch.Repository, ask func(more 
 		}
 	}
 	var result error
-	done, extended := make(chan struct{}), make(chan time.Duration)
+	done, extended, gone := make(chan struct{}), make(chan time.Duration), make(chan struct{})
+	leave := sync.OnceFunc(func() { close(gone) })
+	defer leave()
 	t.wg.Go(func() {
 		defer close(done)
 		result = ask(func(d time.Duration) {
 			select {
 			case extended <- d:
-			default: // nobody waits any more
+			case <-gone: // nobody waits any more
 			}
 		})
 	})
@@ -59,6 +61,7 @@ func (t *turns) take(ctx context.Context, repo *fetch.Repository, ask func(more 
 			t.late[repo] = done
 			return fmt.Errorf("%w after %v", errSlow, t.grace)
 		case <-ctx.Done():
+			leave()
 			<-done // it ends with the context
 			return ctx.Err()
 		}
