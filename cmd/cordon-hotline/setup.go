@@ -221,7 +221,30 @@ func operatorCommand() *cobra.Command {
 			}{o, epoch}, line("operator %s (%s) is taken out; the next version has the keys of epoch %d, which it does not get\nwhat it holds of earlier versions it keeps", o.Name, o.Cluster, epoch))
 		}),
 	}, "the hotline's directory")
-	return group("operator", "Say which operators get the list's keys", add, list, remove)
+	return group("operator", "Say which operators get the list's keys", add, list, remove, operatorAPICommand())
+}
+
+func operatorAPICommand() *cobra.Command {
+	c := withDir(&cobra.Command{
+		Use:   "api --dir HOTLINE CLUSTER|NAME [--url https://ADDRESS:PORT ...] [--ca FILE]",
+		Short: "Say where an operator's control nodes take urgent withdrawals, so that they arrive at once",
+		Example: `  cordon-hotline operator api --dir hotline isp.example --url https://192.0.2.10:7443 --url https://192.0.2.11:7443 --ca ca.crt
+  cordon-hotline operator api --dir hotline isp.example        # no address: it finds withdrawals in the repository`,
+		Args: cobra.ExactArgs(1),
+		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
+			o, err := h.SetAPI(args[0], flags(c, "url"), flag(c, "ca"))
+			if err != nil {
+				return err
+			}
+			if len(o.API) == 0 {
+				return show(c, o, line("operator %s has no address: it finds withdrawals in the repository, where it looks every few seconds", o.Name))
+			}
+			return show(c, o, line("withdrawals are posted to operator %s at %s", o.Name, strings.Join(o.API, ", ")))
+		}),
+	}, "the hotline's directory")
+	c.Flags().StringArray("url", nil, "a control node's API; give it for each, one is enough")
+	c.Flags().String("ca", "", "the operator's ca.crt; without it, their certificates are of a public authority")
+	return c
 }
 
 func rekeyCommand() *cobra.Command {

@@ -242,6 +242,9 @@ withdraw any number. REASON is one of content_gone, error, appeal, court, law_en
 			if err != nil {
 				return err
 			}
+			if err := postTo(c, h, d); err != nil {
+				return err
+			}
 			return show(c, d, func(w io.Writer) error {
 				if err := removed(d.Entries, "is withdrawn")(w); err != nil {
 					return err
@@ -252,7 +255,21 @@ withdraw any number. REASON is one of content_gone, error, appeal, court, law_en
 	}, hotlineDir)
 	c.Flags().StringArray("officer", nil, "an officer's key directory; give it again for a second officer")
 	c.Flags().String("reason", "", "why")
-	return required(c, "officer", "reason")
+	return posts(required(c, "officer", "reason"))
+}
+
+// posts adds the flag --post.
+func posts(c *cobra.Command) *cobra.Command {
+	c.Flags().Bool("post", true, "hand it to the operators whose address is known (operator api); --post=false leaves it in the repository alone")
+	return c
+}
+
+// postTo hands a statement that is in the repository to operators. It fails nothing: they find it there.
+func postTo(c *cobra.Command, h *publish.Hotline, d *publish.Withdrawn) (err error) {
+	if isSet(c, "post") {
+		d.Posted, err = h.Post(c.Context(), d.Number)
+	}
+	return err
 }
 
 func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
@@ -264,7 +281,7 @@ func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
 		if d.Note != "" {
 			fmt.Fprintln(w, "note: "+d.Note)
 		}
-		return nil
+		return publish.WritePosted(w, d.Posted)
 	}
 }
 
@@ -283,11 +300,14 @@ func countersignCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := postTo(c, h, d); err != nil {
+				return err
+			}
 			return show(c, d, withdrawn(d))
 		}),
 	}, hotlineDir)
 	c.Flags().String("officer", "", "the directory with your officer.key")
-	return required(c, "officer")
+	return posts(required(c, "officer"))
 }
 
 func statusCommand() *cobra.Command {

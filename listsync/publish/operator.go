@@ -24,6 +24,9 @@ type Operator struct {
 	Name      string `json:"name"`
 	Recipient string `json:"recipient"` // age1...
 	Added     int64  `json:"added,omitempty"`
+
+	API []string `json:"api,omitempty"` // of control nodes that take withdrawals; see Post
+	CA  string   `json:"ca,omitempty"`  // PEM, of their certificates; empty for a public authority
 }
 
 type operatorsFile struct {
@@ -40,6 +43,14 @@ func (o Operator) check() error {
 	}
 	if !strings.HasPrefix(o.Recipient, "age1") || len(o.Recipient) > 4096 {
 		return errors.New("the recipient does not begin with age1")
+	}
+	if len(o.API) > maxURLs || len(o.CA) > maxCA {
+		return errors.New("too many addresses, or too long a certificate")
+	}
+	for _, u := range o.API {
+		if err := checkAPI(u); err != nil {
+			return fmt.Errorf("address %s: %w", printable(u), err)
+		}
 	}
 	return nil
 }
@@ -94,6 +105,9 @@ func (h *Hotline) AddOperator(path string) (Operator, error) {
 	}
 	o.Added = s.now.Unix()
 	for _, other := range all {
+		if other.Cluster == o.Cluster && len(o.API) == 0 {
+			o.API, o.CA = other.API, other.CA
+		}
 		if other.Cluster == o.Cluster && other.Recipient != o.Recipient {
 			if err := s.dropWrapped(o.Cluster); err != nil {
 				return Operator{}, err

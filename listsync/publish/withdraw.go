@@ -31,6 +31,7 @@ type Withdrawn struct {
 	Reason   string    `json:"reason"`
 	Settled  uint64    `json:"settled_by,omitempty"` // the version, signed by the threshold, that has ended what was owed
 	Note     string    `json:"note,omitempty"`       // what is left to do
+	Posted   []Posted  `json:"posted,omitempty"`     // what operators answered, when they were asked
 }
 
 // statement is a withdrawal of this hotline's own records: withdrawals/N.cbor.
