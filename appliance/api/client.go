@@ -207,10 +207,10 @@ func (c *Client) Simulate(ctx context.Context, list match.ListID) ([]Simulated, 
 // patient gets JSON that may take minutes to make.
 func (c *Client) patient(ctx context.Context, path string, into any) error {
 	b, err := c.read(c.send(ctx, c.slow, http.MethodGet, path, nil))
-	if err == nil {
-		err = json.Unmarshal(b, into)
-	}
 	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, into); err != nil {
 		return fmt.Errorf("read answer of %s: %w", c.base, err)
 	}
 	return nil

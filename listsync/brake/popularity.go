@@ -36,6 +36,7 @@ const StaleAfter = 90 * 24 * time.Hour
 var (
 	ErrPopularity = errors.New("not a popularity file")
 	ErrSignature  = errors.New("no known key has signed it")
+	ErrNames      = errors.New("the names are not those that were signed")
 )
 
 const popularityMagic = "cordon-popularity/1"
@@ -136,7 +137,7 @@ func LoadPopularity(path string, keys []string, now time.Time) (*Popularity, err
 }
 
 // ReadPopularity verifies a popularity file: the signature of one of keys ("name+hash+base64", CheckKey), then every byte of the names.
-// A file of another day than now or before is refused. It keeps b, which must not change. Errors wrap ErrPopularity or ErrSignature.
+// A file of another day than now or before is refused. It keeps b, which must not change. Errors wrap ErrPopularity, ErrSignature or ErrNames.
 func ReadPopularity(b []byte, keys []string, now time.Time) (*Popularity, error) {
 	if len(b) > maxPopularityFile {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrPopularity, maxPopularityFile)
@@ -169,7 +170,7 @@ func ReadPopularity(b []byte, keys []string, now time.Time) (*Popularity, error)
 		return nil, fmt.Errorf("%w: it is of %s, which is still to come", ErrPopularity, p.date.Format(time.DateOnly))
 	}
 	if sha256.Sum256(body) != sum {
-		return nil, fmt.Errorf("%w: the names are not those that were signed", ErrPopularity)
+		return nil, ErrNames
 	}
 	return p, p.readBody(body)
 }

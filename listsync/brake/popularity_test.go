@@ -67,7 +67,7 @@ func TestAnyOtherByteOfAPopularityFileIsRefused(t *testing.T) {
 		for _, flip := range []byte{1, 0x20, 0x80} {
 			bad := slices.Clone(b)
 			bad[i] ^= flip
-			if _, err := ReadPopularity(bad, []string{vkey}, today); !errors.Is(err, ErrPopularity) && !errors.Is(err, ErrSignature) {
+			if _, err := ReadPopularity(bad, []string{vkey}, today); !errors.Is(err, ErrPopularity) && !errors.Is(err, ErrSignature) && !errors.Is(err, ErrNames) {
 				t.Errorf("byte %d (%q) changed: %v", i, b[i], err)
 			}
 		}

@@ -74,7 +74,7 @@ func TestPopularNamesNeedAReasonForEachEntry(t *testing.T) {
 	}
 	// A file that is gone or changed holds everything: nobody signs without it.
 	w.inPlace(w.path("hotline", popularityFile), func(b []byte) []byte { return bytes.Replace(b, []byte("popular.test"), []byte("popular.tesu"), 1) })
-	if _, err := w.h.Check(); ExitCode(err) != int(CodeInput) {
+	if _, err := w.h.Check(); ExitCode(err) != int(CodeVerify) {
 		t.Errorf("changed file: got %v", err)
 	}
 }

@@ -143,7 +143,7 @@ func loadPopularity(path string, keys []string, now time.Time) (*brake.Popularit
 	switch {
 	case err == nil:
 		return p, nil
-	case errors.Is(err, brake.ErrSignature):
+	case errors.Is(err, brake.ErrSignature), errors.Is(err, brake.ErrNames):
 		return nil, fault(CodeVerify, err, "give the popularity.vkey of who made the file with --key, or get the file again", "cannot trust %s", path)
 	case errors.Is(err, brake.ErrPopularity):
 		return nil, fault(CodeInput, err, "make it with: cordon-hotline popularity sign", "cannot use %s", path)
