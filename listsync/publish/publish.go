@@ -24,7 +24,7 @@ type Config struct {
 	Clock func() time.Time
 	// Rand gives the random bytes of keys and entry ids; nil means crypto/rand. Wrapping keys for operators always uses crypto/rand.
 	Rand io.Reader
-	// Wait is how long a command waits for another one that works in the same directory; 0 means 30 seconds.
+	// Wait is how long a command waits for another one that works in the same directory; 0 means two minutes.
 	Wait time.Duration
 	// PIN asks a person for the PIN of a PKCS#11 token; nil when there is nobody to ask. The bytes are cleared after use.
 	PIN func(prompt string) ([]byte, error)
@@ -52,7 +52,7 @@ func (c Config) random(b []byte) error {
 
 func (c Config) wait() time.Duration {
 	if c.Wait <= 0 {
-		return 30 * time.Second // a signature over a million entries takes 10 to 20
+		return 2 * time.Minute // a signature over ten million entries takes about one
 	}
 	return c.Wait
 }
