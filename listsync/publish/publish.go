@@ -59,12 +59,13 @@ func (c Config) wait() time.Duration {
 
 // Ages of what this package signs. The authority sets the ages of root.json and targets.json.
 const (
-	listAge          = 30 * 24 * time.Hour // a list's own metadata; an epoch's keys live as long
+	listAge          = 30 * 24 * time.Hour // a list's own metadata
 	listRenew        = 10 * 24 * time.Hour // nearer to its end than this, an unchanged list may be signed again
 	snapshotAge      = 7 * 24 * time.Hour
 	snapshotRenew    = 3 * 24 * time.Hour
 	timestampAge     = 24 * time.Hour
-	epochAge         = 30 * 24 * time.Hour
+	epochAge         = 30 * 24 * time.Hour  // formats.md, who holds which key: keys live so long at most
+	epochRenew       = 20 * 24 * time.Hour  // a version signed with keys as old as this, or older, has new ones
 	maxReview        = 180 * 24 * time.Hour // formats.md, entries
 	withdrawalAge    = 30 * 24 * time.Hour  // until when an operator may take a withdrawal in
 	secondOwed       = 24 * time.Hour

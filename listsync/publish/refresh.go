@@ -53,15 +53,24 @@ func (h *Hotline) Refresh() (*Refreshed, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, made, err := s.epoch(s.st.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	keysEnd := made.Add(epochAge)
 	for _, end := range []struct {
 		what, do string
 		at       time.Time
 		early    time.Duration
 	}{
 		{"the list's own metadata", "have officers sign the list anew", e.head.Expires, listRenew},
+		{"the life of the list's keys", "have officers sign the list anew, which makes new ones", keysEnd, epochAge - epochRenew},
 		{"the accreditation", "ask the authority for a new one", s.acc.targetsEnv.head.Expires, 30 * 24 * time.Hour},
 		{"the root", "ask the authority for a new one", s.acc.root.head.Expires, 30 * 24 * time.Hour},
 	} {
+		if end.at.Equal(keysEnd) && len(r.Notes) > 0 {
+			continue // the list ends too, and signing it anew mends both
+		}
 		if end.at.Sub(s.now) < end.early {
 			r.Notes = append(r.Notes, end.what+" ends on "+day(end.at)+": "+end.do)
 		}

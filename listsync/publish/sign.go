@@ -249,10 +249,10 @@ func (s *session) braked(g *Signed, o SignOptions) error {
 	return nil
 }
 
-// ageEpoch starts a new epoch when the present keys are as old as they may get.
+// ageEpoch starts a new epoch when the present keys would soon be as old as they may get: the version may be in force for weeks.
 func (s *session) ageEpoch(g *Signed) error {
 	_, made, err := s.epoch(s.st.Epoch)
-	if err != nil || s.now.Sub(made) < epochAge {
+	if err != nil || s.now.Sub(made) < epochRenew {
 		return err
 	}
 	if err := s.nextEpoch(); err != nil {
