@@ -137,40 +137,53 @@ func (n *Node) askBrakes(ctx context.Context, index brake.List, e *list.Edge, t 
 }
 
 // numbers compares a version with the one in force. It counts for itself where it can: what the hotline says it added is the word of
-// whoever signed the version.
+// whoever signed the version. A new list of a hotline that has others is compared with all of these together: else whoever holds the
+// hotline's keys would put in a new list what the brakes keep out of the old one.
 func (n *Node) numbers(ctx context.Context, e *list.Edge, t trust.ListTarget, now time.Time, cur *current, first bool, j *Judgement) (brake.Numbers, error) {
-	broad := func(e *list.Edge) int { return int(e.Counts().Host + e.Counts().Domain) }
-	q := brake.Numbers{Entries: int(entries(e.Counts())), Broad: broad(e), First: first, Now: now}
-	if first {
-		d, err := brake.Compare(ctx, nil, e)
-		j.Difference = d
-		return q, err
-	}
-	if cur.edge == nil {
-		// This node was away when that version came into force. Others that hold it count; this one goes by what is signed.
-		j.Notes = append(j.Notes, fmt.Sprintf("version %d, which is in force, is not on this node's disk: numbers are those that the hotline signed", cur.Seq))
-		if p, _, ok := n.fsm.view().Publish(t.List); ok {
-			q.Before = int(entriesOf(p))
-			for _, c := range p.Counts {
-				if c.Kind == "host" || c.Kind == "domain" {
-					q.BroadBefore += int(c.N)
-				}
-			}
+	view := n.fsm.view()
+	var total, totalBroad int
+	for _, l := range view.InForce.Lists {
+		if p, _, ok := view.Publish(l.List); ok && l.List.Hotline() == t.List.Hotline() {
+			total, totalBroad = total+int(entriesOf(p)), totalBroad+broadOf(p)
 		}
-		q.Added, q.Removed = max(t.Added, q.Entries-q.Before), max(t.Removed, q.Before-q.Entries)
-		q.BroadAdded = max(0, q.Broad-q.BroadBefore)
-	} else {
+	}
+	q := brake.Numbers{Entries: int(entries(e.Counts())), Broad: int(e.Counts().Host + e.Counts().Domain), First: total == 0, Now: now}
+	if cur.edge != nil || first {
 		d, err := brake.Compare(ctx, cur.edge, e)
 		if err != nil {
 			return q, err
 		}
 		j.Difference = d
-		q.Before, q.BroadBefore = int(entries(cur.edge.Counts())), broad(cur.edge)
 		q.Added, q.Removed, q.BroadAdded = d.Stops.Entries, d.Frees.Entries, d.Stops.Broad
 	}
-	q.Recent = n.steps.before(t.List, cur.Seq, cur.Edge)
-	n.steps.note(t.List, t.Seq, t.Edge.SHA256, brake.Step{At: now, Before: q.Before, Added: q.Added})
+	switch {
+	case first:
+		q.Before, q.BroadBefore = total, totalBroad
+	case cur.edge != nil:
+		q.Before, q.BroadBefore = int(entries(cur.edge.Counts())), int(cur.edge.Counts().Host+cur.edge.Counts().Domain)
+	default:
+		// This node was away when that version came into force. Others that hold it count; this one goes by what is signed.
+		j.Notes = append(j.Notes, fmt.Sprintf("version %d, which is in force, is not on this node's disk: numbers are those that the hotline signed", cur.Seq))
+		if p, _, ok := view.Publish(t.List); ok {
+			q.Before, q.BroadBefore = int(entriesOf(p)), broadOf(p)
+		}
+		q.Added, q.Removed = max(t.Added, q.Entries-q.Before), max(t.Removed, q.Before-q.Entries)
+		q.BroadAdded = max(0, q.Broad-q.BroadBefore)
+	}
+	q.Recent = n.steps.recent(t.List.Hotline(), view.InForce.Lists)
+	n.steps.note(t.List, t.Seq, t.Edge.SHA256, brake.Step{At: now, Before: total, Added: q.Added})
 	return q, nil
+}
+
+// broadOf is the number of whole sites of a publish leaf.
+func broadOf(p audit.Publish) int {
+	n := 0
+	for _, c := range p.Counts {
+		if c.Kind == "host" || c.Kind == "domain" {
+			n += int(c.N)
+		}
+	}
+	return n
 }
 
 // current is the version of a list that is in force, as far as it is here.

@@ -17,6 +17,8 @@ import (
 	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -170,5 +172,52 @@ func TestSimulateSaysWhatAVersionWouldChange(t *testing.T) {
 	}
 	if l, _ := n.View().InForce.List(clustertest.List); l.Seq != 1 || n.View().Size < size {
 		t.Errorf("version %d is in force", l.Seq)
+	}
+}
+
+// Whoever holds a hotline's keys could put in a new list what the brakes keep out of the old one.
+func TestANewListIsHeldAgainstTheOthersOfItsHotline(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{Members: 1, Configure: func(c *cluster.Config) { c.Limits = brake.Limits{MinChange: 10} }})
+	leader := c.Leader()
+	n := leader.Node()
+	if err := n.Publish(c.Context(), c.Publication(leader, 1, 100, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	const other match.ListID = "hotline-one/other"
+	publish := func(seq uint64, count int) error {
+		t.Helper()
+		v := listtest.Version(seq)
+		v.List = other
+		edge, commitments, _, err := list.Build(v, listtest.EntriesAt(count, 1, c.Now()), nil, listtest.Keys(1), listtest.OpenKey(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := trusttest.Built(edge, commitments, seq-1, listtest.Canary)
+		keys, err := trust.WrapKeys(trust.EpochKeys{List: other, Epoch: 1, Keys: listtest.Keys(1)}, c.Desc.Recipient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Keys = map[string][]byte{c.ID: keys}
+		m := c.Hotline.Publish(c.Now(), l)
+		for _, b := range append([][]byte{l.Edge, l.Audit}, keys) {
+			if _, err := leader.Files.Add(c.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n.Publish(c.Context(), m, other)
+	}
+	if err := publish(1, 40); !errors.Is(err, cluster.ErrHeld) || n.LastJudgement(other).Held[0].Brake != brake.Change {
+		t.Errorf("a new list of 40 beside one of 100: %v, want held: change", err)
+	}
+	if err := publish(2, 20); err != nil {
+		t.Errorf("a new list of 20 beside one of 100: %v", err)
+	}
+	// Together with what the new list brought, a week's steps are summed up over all lists of the hotline.
+	all := listtest.EntriesAt(150, 1, c.Now())
+	if err := n.Publish(c.Context(), c.PublishEntries(leader, 2, append(all[:1:1], all[21:120]...), nil), clustertest.List); err != nil {
+		t.Fatalf("20 of them: %v", err)
+	}
+	if err := n.Publish(c.Context(), c.PublishEntries(leader, 3, append(all[:1:1], all[41:140]...), nil), clustertest.List); !errors.Is(err, cluster.ErrHeld) || n.LastJudgement(clustertest.List).Held[0].Brake != brake.Window {
+		t.Errorf("20 + 20 + 20 beside 100: %v, %+v, want held: window", err, n.LastJudgement(clustertest.List).Held)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -40,6 +41,8 @@ const (
 	stepsFile = "steps.json"
 	// maxStepsKept bounds a list's steps: a version every half an hour for a week.
 	maxStepsKept = 336
+	// maxStepLists bounds the lists: more than any cluster has in force.
+	maxStepLists = 2 * audit.MaxLists
 )
 
 func openSteps(path string, log *slog.Logger) *steps {
@@ -55,18 +58,23 @@ func openSteps(path string, log *slog.Logger) *steps {
 	return s
 }
 
-// before are the steps that led to the version in force.
-func (s *steps) before(list match.ListID, seq uint64, edge [32]byte) []brake.Step {
+// recent are the steps of a hotline's lists that came into force: inForce says which ones have.
+func (s *steps) recent(hotline string, inForce []audit.InForceList) []brake.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []brake.Step
-	for i := range s.by[list] {
-		one := &s.by[list][i]
-		if one.Seq == seq && one.Edge == hex.EncodeToString(edge[:]) {
-			one.Came = true
+	for id, all := range s.by {
+		if id.Hotline() != hotline {
+			continue
 		}
-		if one.Came {
-			out = append(out, one.Step)
+		for i := range all {
+			one := &all[i]
+			one.Came = one.Came || slices.ContainsFunc(inForce, func(l audit.InForceList) bool {
+				return l.List == id && l.Seq == one.Seq && one.Edge == hex.EncodeToString(l.Edge[:])
+			})
+			if one.Came {
+				out = append(out, one.Step)
+			}
 		}
 	}
 	return out
@@ -82,6 +90,9 @@ func (s *steps) note(list match.ListID, seq uint64, edge [32]byte, made brake.St
 	})
 	if all = append(all, step{Seq: seq, Edge: name, Step: made}); len(all) > maxStepsKept {
 		all = all[len(all)-maxStepsKept:]
+	}
+	if _, known := s.by[list]; !known && len(s.by) >= maxStepLists {
+		clear(s.by)
 	}
 	s.by[list] = all
 	b, err := json.Marshal(s.by)

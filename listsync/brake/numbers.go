@@ -85,8 +85,8 @@ func (n *Numbers) held(l *Limits) []Held {
 	}
 	most := share(n.Before, l.MaxChangePercent, l.MinChange)
 	switch { // the first says more than the second
-	case n.Before >= l.MinChange && n.Entries > growth*n.Before: // a young list may grow by any factor
-		hold(Growth, "the list has %d entries, more than %d times the %d before", n.Entries, growth, n.Before)
+	case n.Before >= l.MinChange && n.Before+n.Added-n.Removed > growth*n.Before: // a young list may grow by any factor
+		hold(Growth, "there would be %d entries, more than %d times the %d before", n.Before+n.Added-n.Removed, growth, n.Before)
 	case n.Added > most:
 		hold(Change, "the version adds %d entries, more than %d (%d%% of %d, at least %d)", n.Added, most, l.MaxChangePercent, n.Before, l.MinChange)
 	}
