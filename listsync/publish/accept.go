@@ -159,7 +159,7 @@ func (s *session) otherCharter() bool {
 // Accept takes the authority's signed answer in: it verifies all of it, that it answers this hotline's request and that it does not
 // go back behind what was accepted before, and keeps a copy. The next publish or refresh carries it out.
 func (h *Hotline) Accept(dir string) (*Accepted, error) {
-	s, err := h.begin()
+	s, err := h.beginWith(true)
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +193,9 @@ func (h *Hotline) Accept(dir string) (*Accepted, error) {
 			return nil, sentence(CodeVerify, trust.ErrExpired, "ask the authority for a new accreditation", "cannot accept %s: its %s expired on %s", dir, what, day(e.head.Expires))
 		}
 	}
+	if err := s.behind(a); err != nil {
+		return nil, sentence(CodeVerify, trust.ErrRollback, "take in the newest one", "cannot accept %s: %s", dir, err)
+	}
 	if old := s.acc; old != nil {
 		if a.targetsEnv.head.Version < old.targetsEnv.head.Version || len(a.roots) < len(old.roots) {
 			return nil, sentence(CodeVerify, trust.ErrRollback, "take in the newest one", "cannot accept %s: it is older than the accreditation in use", dir)
@@ -212,6 +215,21 @@ func (h *Hotline) Accept(dir string) (*Accepted, error) {
 		return nil, err
 	}
 	return &Accepted{Charter: a.charter, Resign: s.mustResign()}, nil
+}
+
+// behind refuses an accreditation that operators are ahead of: the repository has a newer one, or another root of the same version.
+func (s *session) behind(a *accreditation) error {
+	dir := s.repository("metadata")
+	if latest(dir, ".root.json") > int64(len(a.roots)) || latest(dir, ".targets.json") > a.targetsEnv.head.Version {
+		return errors.New("what is published has a newer one")
+	}
+	for i, b := range a.roots {
+		published, err := readSmall(s.repository(filepath.FromSlash(trust.RootName(int64(i + 1)))))
+		if err == nil && string(published) != string(b) {
+			return fmt.Errorf("its %d.root.json is another one than is published", i+1)
+		}
+	}
+	return nil
 }
 
 // answered checks that the accreditation answers what the hotline is, or what it has asked to be since.

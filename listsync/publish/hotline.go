@@ -236,7 +236,10 @@ type session struct {
 }
 
 // begin takes the lock, reads the directory and finishes what an earlier command could not.
-func (h *Hotline) begin() (*session, error) {
+func (h *Hotline) begin() (*session, error) { return h.beginWith(false) }
+
+// beginWith is begin; mending lets a damaged accreditation pass as if there were none, for the command that takes a whole one in.
+func (h *Hotline) beginWith(mending bool) (*session, error) {
 	set, err := h.settings()
 	if err != nil {
 		return nil, err
@@ -250,14 +253,14 @@ func (h *Hotline) begin() (*session, error) {
 		s.c.progress().Done()
 		release()
 	}
-	if err := s.load(); err != nil {
+	if err := s.load(mending); err != nil {
 		release()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *session) load() error {
+func (s *session) load(mending bool) error {
 	do := "put the file back from your backup"
 	if err := readJSON(s.path("state.json"), &s.st); err != nil {
 		return fault(CodeInput, err, do, "cannot use %s", s.path("state.json"))
@@ -271,8 +274,8 @@ func (s *session) load() error {
 		}
 	}
 	acc, err := loadAccreditation(s.path("accredited"))
-	if err != nil {
-		return fault(CodeInput, err, "take the accreditation in again with accept", "cannot use %s", s.path("accredited"))
+	if err != nil && !mending {
+		return fault(CodeInput, err, "take the accreditation in again: accept --dir "+s.dir+" DIR, the directory that the authority sent", "cannot use %s", s.path("accredited"))
 	}
 	s.acc = acc
 	if err := s.adopt(); err != nil {

@@ -139,3 +139,28 @@ func TestAnotherCharterAsksForANewVersion(t *testing.T) {
 		t.Errorf("operators see %v", f.Charter)
 	}
 }
+
+// A damaged accreditation is mended by taking it in again; an older one is not taken even then.
+func TestADamagedAccreditationIsTakenInAgain(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("x.test,domain")
+	w.publishAll()
+	older := w.path("older")
+	w.must(copyDir(older, w.accredits))
+	w.accredit(365)
+	_, err := w.h.Accept(w.accredits)
+	w.must(err)
+	_, err = w.h.Refresh()
+	w.must(err)
+	w.must(os.WriteFile(w.path("hotline", "accredited", "2.root.json"), []byte("{}"), 0o644))
+	if _, err := w.h.Status(); ExitCode(err) != int(CodeInput) || !strings.Contains(err.Error(), "accept --dir") {
+		t.Errorf("damaged: got %v", err)
+	}
+	if _, err := w.h.Accept(older); ExitCode(err) != int(CodeVerify) || !strings.Contains(err.Error(), "what is published has a newer one") {
+		t.Errorf("an older one in its place: got %v", err)
+	}
+	_, err = w.h.Accept(w.accredits)
+	w.must(err)
+	_, err = w.h.Refresh()
+	w.must(err)
+}

@@ -23,7 +23,8 @@ type Status struct {
 	List        string          `json:"list"`
 	Accredited  bool            `json:"accredited"`
 	Development bool            `json:"development"`
-	Seq         uint64          `json:"seq"` // published; 0 for nothing
+	Asked       bool            `json:"asked"` // request.json asks for something else than is accredited
+	Seq         uint64          `json:"seq"`   // published; 0 for nothing
 	Repository  string          `json:"repository"`
 	Epoch       uint32          `json:"epoch"`
 	EpochSince  time.Time       `json:"epoch_since"`
@@ -113,6 +114,9 @@ func (h *Hotline) Status() (*Status, error) {
 		return st, nil
 	}
 	st.Development = s.acc.development()
+	if r, err := readRequest(s.path("request.json")); err == nil && s.acc.fits(r) != nil {
+		st.Asked = true
+	}
 	if why := s.mustResign(); why != "" {
 		st.Problems = append(st.Problems, why)
 	}
@@ -200,6 +204,9 @@ func (st *Status) Write(w io.Writer) error {
 		p("accredited  yes, by a throw-away authority: only cordon dev takes it")
 	default:
 		p("accredited  yes")
+	}
+	if st.Asked {
+		p("asked       request.json waits for the authority's answer: accept takes it in")
 	}
 	if st.Seq == 0 {
 		p("published   nothing yet")
