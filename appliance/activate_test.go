@@ -52,14 +52,14 @@ func (c *control) Keys(_ context.Context, list match.ListID, epoch uint32) ([]by
 
 // edgeDisk is an edge's shelf, the honest log it follows and the control node it asks.
 type edgeDisk struct {
-	t     *testing.T
+	t     testing.TB
 	log   *audittest.Log
 	shelf *shelf
 	src   *control
 	dir   string
 }
 
-func newEdgeDisk(t *testing.T) *edgeDisk {
+func newEdgeDisk(t testing.TB) *edgeDisk {
 	t.Helper()
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -270,7 +270,7 @@ func TestAWithdrawnCanaryHoldsNothingUp(t *testing.T) {
 	}
 }
 
-func canaryID(t *testing.T, l *audittest.Log) match.EntryID {
+func canaryID(t testing.TB, l *audittest.Log) match.EntryID {
 	t.Helper()
 	edge, err := list.OpenEdge(l.Files[l.InForce.Lists[0].Edge])
 	if err != nil {

@@ -20,9 +20,23 @@ type sharedList struct {
 	file  [32]byte // SHA-256
 	edge  *match.Edge
 	index *match.Index
-	unmap io.Closer
+	unmap mapped
 	users int          // guarded by shelf.mu
 	draft *fetch.Draft // of a list that came from deltas: to be verified as a whole and kept; owned by whoever calls load
+}
+
+// mapped is a file in memory that can be let go.
+type mapped interface {
+	io.Closer
+	Unload() error
+}
+
+// unload lets go of pages that were only needed to verify a list or to make another of it: lookups need a third of it, and read
+// those pages again. It must not fail a list that is good.
+func (s *shelf) unload(ctx context.Context, m mapped) {
+	if err := m.Unload(); err != nil {
+		s.log.DebugContext(ctx, "memory of a list not given back", slog.Any("error", err))
+	}
 }
 
 // list gives the list that a manifest names: from memory, from disk, from an earlier version in memory and deltas of src, or whole from src.
@@ -34,7 +48,7 @@ func (s *shelf) list(ctx context.Context, o audit.OpenedList, src source) (*shar
 		l.users++
 		return l, nil
 	}
-	l, err := s.open(in, o.Target)
+	l, err := s.open(ctx, in, o.Target)
 	if err != nil && src != nil {
 		if l, err = s.advance(ctx, o, src); err != nil {
 			if !errors.Is(err, fetch.ErrNoDeltas) {
@@ -42,7 +56,7 @@ func (s *shelf) list(ctx context.Context, o audit.OpenedList, src source) (*shar
 					slog.Any("list", in.List), slog.Uint64("seq", in.Seq), slog.Any("error", err))
 			}
 			if err = s.fetch(ctx, in, src); err == nil {
-				l, err = s.open(in, o.Target)
+				l, err = s.open(ctx, in, o.Target)
 			}
 		}
 	}
@@ -68,7 +82,7 @@ func (l *sharedList) Close() error {
 
 // open maps the edge list, verifies all of it, and computes its index. The signed hash of its head covers every byte of it, so that of the
 // file need not be computed once more.
-func (s *shelf) open(in audit.InForceList, t trust.ListTarget) (_ *sharedList, err error) {
+func (s *shelf) open(ctx context.Context, in audit.InForceList, t trust.ListTarget) (_ *sharedList, err error) {
 	if !s.files.Has(in.Edge) {
 		return nil, errors.New("edge list is not on this disk and no control node can be asked")
 	}
@@ -96,6 +110,7 @@ func (s *shelf) open(in audit.InForceList, t trust.ListTarget) (_ *sharedList, e
 	if err != nil {
 		return nil, err
 	}
+	s.unload(ctx, closer)
 	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, unmap: closer, users: 1}, nil
 }
 
@@ -138,13 +153,14 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 			draft.Close()
 		}
 	}()
-	edge, err := d.Apply(from.edge, draft.Room)
+	edge, err := d.Apply(from.edge, match.Memory{Room: draft.Room, Copied: func() { s.unload(ctx, from.unmap) }})
 	if err != nil {
 		return nil, err
 	}
 	if err := isOf(edge, in, o.Target); err != nil {
 		return nil, err
 	}
+	s.unload(ctx, from.unmap)
 	compiled, err := d.Recompile(from.index, from.edge, edge)
 	if err != nil {
 		return nil, err
@@ -175,6 +191,7 @@ func (l *loaded) settle(ctx context.Context) error {
 			return fmt.Errorf("keep list %s seq %d that came from deltas: %w", list.edge.Version().List, list.edge.Version().Seq, err)
 		}
 		list.draft = nil
+		list.shelf.unload(ctx, list.unmap)
 	}
 	return nil
 }

@@ -259,9 +259,12 @@ func (e *edgeBench) delta() error {
 			return err
 		}
 		var room []byte
-		to, err := d.Apply(from, func(size int) (_ []byte, err error) {
-			room, err = e.mapNew(size)
-			return room, err
+		to, err := d.Apply(from, match.Memory{
+			Room: func(size int) (_ []byte, err error) {
+				room, err = e.mapNew(size)
+				return room, err
+			},
+			Copied: func() { _ = unix.Madvise(from.Bytes(), unix.MADV_DONTNEED) }, // as the appliance does: lookups read again what they need
 		})
 		if err != nil {
 			return err

@@ -196,7 +196,7 @@ func (m *lists) throughDelta(from match.Member, to *list.Edge, aud []byte, keys 
 	m.must(err)
 	d, err = list.OpenDelta(b)
 	m.must(err)
-	e, err := d.Apply(from.Edge, nil)
+	e, err := d.Apply(from.Edge, match.Memory{})
 	m.must(err)
 	m.must(e.Verify())
 	index, err := d.Recompile(from.Index, from.Edge, e)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // ErrNoDeltas: no chain of deltas leads from the earlier version to the later one. Fetch the whole files.
@@ -90,7 +91,7 @@ func (s *Store) FromDeltas(ctx context.Context, from Base, t trust.ListTarget) e
 		return err
 	}
 	err = s.draft(ctx, t.Edge, func(room func(int) ([]byte, error)) error {
-		_, err := d.Apply(edge, room)
+		_, err := d.Apply(edge, match.Memory{Room: room, Copied: func() { _ = closeEdge.Unload() }})
 		return err
 	})
 	if err != nil {

@@ -187,7 +187,7 @@ func (s *Store) Check(sum [32]byte) error {
 // Map maps the file sum read-only into memory. The bytes are valid until the closer is closed, also when the file is removed
 // meanwhile; writing to them faults. Closing twice is harmless. The content is not verified: the formats have hashes of their own,
 // and Check is there.
-func (s *Store) Map(sum [32]byte) ([]byte, io.Closer, error) {
+func (s *Store) Map(sum [32]byte) ([]byte, *Mapping, error) {
 	f, err := s.Open(sum)
 	if err != nil {
 		return nil, nil, err
@@ -202,22 +202,34 @@ func (s *Store) Map(sum [32]byte) ([]byte, io.Closer, error) {
 		return nil, nil, fmt.Errorf("map stored file: %w: %d bytes, at most %d", ErrTooLarge, size, MaxFile)
 	}
 	if size == 0 { // mmap of nothing is an error
-		return []byte{}, &mapping{}, nil
+		return []byte{}, &Mapping{}, nil
 	}
 	b, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return nil, nil, fmt.Errorf("map stored file: %w", err)
 	}
-	return b, &mapping{b: b}, nil
+	return b, &Mapping{b: b}, nil
 }
 
-type mapping struct {
+// Mapping is a file in memory.
+type Mapping struct {
 	once sync.Once
 	b    []byte
 	err  error
 }
 
-func (m *mapping) Close() error {
+// Unload gives the memory of the mapping back: what is touched from now on is read again. It changes no byte.
+func (m *Mapping) Unload() error { return unload(m.b) }
+
+func unload(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	return unix.Madvise(b, unix.MADV_DONTNEED) // of a shared mapping: the file keeps every byte
+}
+
+// Close unmaps the file. It may be called again.
+func (m *Mapping) Close() error {
 	m.once.Do(func() {
 		if m.b != nil {
 			m.err = unix.Munmap(m.b)

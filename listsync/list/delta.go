@@ -192,16 +192,16 @@ func readDelta(r *section.Reader) (*Delta, error) {
 	return d, nil
 }
 
-// Apply makes the newer edge list of the older one, into memory from room (nil: the heap). Only blocks that change are
+// Apply makes the newer edge list of the older one, in m. Only blocks that change are
 // hashed and checked: from must be verified, and when its bytes were damaged since, so is the result, under
 // the right hash; Verify of the result tells. It returns ErrBase when from is not the list d starts at, ErrHash when
 // what comes out is not the list d promises.
-func (d *Delta) Apply(from *Edge, room section.Room) (*Edge, error) {
+func (d *Delta) Apply(from *Edge, m match.Memory) (*Edge, error) {
 	v := from.Version()
 	if from.Hash() != d.From || v.List != d.Version.List || v.Epoch != d.Version.Epoch || v.Seq != d.FromSeq || from.Len() != d.FromRecords {
 		return nil, fmt.Errorf("apply delta of %s to seq %d: %w", d.Version.List, d.Version.Seq, ErrBase)
 	}
-	to, err := d.Patch.Apply(from, d.Version, room)
+	to, err := d.Patch.Apply(from, d.Version, m)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func diff(tb testing.TB, from, to version) *list.Delta {
 // leads checks that d makes one version of the other: both files byte for byte, and the index.
 func leads(t *testing.T, what string, d *list.Delta, from, to version) {
 	t.Helper()
-	e, err := d.Apply(from.edge, nil)
+	e, err := d.Apply(from.edge, match.Memory{})
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -160,7 +160,7 @@ func TestMergeIsTheSameInWhateverOrderStepsAreTaken(t *testing.T) {
 func TestADeltaGoesOnItsOwnListOnly(t *testing.T) {
 	v := evolve(t, 4, 60, 5)
 	d := diff(t, v[0], v[1])
-	if _, err := d.Apply(v[1].edge, nil); !errors.Is(err, list.ErrBase) {
+	if _, err := d.Apply(v[1].edge, match.Memory{}); !errors.Is(err, list.ErrBase) {
 		t.Errorf("on another version: %v, want %v", err, list.ErrBase)
 	}
 	if _, err := d.ApplyAudit(v[1].audit, nil); !errors.Is(err, list.ErrBase) {
@@ -220,7 +220,7 @@ func TestALyingDeltaMakesNoList(t *testing.T) {
 	} {
 		d := diff(t, v[0], v[1])
 		tt.change(d)
-		if e, err := d.Apply(v[0].edge, nil); err == nil || e != nil || tt.want != nil && !errors.Is(err, tt.want) {
+		if e, err := d.Apply(v[0].edge, match.Memory{}); err == nil || e != nil || tt.want != nil && !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, %v, want %v", tt.name, e, err, tt.want)
 		}
 	}
@@ -242,7 +242,7 @@ func TestDamageUnderADeltaIsFoundByVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := d.Apply(e, nil)
+	to, err := d.Apply(e, match.Memory{})
 	if err != nil {
 		return // the block at the end was touched: found at once
 	}
@@ -297,7 +297,7 @@ func TestEveryFlippedByteOfADeltaIsRefused(t *testing.T) {
 			if err != nil || bytes.Equal(b, good) {
 				continue
 			}
-			if _, err := d.Apply(from.edge, nil); err == nil {
+			if _, err := d.Apply(from.edge, match.Memory{}); err == nil {
 				if _, err := d.ApplyAudit(from.audit, nil); err == nil {
 					t.Fatalf("byte %d bit %d flipped and resealed: makes both files", i, bit)
 				}
@@ -355,10 +355,10 @@ func FuzzOpenDelta(f *testing.F) {
 			t.Errorf("opened, and its content makes another file: %v", err)
 		}
 		d.From, d.FromRecords = from.edge.Hash(), from.edge.Len()
-		if e, err := d.Apply(from.edge, nil); err == nil && e.Verify() != nil {
+		if e, err := d.Apply(from.edge, match.Memory{}); err == nil && e.Verify() != nil {
 			t.Error("applied, and the result does not verify")
 		}
-		if e, err := d.Patch.Apply(from.edge, d.Version, nil); err == nil && e.Verify() != nil { // whatever it promised
+		if e, err := d.Patch.Apply(from.edge, d.Version, match.Memory{}); err == nil && e.Verify() != nil { // whatever it promised
 			t.Errorf("applied, and the result does not verify: %v", e.Verify())
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // version imports and publishes n rows more.
@@ -58,7 +59,7 @@ func TestAnOperatorGoesFromVersionToVersionByDeltas(t *testing.T) {
 			w.must(err)
 		}
 	}
-	to, err := merged.Apply(first.edge, nil)
+	to, err := merged.Apply(first.edge, match.Memory{})
 	w.must(err)
 	if !bytes.Equal(to.Bytes(), last.edge.Bytes()) {
 		t.Error("the deltas lead to another list")

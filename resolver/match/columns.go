@@ -42,14 +42,6 @@ func (c *Columns) entry(i int) EntryID { return EntryID(c.IDs[16*i : 16*i+16]) }
 
 func (c *Columns) meta(i int) Meta { return readMeta(c.Metas[MetaSize*i : MetaSize*i+MetaSize]) }
 
-// copyRun copies n records of from, starting at j, to i.
-func (c *Columns) copyRun(i int, from *Columns, j, n int) {
-	copy(c.Digests[16*i:16*(i+n)], from.Digests[16*j:])
-	copy(c.Gates[8*i:8*(i+n)], from.Gates[8*j:])
-	copy(c.IDs[16*i:16*(i+n)], from.IDs[16*j:])
-	copy(c.Metas[MetaSize*i:MetaSize*(i+n)], from.Metas[MetaSize*j:])
-}
-
 const blockTag = "cordon/block/v2\n"
 
 var blockTagBytes = []byte(blockTag)

@@ -16,11 +16,17 @@ type Patch struct {
 	Added   []Record
 }
 
-// Apply makes the list of version h that p makes of e, into memory from room (nil: the heap). Only blocks that a record
+// Memory is where a list is made of another. The zero value is the heap.
+type Memory struct {
+	Room   section.Room // for the new list
+	Copied func()       // called after each column, when nothing of the old list is needed for now: a caller that mapped it may let it go
+}
+
+// Apply makes the list of version h that p makes of e, in m. Only blocks that a record
 // leaves or enters are hashed and checked, the others are taken over as they are; so e must have been verified, and what
 // comes out is exactly as good as e: its hash names a verified list only if the bytes of e were still the verified ones.
 // It returns ErrFormat for numbers out of range or out of order and for what Verify refuses.
-func (p *Patch) Apply(e *Edge, h Header, room section.Room) (*Edge, error) {
+func (p *Patch) Apply(e *Edge, h Header, m Memory) (*Edge, error) {
 	fail := func(err error) (*Edge, error) {
 		return nil, fmt.Errorf("patch list %s to seq %d: %w", h.List, h.Seq, err)
 	}
@@ -28,11 +34,11 @@ func (p *Patch) Apply(e *Edge, h Header, room section.Room) (*Edge, error) {
 	if err := p.Check(e.n); err != nil {
 		return fail(err)
 	}
-	w, err := newEdgeWriter(h, n, room)
+	w, err := newEdgeWriter(h, n, m.Room)
 	if err != nil {
 		return fail(err)
 	}
-	p.copyColumns(&e.columns, e.n, &w.e.columns)
+	p.copyColumns(&e.columns, e.n, &w.e.columns, m.Copied)
 	if w.e.bits != e.bits { // another number of blocks: all are cut anew
 		return w.Seal()
 	}
@@ -111,8 +117,16 @@ func (p *Patch) Runs(from int, copyRun func(new, old, n int)) {
 	}
 }
 
-func (p *Patch) copyColumns(old *Columns, from int, new *Columns) {
-	p.Runs(from, func(j, i, n int) { new.copyRun(j, old, i, n) })
+func (p *Patch) copyColumns(old *Columns, from int, new *Columns, copied func()) {
+	for _, c := range []struct {
+		new, old []byte
+		width    int
+	}{{new.Digests, old.Digests, 16}, {new.Gates, old.Gates, 8}, {new.IDs, old.IDs, 16}, {new.Metas, old.Metas, MetaSize}} {
+		p.Runs(from, func(j, i, n int) { copy(c.new[c.width*j:c.width*(j+n)], c.old[c.width*i:]) })
+		if copied != nil {
+			copied()
+		}
+	}
 	for k, at := range p.At {
 		new.Put(int(at), &p.Added[k])
 	}
