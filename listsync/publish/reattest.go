@@ -161,7 +161,7 @@ func readIDs(path string) (ids []string, lines []int, err error) {
 		if _, err := match.ParseEntryID(id); err != nil {
 			return nil, nil, sentence(CodeInput, nil, do, "line %d of %s does not begin with an entry's id", in.line, path)
 		}
-		ids, lines = append(ids, id), append(lines, in.line)
+		ids, lines = append(ids, strings.Clone(id)), append(lines, in.line) // not the whole line with it
 	}
 }
 

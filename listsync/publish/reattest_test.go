@@ -168,3 +168,17 @@ func TestALongAttestationHasSeveralLines(t *testing.T) {
 		t.Errorf("got %d lines of %d ids for %d changes", len(lines), ids, done.Changed)
 	}
 }
+
+func TestIDsAndAddressesMayBeNamedTogetherAndTwice(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("a.test,host", "a.test,domain", "a.test/,url", "b.test/x,url", "c.test,host")
+	all := w.entries()
+	n := newNamed([]string{all[0].ID.String(), "a.test", "http://b.test/x", all[0].ID.String(), "none.test", "00112233445566778899aabbccddeeff"})
+	for i := range all {
+		n.see(&all[i])
+	}
+	ids, unknown := n.found()
+	if len(ids) != 3 || !ids[all[0].ID] || !slices.Equal(unknown, []int{4, 5}) {
+		t.Errorf("got %v and unknown %v of %+v", ids, unknown, all)
+	}
+}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -163,9 +164,11 @@ func (r *Review) Write(w io.Writer, limit int) error {
 // WriteCSV writes the listed entries; the first column is the id, which reattest reads back.
 func (r *Review) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	rows := [][]string{{"id", "kind", "expression", "review_by", "days_left", "assessor_1", "assessor_2"}}
-	for _, e := range r.Entries {
-		rows = append(rows, []string{e.ID.String(), e.Kind, e.Expression, e.ReviewBy.UTC().Format(time.RFC3339), strconv.Itoa(e.DaysLeft), e.Assessor1, e.Assessor2})
+	err := out.Write([]string{"id", "kind", "expression", "review_by", "days_left", "assessor_1", "assessor_2"})
+	for i := 0; err == nil && i < len(r.Entries); i++ {
+		e := &r.Entries[i]
+		err = out.Write([]string{e.ID.String(), e.Kind, e.Expression, e.ReviewBy.UTC().Format(time.RFC3339), strconv.Itoa(e.DaysLeft), e.Assessor1, e.Assessor2})
 	}
-	return out.WriteAll(rows)
+	out.Flush()
+	return cmp.Or(err, out.Error())
 }

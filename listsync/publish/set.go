@@ -317,7 +317,8 @@ func (s *session) noEntry(w string) error {
 	if held, err := s.heldEntries(nil); err == nil {
 		n := newNamed([]string{w})
 		for _, h := range held {
-			if n.see(&h.entry); len(n.sites[0])+len(n.pages[0]) > 0 {
+			n.see(&h.entry)
+			if ids, _ := n.found(); len(ids) > 0 {
 				return sentence(CodeInput, errNoEntry, "bring it back first with holdback --lift", "%q is not in the list: it is %s", printable(w), h.heldBack().Words())
 			}
 		}
