@@ -116,6 +116,7 @@ type entryReader struct {
 	file   *os.File // nil when there is none: an empty set
 	hash   hash.Hash
 	blocks *ordered[entryBlock]
+	spare  chan []list.Entry
 	block  entryBlock
 	at     int        // next entry of block
 	line   int        // of the entry that next gave last
@@ -143,14 +144,21 @@ func openEntries(path string, beside io.Writer) (*entryReader, error) {
 	if beside == nil {
 		beside = io.Discard
 	}
-	r.file, r.blocks = f, inOrder(blocksOf(f, io.MultiWriter(r.hash, beside)), decodeEntries)
+	r.spare = make(chan []list.Entry, 8)
+	r.file, r.blocks = f, inOrder(blocksOf(f, io.MultiWriter(r.hash, beside)), r.decoder)
 	return r, nil
 }
 
-func decodeEntries() func(textBlock) entryBlock {
+// decoder makes a worker. Slices of entries come back when they have been read: ten million would leave 2 GB to the collector.
+func (r *entryReader) decoder() func(textBlock) entryBlock {
 	rows := newRowReader()
 	return func(b textBlock) entryBlock {
-		done := entryBlock{entries: make([]list.Entry, 0, len(b.text)/200)}
+		var done entryBlock
+		select {
+		case done.entries = <-r.spare:
+		default:
+			done.entries = make([]list.Entry, 0, len(b.text)/200)
+		}
 		b.lines(maxEntryLine, func(_ int, line string, err error) bool {
 			var e list.Entry
 			if err == nil {
@@ -179,7 +187,12 @@ func (r *entryReader) next() (*list.Entry, error) {
 			return nil, r.bad(r.block.bad)
 		}
 		if r.at > 0 {
-			r.last = r.block.entries[r.at-1]
+			r.last = keep(&r.block.entries[r.at-1])
+			clear(r.block.entries)
+			select {
+			case r.spare <- r.block.entries[:0]:
+			default:
+			}
 		}
 		r.at = 0
 		var err error
