@@ -57,6 +57,12 @@ var hotlineLies = []lie{
 			})
 			return l.Bundle()
 		}},
+	{name: "another head of the edge list for edges that follow by deltas", fails: []string{audit.CheckLists}, says: "has another head than was signed",
+		build: func(t *testing.T, l *audittest.Log) []byte {
+			l.EdgeHead = [32]byte{1}
+			l.Publish(50)
+			return l.Bundle()
+		}},
 	{name: "a list signed by one officer of two", fails: []string{audit.CheckMetadata}, says: "too few valid signatures",
 		build: func(t *testing.T, l *audittest.Log) []byte {
 			l.Hotline.Break(trusttest.ListSigners(0))

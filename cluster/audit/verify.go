@@ -90,6 +90,7 @@ type edgesAt struct {
 }
 
 type publishAt struct {
+	head    *[32]byte // head of the edge list that the hotline signed; nil when its metadata could not be used
 	leaf    Leaf
 	p       Publish
 	members []MemberKey // at that time

@@ -37,6 +37,15 @@ func (v *verifier) wantedFiles() ([]*wanted, map[[32]byte]int) {
 	return order, index
 }
 
+// signedHead notes what the hotline signed as the head of an edge list: edges that follow by deltas go by it.
+func (v *verifier) signedHead(leaf uint64, head [32]byte) {
+	for _, at := range v.publishes {
+		if at.leaf.N == leaf {
+			at.head = &head
+		}
+	}
+}
+
 // lists reads the list files, starting with member m, one at a time, and compiles the index of each edge
 // list: receipts are judged by the result.
 func (v *verifier) lists(b *bundleReader, m *member) error {
@@ -113,6 +122,10 @@ func (v *verifier) edge(w *wanted, data []byte) *list.Edge {
 		}
 		if !sameKinds(e, at.p.Counts) {
 			v.fail(CheckLists, "%s has other counts than were signed", w)
+			ok = false
+		}
+		if at.head != nil && *at.head != e.Hash() {
+			v.fail(CheckLists, "%s has another head than was signed: edges that follow by deltas would have another list", w)
 			ok = false
 		}
 	}

@@ -79,8 +79,10 @@ func (w *walk) leaf(l Leaf) {
 		if !ok {
 			return
 		}
-		if _, err := signedTarget(got, b); err != nil {
+		if t, err := signedTarget(got, b); err != nil {
 			w.v.fail(CheckMetadata, "%s: %v", what, err)
+		} else {
+			w.v.signedHead(l.N, t.EdgeHead)
 		}
 		if err := sameCharter(got, b); err != nil {
 			w.v.fail(CheckCharter, "%s: %v", what, err)

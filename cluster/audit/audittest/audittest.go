@@ -44,6 +44,7 @@ type Log struct {
 	Signers  []string // who cosigns checkpoints; all members unless changed
 	Canon    [32]byte // canonicalisation rules the hotline's lists say they were made for; zero means ours
 	Epoch    uint32   // of the next versions' keys, which are listtest.Keys of its number
+	EdgeHead [32]byte // what the next versions' metadata says of their edge lists' heads; zero means the truth
 
 	seq, number uint64
 	orders      map[order.Kind]uint64
@@ -175,6 +176,9 @@ func (l *Log) Offer(n int) audit.Publish {
 	}
 	built := trusttest.Built(edge, aud, l.seq-1, listtest.Canary)
 	built.Deltas = l.delta(edge, aud)
+	if l.EdgeHead != [32]byte{} {
+		built.Target.EdgeHead = l.EdgeHead
+	}
 	md := l.Hotline.Publish(now, built)
 	hash := l.doc(md)
 	l.index(edge)
