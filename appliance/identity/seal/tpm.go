@@ -16,7 +16,7 @@ import (
 func dial(device string) (transport.TPMCloser, error) {
 	info, err := os.Stat(device)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is none at this place", ErrTPM)
+		return nil, fmt.Errorf("%w: there is none at this place; switch it on in the firmware, or name another (--tpm)", ErrTPM)
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTPM, err)
 	}
