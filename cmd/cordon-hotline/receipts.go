@@ -21,11 +21,11 @@ import (
 
 func receiptsCommand() *cobra.Command {
 	c := withDir(&cobra.Command{
-		Use:   "receipts --dir HOTLINE --trust TRUST.json --from https://NODE:PORT|BUNDLE",
+		Use:   "receipts --dir HOTLINE --trust TRUST.json [--from https://NODE:PORT|BUNDLE]",
 		Short: "Say which edge of an operator has which version since when, and what is not confirmed",
 		Long: `Read an operator's log, from a control node or a bundle file, verify it as an auditor does, and say what its edges have signed: the version of
 the list they serve and since when, and whether each withdrawal is carried out. TRUST.json is the operator's trust file for auditors. Give both
-flags again for a second operator, in the same order.
+flags again for a second operator, in the same order; without --from, the addresses that operator api has stored are asked.
 
 Exit code 0 when every edge has confirmed the newest version and every withdrawal, 1 when one has not, 5 when a log does not verify or an operator has
 another file of a version than the one signed here.`,
@@ -34,8 +34,11 @@ another file of a version than the one signed here.`,
 		Args: cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
 			trusts, from := flags(c, "trust"), flags(c, "from")
+			if len(from) == 0 {
+				from = make([]string, len(trusts))
+			}
 			if len(trusts) != len(from) {
-				return usage("give --trust and --from for each operator, in the same order")
+				return usage("give --trust and --from for each operator, in the same order, or no --from at all")
 			}
 			issued, err := h.Issued()
 			if err != nil {
@@ -54,8 +57,8 @@ another file of a version than the one signed here.`,
 		}),
 	}, hotlineDir)
 	c.Flags().StringArray("trust", nil, "an operator's trust file for auditors; give it again for each operator")
-	c.Flags().StringArray("from", nil, "its control node (https://NAME:PORT) or a bundle file; give it again for each operator")
-	return required(c, "trust", "from")
+	c.Flags().StringArray("from", nil, "its control node (https://NAME:PORT) or a bundle file; give it again for each operator (default: what operator api has stored)")
+	return required(c, "trust")
 }
 
 // receipts is what operators have confirmed.
@@ -114,19 +117,22 @@ func readOperator(ctx context.Context, issued *publish.Issued, trustFile, from s
 	if err != nil {
 		return nil, bad(fmt.Errorf("trust file %s: %w", trustFile, err), "--trust names the trust file that the operator publishes for auditors (trust.json)")
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	bundle, err := source.Open(ctx, from, tf, source.Config{})
+	places := []string{from}
+	if from == "" {
+		places = addresses(issued, tf.Cluster.ID())
+	}
+	var report *audit.Report
+	err = &source.Error{Err: fmt.Errorf("no address of %s is known", tf.Cluster.Name), Do: "give --from, or store its control nodes' addresses with operator api"}
+	for _, place := range places { // until one answers
+		if report, err = verify(ctx, place, b, tf); err == nil {
+			break
+		}
+	}
 	if no, ok := errors.AsType[*source.Error](err); ok {
 		return nil, bad(no, no.Do)
 	}
 	if err != nil {
-		return nil, bad(err, "")
-	}
-	defer bundle.Close()
-	report, err := audit.Verify(ctx, bundle, b, audit.Options{Now: time.Now()})
-	if err != nil {
-		return nil, bad(fmt.Errorf("read %s: %w", from, err), "ask again, or another node")
+		return nil, bad(err, "ask again, or another node")
 	}
 	o := &operatorReceipts{Cluster: tf.Cluster.ID(), Name: tf.Cluster.Name, Verified: report.Pass, Failed: []string{}, Edges: []edgeReceipts{}, Unconfirmed: []string{}, Withdrawals: []withdrawalReceipts{}}
 	for _, check := range report.Checks {
@@ -141,6 +147,32 @@ func readOperator(ctx context.Context, issued *publish.Issued, trustFile, from s
 		o.read(issued, served)
 	}
 	return o, nil
+}
+
+// addresses are those of an operator's control nodes, as operator api has stored them.
+func addresses(issued *publish.Issued, cluster string) []string {
+	for _, o := range issued.Operators {
+		if o.Cluster == cluster {
+			return o.API
+		}
+	}
+	return nil
+}
+
+// verify reads a bundle from a file or a node and verifies it.
+func verify(ctx context.Context, place string, trustFile []byte, tf audit.TrustFile) (*audit.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	bundle, err := source.Open(ctx, place, tf, source.Config{})
+	if err != nil {
+		return nil, err
+	}
+	defer bundle.Close()
+	report, err := audit.Verify(ctx, bundle, trustFile, audit.Options{Now: time.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", place, err)
+	}
+	return report, nil
 }
 
 func readTrustFile(path string) ([]byte, error) {

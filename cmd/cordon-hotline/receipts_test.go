@@ -105,3 +105,27 @@ func TestALogThatDoesNotVerifyIsSaid(t *testing.T) {
 		t.Errorf("got code %d:\n%s", code, text)
 	}
 }
+
+func TestAStoredAddressIsAsked(t *testing.T) {
+	l := audittest.Honest("receipts")
+	issued := issuedBy(l)
+	dir := t.TempDir()
+	trust, bundle := filepath.Join(dir, "trust.json"), filepath.Join(dir, "bundle.tar")
+	for path, b := range map[string][]byte{trust: l.TrustFile(), bundle: l.Bundle()} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := readOperator(t.Context(), issued, trust, ""); publish.ExitCode(err) != 3 || !strings.Contains(err.Error(), "no address of isp.example is known") {
+		t.Errorf("no address: got %v", err)
+	}
+	issued.Operators = []publish.Operator{{Cluster: l.Desc.ID(), Name: "isp.example", API: []string{filepath.Join(dir, "gone"), bundle}}}
+	o, err := readOperator(t.Context(), issued, trust, "")
+	if err != nil || !o.Verified || o.InForce != issued.Seq {
+		t.Errorf("the second address: got %+v and %v", o, err)
+	}
+	issued.Operators[0].API = issued.Operators[0].API[:1]
+	if _, err := readOperator(t.Context(), issued, trust, ""); publish.ExitCode(err) != 3 || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("nobody answers: got %v", err)
+	}
+}
