@@ -18,6 +18,11 @@ type usage struct {
 	peak int64         // bytes of memory that were resident at once
 }
 
+// spent is what it took beside time.
+func (u usage) spent() string {
+	return fmt.Sprintf("%s of processors, peak %s", seconds(u.cpu.Seconds()), bytesOf(u.peak))
+}
+
 // run runs a program in the directory to its end.
 func (b *bench) run(program string, args ...string) (out []byte, u usage, err error) {
 	cmd := exec.CommandContext(b.ctx, program, args...)
@@ -124,6 +129,7 @@ func (b *bench) version(of, rows string) error {
 			return err
 		}
 		b.report.used(of+": "+s.name, u)
+		b.logf("  %s, %s", seconds(u.took.Seconds()), u.spent())
 		if s.sum {
 			total.took, total.cpu, total.peak = total.took+u.took, total.cpu+u.cpu, max(total.peak, u.peak)
 		}

@@ -71,7 +71,7 @@ func (r *Report) add(what string, got, target float64, format func(float64) stri
 }
 
 func (r *Report) used(what string, u usage) {
-	r.add(what, u.took.Seconds(), 0, seconds, fmt.Sprintf("%s of processors, peak %s", seconds(u.cpu.Seconds()), bytesOf(u.peak)))
+	r.add(what, u.took.Seconds(), 0, seconds, u.spent())
 }
 
 // total is the sum of a version's steps. The target is that of a first version, where everything is new.
@@ -80,7 +80,7 @@ func (r *Report) total(what string, u usage, promised bool) {
 	if promised {
 		target = r.target().publish.Seconds()
 	}
-	r.add(what, u.took.Seconds(), target, seconds, fmt.Sprintf("%s of processors, peak %s", seconds(u.cpu.Seconds()), bytesOf(u.peak)))
+	r.add(what, u.took.Seconds(), target, seconds, u.spent())
 }
 
 // edge takes the figures of both ways to a version.
