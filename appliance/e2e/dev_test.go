@@ -32,6 +32,7 @@ func TestDevIsTheWholePicture(t *testing.T) {
 		Signers       []string `json:"signers"`
 		API           []string `json:"api"`
 		CA, Cert, Key string
+		Officers      []string `json:"officers"`
 		Trust         string   `json:"trust"`
 		Listed        []string `json:"listed"`
 		Unlisted      []string `json:"unlisted"`
@@ -105,6 +106,8 @@ func TestDevIsTheWholePicture(t *testing.T) {
 	w.await("one more entry stopped", func() error { return stopped("deep.below.brand-new.test") })
 	w.run("cordon-hotline", "withdraw", "--dir", p.HotlineDir, "--officer", p.Signers[0], "--reason", "court", "brand-new.test")
 	w.await("and freed", func() error { return passes("deep.below.brand-new.test") })
+
+	w.decide(p.Officers, p.Listed[0], stopped, passes)
 
 	w.run("cordon", "bundle", "--profile", w.join("picture", "dev.json"), "--out", w.join("bundle.tar"))
 	w.run("cordon-audit", "verify", "--trust", p.Trust, w.join("bundle.tar"))

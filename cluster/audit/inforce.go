@@ -8,9 +8,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
-	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -161,23 +159,6 @@ func (f InForce) Overlay() []match.Removal {
 	return out
 }
 
-// Ends reports whether something of it has ended by a time: a suppression, or the bypass.
-func (f InForce) Ends(t int64) bool {
-	return f.Bypass != 0 && f.Bypass < t || slices.ContainsFunc(f.Suppressions, func(s Suppression) bool { return s.Until < t })
-}
-
-// at is what is left of it at a time.
-func (f InForce) at(t int64) InForce {
-	if !f.Ends(t) {
-		return f
-	}
-	f.Suppressions = slices.DeleteFunc(slices.Clone(f.Suppressions), func(s Suppression) bool { return s.Until < t })
-	if f.Bypass < t {
-		f.Bypass = 0
-	}
-	return f
-}
-
 // StateID is the state an edge serves that runs exactly this, given the hash of the index that each
 // list compiles to. It is the one place where edges and auditors agree on what a receipt says.
 func (f InForce) StateID(index func(InForceList) ([32]byte, error)) (match.StateID, error) {
@@ -307,73 +288,6 @@ func (f InForce) remove(more []Removal) (InForce, error) {
 	return f, nil
 }
 
-// ordered does what an order of the operator's officers says, to edges.
-func (f InForce) ordered(o Ordered) (InForce, error) {
-	switch b := o.Order.Body.(type) {
-	case order.Suppress:
-		return f.suppress(b, o.Order)
-	case order.Bypass:
-		if b.Lift {
-			f.Bypass = 0
-		} else {
-			f.Bypass = o.Order.Expires - 1
-		}
-		return f, nil
-	}
-	panic(fmt.Sprintf("audit: order of kind %q changes nothing in force", o.As))
-}
-
-func (f InForce) suppress(b order.Suppress, o order.Order) (InForce, error) {
-	named := func(s Suppression) bool { return s.List == b.List && slices.Contains(b.Entries, s.Entry) }
-	all := slices.DeleteFunc(slices.Clone(f.Suppressions), named)
-	if b.Lift && len(f.Suppressions)-len(all) != len(b.Entries) {
-		return f, fmt.Errorf("order %d lifts %d suppressions, %d of them are in force: %w", o.Number, len(b.Entries), len(f.Suppressions)-len(all), ErrOrder)
-	}
-	if !b.Lift {
-		for _, e := range b.Entries {
-			all = append(all, Suppression{List: b.List, Entry: e, Until: o.Expires - 1, Number: o.Number})
-		}
-	}
-	if len(all) > MaxSuppressions {
-		return f, fmt.Errorf("%d entries suppressed, at most %d: %w", len(all), MaxSuppressions, ErrTooLarge)
-	}
-	slices.SortFunc(all, Suppression.compare)
-	f.Suppressions = all
-	return f, nil
-}
-
-// returned puts an earlier version in force. The newest one stays the mark that the next must exceed, and what later versions left out
-// stays out.
-func (f InForce) returned(r Returned) (InForce, error) {
-	b, ok := r.Order.Body.(order.Return)
-	i, there := f.find(b.List)
-	if !ok || !there {
-		return f, fmt.Errorf("return of list %s, which is not in force: %w", b.List, ErrOrder)
-	}
-	l := f.Lists[i]
-	v, kept := l.Version(b.Seq)
-	high, _ := l.Version(l.High())
-	switch {
-	case b.Seq == l.Seq:
-		return f, fmt.Errorf("return of list %s to version %d, which is in force: %w", b.List, b.Seq, ErrOrder)
-	case !kept || v.Edge != b.Edge:
-		return f, fmt.Errorf("return of list %s to version %d, which is not one of the last %d that were in force here: %w", b.List, b.Seq, KeptVersions, ErrOrder)
-	case b.High != high.Seq || b.HighEdge != high.Edge:
-		return f, fmt.Errorf("return of list %s from version %d, the newest is %d: %w", b.List, b.High, high.Seq, ErrOrder)
-	case r.Version.record() != v.Record || len(r.Version.Versions) != 0:
-		return f, fmt.Errorf("return of list %s: version %d is not what it was: %w", b.List, b.Seq, ErrMismatch)
-	}
-	next := r.Version
-	next.Versions = l.Versions
-	f.Lists = slices.Clone(f.Lists)
-	f.Lists[i] = next
-	var removals []Removal
-	for _, e := range b.Entries {
-		removals = append(removals, Removal{List: b.List, Entry: e, Kind: match.RemovalReturn, Number: r.Number, From: b.Seq, To: b.Seq})
-	}
-	return f.remove(removals)
-}
-
 func (f InForce) find(id match.ListID) (int, bool) {
 	return slices.BinarySearchFunc(f.Lists, id, func(l InForceList, id match.ListID) int { return cmp.Compare(l.List, id) })
 }
@@ -441,62 +355,4 @@ func (l InForceList) checkVersions() error {
 		return fmt.Errorf("list %s version %d is not one of its versions: %w", l.List, l.Seq, ErrMismatch)
 	}
 	return nil
-}
-
-// Filter is a charter's limits in words, so that an auditor can read them in the log.
-type Filter struct {
-	Kinds         []string `cbor:"kinds" json:"kinds"`
-	Bases         []string `cbor:"bases" json:"bases"`
-	Jurisdictions []string `cbor:"jurisdictions" json:"jurisdictions"`
-}
-
-// FilterOf spells out a match.Filter, sorted.
-func FilterOf(m match.Filter) Filter {
-	var f Filter
-	for _, k := range m.Kinds {
-		f.Kinds = append(f.Kinds, k.String())
-	}
-	for _, b := range m.Bases {
-		f.Bases = append(f.Bases, b.String())
-	}
-	f.Jurisdictions = slices.Clone(m.Jurisdictions)
-	for _, words := range []*[]string{&f.Kinds, &f.Bases, &f.Jurisdictions} {
-		slices.Sort(*words)
-		*words = slices.Compact(*words)
-	}
-	return f
-}
-
-// Match reads the filter back. Unknown words, unsorted or repeated ones are ErrFormat.
-func (f Filter) Match() (match.Filter, error) {
-	var m match.Filter
-	for _, words := range [][]string{f.Kinds, f.Bases, f.Jurisdictions} {
-		if len(words) > 512 {
-			return m, fmt.Errorf("charter filter: %w", ErrTooLarge)
-		}
-		for i, w := range words {
-			if len(w) > maxWord || i > 0 && words[i-1] >= w {
-				return m, fmt.Errorf("charter filter is not sorted: %w", ErrFormat)
-			}
-		}
-	}
-	for _, w := range f.Kinds {
-		k, err := canon.ParseKind(w)
-		if err != nil {
-			return m, fmt.Errorf("charter filter kind %q: %w", clip(w), ErrFormat)
-		}
-		m.Kinds = append(m.Kinds, k)
-	}
-	for _, w := range f.Bases {
-		b, err := match.ParseBasis(w)
-		if err != nil {
-			return m, fmt.Errorf("charter filter basis %q: %w", clip(w), ErrFormat)
-		}
-		m.Bases = append(m.Bases, b)
-	}
-	m.Jurisdictions = slices.Clone(f.Jurisdictions)
-	if err := m.Check(); err != nil {
-		return m, fmt.Errorf("charter filter: %w: %v", ErrFormat, err)
-	}
-	return m, nil
 }
