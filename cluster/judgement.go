@@ -171,7 +171,9 @@ func (n *Node) numbers(ctx context.Context, e *list.Edge, t trust.ListTarget, no
 		q.BroadAdded = max(0, q.Broad-q.BroadBefore)
 	}
 	q.Recent = n.steps.recent(t.List.Hotline(), view.InForce.Lists)
-	n.steps.note(t.List, t.Seq, t.Edge.SHA256, brake.Step{At: now, Before: total, Added: q.Added})
+	a, _ := view.Approved(t.List, t.Seq, t.Edge.SHA256)
+	seen := slices.ContainsFunc(a.Brakes, func(w string) bool { return brake.Word(w).AtOperator() == brake.Version })
+	n.steps.note(t.List, t.Seq, t.Edge.SHA256, brake.Step{At: now, Before: total, Added: q.Added, Seen: seen})
 	return q, nil
 }
 

@@ -149,8 +149,23 @@ func TestManySmallStepsAreHeld(t *testing.T) {
 			t.Fatalf("step %d: %v, want held", step, err)
 		}
 	}
-	if h := leader.Node().View().Orders.Held; len(h) != 1 || h[0].Brake != "window" {
-		t.Errorf("held: %+v", h)
+	h := leader.Node().View().Orders.Held
+	if len(h) != 1 || h[0].Brake != "window" {
+		t.Fatalf("held: %+v", h)
+	}
+	// Once people have looked at the sum, a new one begins.
+	said, err := h[0].Verdicts[0].Verdict()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := order.Approve{List: h[0].List, Seq: h[0].Seq, Edge: h[0].Edge, Brakes: []string{"window"}, NeverBlock: said.NeverBlock}
+	if _, _, err := leader.Node().Order(c.Context(), c.Order(1, a)); err != nil {
+		t.Fatal(err)
+	}
+	for step := 3; step < 5; step++ {
+		if err := leader.Node().Publish(c.Context(), c.PublishEntries(leader, uint64(step+1), names(1+25*step), nil), clustertest.List); err != nil {
+			t.Errorf("step %d: %v", step, err)
+		}
 	}
 }
 

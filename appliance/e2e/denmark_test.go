@@ -47,6 +47,8 @@ func TestDenmark(t *testing.T) {
 	names := popularNames(popular)
 	w := newWorld(t)
 	w.usePopularity(names)
+	e2 := w.join("isp", "e2", "edge.yaml")
+	w.put(e2, []byte(strings.Replace(string(w.get(e2)), "never_block:\n", "never_block:\n  - only-e2.test\n", 1)))
 	w.startAll()
 	w.publish(firstList())
 	w.await("both edges stop and resolve", w.bothWork)
@@ -136,6 +138,24 @@ func TestDenmark(t *testing.T) {
 	if out, code := w.try("cordon", "simulate", "--profile", w.profile); code != 0 || !strings.Contains(out, "version 3 is in force") {
 		t.Errorf("cordon simulate: exit %d\n%s", code, out)
 	}
+
+	// An edge has the last word about itself: one whose own never_block a version would stop stays with the last one, and shows.
+	w.publish(rows(entry("www.only-e2.test", "host", "order")))
+	w.await("e1 stops what e2 does not", func() error { return w.stopped("e1", "www.only-e2.test", true) })
+	w.await("e2 says why", func() error {
+		if out, _ := w.try("cordon", "status", "--profile", w.profile); !strings.Contains(out, "e2: has not confirmed what is in force") || !strings.Contains(out, "e1: serves what is in force") {
+			return fmt.Errorf("status:\n%s", out)
+		}
+		if !strings.Contains(w.log("e2"), "self-test: entry 1 of never_block would be stopped") {
+			return fmt.Errorf("e2 does not say why")
+		}
+		return w.passes("e2", "www.only-e2.test")
+	})
+	w.run("cordon-hotline", "remove", "--dir", "hotline", "--reason", "error", "www.only-e2.test")
+	w.publish(rows(entry("added-last.test", "host", "order")))
+	w.await("both edges have the next version", func() error {
+		return w.onEdges(func(e string) error { return w.stopped(e, "added-last.test", true) })
+	})
 	innocent.finish(t)
 	o.finish()
 

@@ -209,6 +209,7 @@ func TestNumbersThatNoHonestVersionHasAreHeld(t *testing.T) {
 		}
 		return out
 	}
+	seen := func(all []Step, i int) []Step { all[i].Seen = true; return all }
 	limits := Limits{MaxEntries: 150_000, MinChange: 1000, MaxChangePercent: 10, MaxWindowPercent: 30, MaxBroadPercent: 20, MaxRemovePercent: 50}
 	for _, c := range []struct {
 		name string
@@ -228,6 +229,8 @@ func TestNumbersThatNoHonestVersionHasAreHeld(t *testing.T) {
 		{"four steps of a week", Numbers{Entries: 139_000, Before: 130_000, Added: 9000, Recent: steps(9000, 3, 24*time.Hour)}, "window"},
 		{"four steps of a month", Numbers{Entries: 139_000, Before: 130_000, Added: 9000, Recent: steps(9000, 3, 8*24*time.Hour)}, ""},
 		{"steps of the future count for nothing", Numbers{Entries: 139_000, Before: 130_000, Added: 9000, Recent: steps(9000, 3, -24*time.Hour)}, ""},
+		{"steps that people have seen", Numbers{Entries: 139_000, Before: 130_000, Added: 9000, Recent: seen(steps(9000, 3, 24*time.Hour), 2)}, ""},
+		{"and those after them", Numbers{Entries: 175_000 - 26_000, Before: 140_000, Added: 9000, Recent: seen(steps(9000, 5, 24*time.Hour), 0)}, "window"},
 		{"whole sites in a list of pages", Numbers{Entries: 11_000, Before: 10_000, Added: 1000, BroadBefore: 100, BroadAdded: 1000}, ""},
 		{"too many whole sites", Numbers{Entries: 41_500, Before: 40_000, Added: 1500, BroadBefore: 100, BroadAdded: 1001}, "broad"},
 	} {

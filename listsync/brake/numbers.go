@@ -25,6 +25,8 @@ type Step struct {
 	At     time.Time `json:"at"`
 	Before int       `json:"before"` // entries before it
 	Added  int       `json:"added"`
+	// Seen: people have overruled a brake on numbers for it. They saw what had been added until then, so a sum begins after it.
+	Seen bool `json:"seen,omitempty"`
 }
 
 // Limits say how much a version may change. Percentages are of the version before.
@@ -103,11 +105,17 @@ func (n *Numbers) held(l *Limits) []Held {
 }
 
 // window sums the entries added in the last days, this version's among them, against the list as it was before the first of those
-// steps: ten steps of nine percent are one of ninety. The step that people overruled a brake for counts too.
+// steps: ten steps of nine percent are one of ninety. What people have looked at is not counted again.
 func (n *Numbers) window(l *Limits) (Held, bool) {
+	from := n.Now.Add(-Span)
+	for _, s := range n.Recent {
+		if s.Seen && s.At.After(from) && !s.At.After(n.Now) {
+			from = s.At
+		}
+	}
 	sum, steps, before, first := n.Added, 1, n.Before, n.Now
 	for _, s := range n.Recent {
-		if s.At.Before(n.Now.Add(-Span)) || s.At.After(n.Now) || s.Before == 0 {
+		if s.Seen || s.At.Before(from) || s.At.After(n.Now) || s.Before == 0 {
 			continue // a first version has nothing before it
 		}
 		sum, steps = sum+s.Added, steps+1

@@ -138,8 +138,20 @@ func TestManySmallStepsAreOneLargeOne(t *testing.T) {
 			t.Errorf("step %d: got %v, %+v", step, err, r.Holds)
 		}
 	}
+	then := w.now
 	w.now = w.now.Add(brake.Span + time.Hour)
 	if _, err := w.h.Sign(w.officers[0]); err != nil {
 		t.Errorf("a week later: got %v", err)
+	}
+	w.now = then
+	for _, o := range w.officers[:2] {
+		_, err := w.h.SignWith(SignOptions{Officer: o, Approve: "counted and right"})
+		w.must(err)
+	}
+	_, err := w.h.Publish("")
+	w.must(err)
+	add(90, 10_000)
+	if _, err := w.h.Sign(w.officers[0]); err != nil {
+		t.Errorf("after people have looked at the sum: got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/brake"
@@ -106,7 +107,8 @@ func (s *session) numbers(d *Diff) (brake.Numbers, error) {
 			after += k
 		}
 		if !s.beforeWindow(m) {
-			n.Recent = append(n.Recent, brake.Step{At: time.Unix(m.Published, 0), Before: after - m.Added + m.Removed, Added: m.Added})
+			seen := slices.ContainsFunc(m.Approvals, func(a Approval) bool { return a.Entry == "" })
+			n.Recent = append(n.Recent, brake.Step{At: time.Unix(m.Published, 0), Before: after - m.Added + m.Removed, Added: m.Added, Seen: seen})
 		}
 	}
 	return n, nil
