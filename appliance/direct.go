@@ -30,6 +30,8 @@ const (
 	// directEvery spaces the looks; one costs a small request to each control node and repository.
 	directEvery   = 5 * time.Second
 	directTimeout = 10 * time.Second
+	// directSettle is how long after the quorum came back the log may lack a withdrawal before a receipt says so.
+	directSettle = time.Minute
 	// directReads bounds the numbers read of one repository in one look.
 	directReads = 64
 

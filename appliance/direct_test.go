@@ -92,9 +92,21 @@ func (c *cutOff) stopped() bool {
 	return c.f.active.set.Name([]byte(listtest.Canary), uint32(c.log.Now.Unix())).Listed
 }
 
-// receipt is the edge's next one.
+// receipt is the edge's next one, when the cluster has been there again for a while.
 func (c *cutOff) receipt() (audit.SignedReceipt, audit.Receipt) {
 	c.t.Helper()
+	c.pull()
+	before := len(c.receipts)
+	c.f.confirm(c.t.Context(), c.f.controls[0])
+	c.mu.Lock()
+	for _, s := range c.receipts[before:] {
+		if r, err := s.Receipt(); err != nil || r.V != 1 {
+			c.t.Errorf("receipt %+v, %v: the log has not had the time to take the withdrawal in", r, err)
+		}
+	}
+	c.mu.Unlock()
+	c.log.Now = c.log.Now.Add(directSettle)
+	c.pull()
 	c.f.confirm(c.t.Context(), c.f.controls[0])
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -59,8 +59,9 @@ type follower struct {
 	generation uint64
 	confirmAt  time.Time // when the next receipt is due
 
-	mu    sync.Mutex // guards fresh
-	fresh time.Time  // freshness of the newest accepted checkpoint
+	mu       sync.Mutex // guards fresh, followed
+	fresh    time.Time  // freshness of the newest accepted checkpoint
+	followed time.Time  // since when checkpoints have been fresh without a gap
 }
 
 type retiree struct {
@@ -329,9 +330,13 @@ func (f *follower) see(seen audit.Seen) error {
 func (f *follower) noteFresh(m *audit.Opened) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m.Fresh.After(f.fresh) {
-		f.fresh = m.Fresh
+	if !m.Fresh.After(f.fresh) {
+		return
 	}
+	if now := f.clock(); now.Sub(f.fresh) > directAfter {
+		f.followed = now
+	}
+	f.fresh = m.Fresh
 }
 
 // watchFreshness raises an alarm when the cluster's checkpoint grows old, and says when it is fresh again. It never takes a list out of

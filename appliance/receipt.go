@@ -23,7 +23,7 @@ const (
 func (f *follower) confirm(ctx context.Context, c *api.Client) {
 	now := f.clock()
 	f.act.Lock()
-	due := f.active != nil && !now.Before(f.confirmAt)
+	due := f.active != nil && !now.Before(f.confirmAt) && (len(f.direct) == 0 || f.settled(now))
 	generation := f.generation
 	f.act.Unlock()
 	if !due {
@@ -39,6 +39,14 @@ func (f *follower) confirm(ctx context.Context, c *api.Client) {
 	case f.generation == generation: // else something has changed since, and another one is due
 		f.confirmAt = now.Add(confirmEvery)
 	}
+}
+
+// settled reports whether the log has had the time to take in what this edge took without it. A receipt that names such withdrawals before
+// the log has them could be checked by nobody; and while there is no quorum no receipt reaches the log.
+func (f *follower) settled(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return now.Sub(f.fresh) <= restless && now.Sub(f.followed) >= directSettle
 }
 
 // receipt signs what is served, and which of it the log does not say. Its counter is on disk before it is used, so that no two receipts share one. It follows the clock in

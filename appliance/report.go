@@ -95,7 +95,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		case e.Foreign:
 			fmt.Fprintf(w, "  %s: serves something else than what is in force, as it signed at %s\n", e.Name, clock(e.At))
 		case e.Current && e.Beyond > 0:
-			fmt.Fprintf(w, "  %s: serves what is in force but for %d withdrawals that it took from the hotline without a quorum, as it signed at %s\n", e.Name, e.Beyond, clock(e.At))
+			fmt.Fprintf(w, "  %s: serves what is in force, and beyond it what it took from the hotline without a quorum (withdrawals: %d), as it signed at %s\n", e.Name, e.Beyond, clock(e.At))
 		case e.Current:
 			fmt.Fprintf(w, "  %s: serves what is in force, as it signed at %s\n", e.Name, clock(e.At))
 		default:

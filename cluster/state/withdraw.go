@@ -42,6 +42,8 @@ func (s *State) withdraw(t int64, c command.Withdraw) Result {
 		switch {
 		case leaf.Hash == books.hash:
 			return Result{Duplicate: true}
+		case w.Number <= books.number && s.removes(w):
+			return Result{Duplicate: true} // a member or a mirror that lags
 		case w.Number <= books.number:
 			return no(ReasonSequence)
 		case leaf.Owed && len(books.owed) >= maxOwed:
@@ -60,6 +62,13 @@ func (s *State) withdraw(t int64, c command.Withdraw) Result {
 		return no(leafReason(err))
 	}
 	return res
+}
+
+// removes reports whether all that a withdrawal says is in force as it says it.
+func (s *State) removes(w trust.Withdrawal) bool {
+	l, ok := s.inForce.List(w.List)
+	with, err := s.inForce.With(w)
+	return ok && err == nil && l.Seq <= w.SeqTo && len(with.Removals) == len(s.inForce.Removals)
 }
 
 // statement finds the hotline that a statement speaks of and verifies it with
