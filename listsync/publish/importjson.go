@@ -21,7 +21,6 @@ type jsonRows struct {
 	entry int // rows begun
 	array bool
 	begun bool
-	ended bool
 	buf   []byte
 }
 

@@ -56,12 +56,12 @@ func TestOfficersSignOnMachinesOfTheirOwn(t *testing.T) {
 				t.Errorf("a request for %v, want those who have not signed", x.For)
 			}
 			out := w.path("signature")
-			a, err := w.answer(n, w.path("request"), "")
+			_, err = w.answer(n, w.path("request"), "")
 			w.must(err)
 			if exists(out) && seq == 0 && n == 0 {
 				t.Error("a signature without --out")
 			}
-			a, err = w.answer(n, w.path("request"), out)
+			a, err := w.answer(n, w.path("request"), out)
 			w.must(err)
 			if a.Proved != full || a.Seq != uint64(seq)+1 || a.Diff.AddedCount != len(rows) || a.Keys != 1 || a.First != (seq == 0) {
 				t.Errorf("answer %+v", a)
