@@ -208,7 +208,7 @@ func (s *session) build(v list.Version, entries [32]byte, n int, canary list.Ent
 		return nil, nil, list.Summary{}, err
 	}
 	defer set.close()
-	told := every{Progress: s.c.progress()}
+	told := every{Progress: s.c.progress(), units: 1}
 	told.Begin(fmt.Sprintf("making version %d", v.Seq), 2*int64(n)) // half of the work comes after the last entry
 	refused := func(err error) error {
 		return fault(CodeInput, err, "look at the entry it names in entries.jsonl", "cannot build version %d", v.Seq)

@@ -62,14 +62,15 @@ func sizes(paths ...string) (n int64) {
 	return n
 }
 
-// every tells of one unit after the other in steps of 4,096.
+// every tells of one thing after the other, each of so many units, in steps of 4,096.
 type every struct {
 	Progress
-	n int64
+	units int64
+	n     int64
 }
 
 func (e *every) one() {
 	if e.n++; e.n%4096 == 0 {
-		e.Add(4096)
+		e.Add(4096 * e.units)
 	}
 }

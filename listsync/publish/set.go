@@ -90,6 +90,9 @@ func (h *Hotline) ImportWith(r io.Reader, o ImportOptions) (Imported, error) {
 	return done, nil
 }
 
+// lineSize is about the bytes of a line of entries.jsonl.
+const lineSize = 270
+
 // merge writes the working set with the rows in it to the file that is to take its place, and counts. Both are sorted, and pass once. When
 // the rows are not wanted any more it only sees to the end of them. A row of an entry that is held back goes there and nowhere else.
 func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *Imported) (_ *entryWriter, err error) {
@@ -97,7 +100,9 @@ func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.openWorkingSet(nil)
+	told := every{Progress: s.c.progress(), units: lineSize}
+	told.Begin("sorting the rows in", sizes(s.path("entries.jsonl"))+int64(rows.rows)*lineSize)
+	set, err := s.openWorkingSet(passed{told})
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +116,6 @@ func (s *session) merge(rows *importReader, held map[entryKey]*heldEntry, done *
 			to.abort()
 		}
 	}()
-	told := every{Progress: s.c.progress()}
-	told.Begin("sorting the rows in", int64(rows.rows))
 	old, err := set.next()
 	for err == nil {
 		row, err := rows.next()
