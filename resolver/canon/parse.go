@@ -35,8 +35,12 @@ func parse(act, raw string) (parsed, error) {
 
 	scheme, rest, reason := cutScheme(s)
 	if scheme == "" && reason == "" {
+		head, _, _ := strings.Cut(s, ":")
 		s = unescape(s)
-		scheme, rest, reason = cutScheme(s)
+		if scheme, rest, reason = cutScheme(s); scheme != "" && isWebScheme(head) {
+			// http:/%2Fb.test%2F@a.test: browsers repair the slash as it stands and connect to a.test.
+			return fail(ReasonScheme)
+		}
 	}
 	if reason != "" {
 		return fail(reason)
