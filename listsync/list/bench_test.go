@@ -65,6 +65,7 @@ func BenchmarkBuild(b *testing.B) {
 	all := listtest.Entries(*entries, 1)
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer listtest.CPU(b)()
 	for range b.N {
 		if _, _, _, err := list.Build(listtest.Version(1), all, nil, listtest.Keys(1), listtest.OpenKey(1)); err != nil {
 			b.Fatal(err)
@@ -80,6 +81,7 @@ func BenchmarkOpen(b *testing.B) {
 		"delta": func() error { _, err := list.OpenDelta(p.delta); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
+			defer listtest.CPU(b)()
 			b.ReportAllocs()
 			for range b.N {
 				if err := open(); err != nil {
@@ -94,6 +96,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkDelta(b *testing.B) {
 	p := big()
 	b.Run("diff", func(b *testing.B) {
+		defer listtest.CPU(b)()
 		for range b.N {
 			if _, err := list.Diff(p.from.edge, p.to.edge, p.to.audit); err != nil {
 				b.Fatal(err)
@@ -102,6 +105,7 @@ func BenchmarkDelta(b *testing.B) {
 	})
 	d := p.open(b)
 	b.Run("apply", func(b *testing.B) {
+		defer listtest.CPU(b)()
 		b.ReportAllocs()
 		for range b.N {
 			if _, err := d.Apply(p.from.edge, match.Memory{}); err != nil {
@@ -110,6 +114,7 @@ func BenchmarkDelta(b *testing.B) {
 		}
 	})
 	b.Run("audit", func(b *testing.B) {
+		defer listtest.CPU(b)()
 		for range b.N {
 			if _, err := d.ApplyAudit(p.from.audit, nil); err != nil {
 				b.Fatal(err)
@@ -117,6 +122,7 @@ func BenchmarkDelta(b *testing.B) {
 		}
 	})
 	b.Run("compile", func(b *testing.B) {
+		defer listtest.CPU(b)()
 		for range b.N {
 			if _, err := match.Compile(p.to.edge); err != nil {
 				b.Fatal(err)
@@ -124,6 +130,7 @@ func BenchmarkDelta(b *testing.B) {
 		}
 	})
 	b.Run("recompile", func(b *testing.B) {
+		defer listtest.CPU(b)()
 		b.ReportAllocs()
 		for range b.N {
 			if _, err := d.Recompile(p.index, p.from.edge, p.to.edge); err != nil {

@@ -78,6 +78,7 @@ func nameMiss(b *testing.B, s *match.Set) {
 	q := ask(asked, func(i int) int { return *size + i*37 })
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer listtest.CPU(b)()
 	for i := range b.N {
 		if v := s.Name(q.name(i%asked), 1); v.Listed {
 			b.Fatalf("Name(%s) = %+v, want not listed", q.name(i%asked), v)
@@ -90,6 +91,7 @@ func BenchmarkNameHit(b *testing.B) {
 	q := ask(asked, func(i int) int { return i * 13 % *size })
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer listtest.CPU(b)()
 	for i := range b.N {
 		if v := s.Name(q.name(i%asked), 1); !v.Listed {
 			b.Fatalf("Name(%s) = %+v, want listed", q.name(i%asked), v)
@@ -105,6 +107,7 @@ func BenchmarkPageMiss(b *testing.B) {
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer listtest.CPU(b)()
 	for i := range b.N {
 		if v := s.Page(asked[i&(1<<12-1)], 1); v.Listed {
 			b.Fatalf("Page(%s) = %+v, want not listed", asked[i&(1<<12-1)], v)
@@ -124,6 +127,7 @@ func BenchmarkCompile(b *testing.B) {
 	e := big()
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer listtest.CPU(b)()
 	for range b.N {
 		if _, err := match.Compile(e); err != nil {
 			b.Fatal(err)
@@ -136,6 +140,7 @@ func BenchmarkOpenEdge(b *testing.B) {
 	b.Run("whole", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(file)))
+		defer listtest.CPU(b)()
 		for range b.N {
 			if _, err := match.OpenEdge(file); err != nil {
 				b.Fatal(err)
