@@ -101,13 +101,24 @@ func TestANameListedWhileItsQuestionWaitsIsBlocked(t *testing.T) {
 	}
 }
 
-func TestATimeLimitedRemovalEndsForCachedAnswersToo(t *testing.T) {
+// TestWhatPassesForATimeEndsForCachedAnswersToo: a suppression and the kill switch end by the edge's own clock, without a swap.
+func TestWhatPassesForATimeEndsForCachedAnswersToo(t *testing.T) {
+	for name, set := range map[string]func(until uint32) *match.Set{
+		"suppression": func(until uint32) *match.Set {
+			return makeSetWithout(t, []match.Removal{
+				{List: "hotline/main", Entry: match.EntryID{0, 0, 7}, Until: until, Kind: match.RemovalSuppress, Number: 1},
+			}, law(canon.KindHost, "a.test"))
+		},
+		"bypass": func(until uint32) *match.Set { return makeSet(t, law(canon.KindHost, "a.test")).WithBypass(until) },
+	} {
+		t.Run(name, func(t *testing.T) { endsByItself(t, set) })
+	}
+}
+
+func endsByItself(t *testing.T, set func(until uint32) *match.Set) {
 	g := newRig(t)
 	g.up.records("a.test", dns.TypeA, "a.test. 3600 IN A 192.0.2.1")
-	until := uint32(g.clock.now().Unix()) + 100
-	g.Swap(makeSetWithout(t, []match.Removal{
-		{List: "hotline/main", Entry: match.EntryID{0, 0, 7}, Until: until, Kind: match.RemovalSuppress, Number: 1},
-	}, law(canon.KindHost, "a.test")))
+	g.Swap(set(uint32(g.clock.now().Unix()) + 100))
 	for _, step := range []struct {
 		wait time.Duration
 		want string

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -99,6 +100,29 @@ func printDecision(d appliance.Decision, err error, asJSON bool) error {
 	return nil
 }
 
+// maxIDs bounds a file of entry ids: an order names 3000, of 33 bytes with its line end.
+const maxIDs = 1 << 20
+
+// readIDs reads a file of entry ids, a line each; none when it is not named.
+func readIDs(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("--entries: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxIDs+1))
+	if err != nil {
+		return nil, fmt.Errorf("--entries %s: %w", path, err)
+	}
+	if len(b) > maxIDs {
+		return nil, fmt.Errorf("--entries %s is larger than %d bytes", path, maxIDs)
+	}
+	return strings.Fields(string(b)), nil
+}
+
 // parseLife reads a duration that may be in days.
 func parseLife(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
@@ -117,6 +141,7 @@ func approveCommand() *cobra.Command {
 	var o ordering
 	var list string
 	var entries, brakes []string
+	var file string
 	c := &cobra.Command{
 		Use:   "approve",
 		Short: "Let a version that a brake holds back come into force (two officers)",
@@ -128,12 +153,17 @@ func approveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.print(op.Approve(c.Context(), o.r, list, entries, brakes))
+			more, err := readIDs(file)
+			if err != nil {
+				return &appliance.InputError{Err: err}
+			}
+			return o.print(op.Approve(c.Context(), o.r, list, append(entries, more...), brakes))
 		},
 	}
 	o.flags(c, "1d")
 	c.Flags().StringVar(&list, "list", "", "HOTLINE/LIST (default: the one that is held back)")
 	c.Flags().StringArrayVar(&entries, "entry", nil, "id of an entry that may pass the brake")
+	c.Flags().StringVar(&file, "entries", "", "file of such ids, one a line")
 	c.Flags().StringArrayVar(&brakes, "brake", nil, "brake to overrule (default: the one that holds it)")
 	return c
 }
