@@ -22,8 +22,15 @@ type Base struct {
 }
 
 // ReadDeltas opens the deltas that lead from version seq of t's list to t, and merges them. open gives a file by its hash; what it gives is
-// bounded and verified here. It returns ErrNoDeltas when t names no such chain.
+// bounded and verified here. It returns ErrNoDeltas when t names no such chain, or one that is longer than the list itself: memory for it is
+// bounded by what was signed, and the list costs less.
 func ReadDeltas(ctx context.Context, t trust.ListTarget, seq uint64, open func(ctx context.Context, f trust.File) (io.ReadCloser, error)) (*list.Delta, error) {
+	length := int64(0)
+	for _, f := range t.Chain(seq) {
+		if length += f.Length; length > t.Edge.Length {
+			return nil, ErrNoDeltas
+		}
+	}
 	var merged *list.Delta
 	for _, f := range t.Chain(seq) {
 		b, err := readTarget(ctx, f.File, open)

@@ -118,6 +118,12 @@ func TestAControlNodeMakesAVersionFromDeltas(t *testing.T) {
 	if err := s.FromDeltas(t.Context(), elsewhere, target); !errors.Is(err, fetch.ErrNoDeltas) {
 		t.Errorf("from a version no delta starts at: %v, want %v", err, fetch.ErrNoDeltas)
 	}
+	huge := target
+	huge.Deltas = append([]trust.DeltaFile(nil), target.Deltas...)
+	huge.Deltas[2].Length = target.Edge.Length
+	if err := s.FromDeltas(t.Context(), base, huge); !errors.Is(err, fetch.ErrNoDeltas) {
+		t.Errorf("deltas longer than the list: %v, want %v", err, fetch.ErrNoDeltas)
+	}
 	if s.Has(target.Edge.SHA256) {
 		t.Fatal("made all the same")
 	}
