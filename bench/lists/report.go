@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +18,7 @@ type Report struct {
 	Delta   int       `json:"delta"`
 	Machine string    `json:"machine"`
 	Load    string    `json:"load"` // average before and after: what else the machine did
+	Busy    string    `json:"busy,omitempty"` // what to think of the times then
 	Commit  string    `json:"commit"`
 	Date    time.Time `json:"date"`
 	Rows    []Row     `json:"rows"`
@@ -59,7 +61,14 @@ func newReport(c Config) *Report {
 	return &Report{Entries: c.Entries, Delta: c.Delta, Machine: machine(), Load: load(), Commit: commit(), Date: time.Now().UTC()}
 }
 
-func (r *Report) finish() { r.Load += " before, " + load() + " after" }
+func (r *Report) finish() {
+	if before, err := strconv.ParseFloat(r.Load, 64); err == nil && before > 3 {
+		r.Busy = busy
+	}
+	r.Load += " before, " + load() + " after"
+}
+
+const busy = "Other work had most of this machine: times are not those of the programs alone. What they had of the processors is beside them."
 
 // add takes a figure and its target in the same unit; a target of 0 is none.
 func (r *Report) add(what string, got, target float64, format func(float64) string, note string) {
@@ -127,6 +136,9 @@ func (r *Report) Markdown(command string) string {
 	fmt.Fprintf(&b, "# Lists of %d entries\n\n", r.Entries)
 	fmt.Fprintf(&b, "Synthetic rows: half of them pages, eight rows to a host; a second version adds %d. One run, except where a median is named.\n\n", r.Delta)
 	fmt.Fprintf(&b, "- command: `%s`\n- commit: %s\n- date: %s\n- machine: %s\n- load average: %s\n\n", command, r.Commit, r.Date.Format("2006-01-02 15:04 UTC"), r.Machine, r.Load)
+	if r.Busy != "" {
+		fmt.Fprintf(&b, "**%s**\n\n", r.Busy)
+	}
 	fmt.Fprintln(&b, "| what | measured | target | |\n|---|---|---|---|")
 	for _, row := range r.Rows {
 		note := row.Note
@@ -143,6 +155,9 @@ func (r *Report) Text() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%d entries, commit %s, load average %s\n%s\n\n", r.Entries, r.Commit, r.Load, r.Machine)
+	if r.Busy != "" {
+		fmt.Fprintf(w, "%s\n\n", r.Busy)
+	}
 	for _, row := range r.Rows {
 		verdict := ""
 		if row.Target != "" {
