@@ -169,6 +169,7 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 	if err != nil {
 		return nil, err
 	}
+	s.log.InfoContext(ctx, "list made from deltas", slog.Any("list", in.List), slog.Uint64("from", d.FromSeq), slog.Uint64("seq", in.Seq))
 	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, unmap: draft, users: 1, draft: draft}, nil
 }
 
