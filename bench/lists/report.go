@@ -17,7 +17,7 @@ type Report struct {
 	Entries int       `json:"entries"`
 	Delta   int       `json:"delta"`
 	Machine string    `json:"machine"`
-	Load    string    `json:"load"` // average before and after: what else the machine did
+	Load    string    `json:"load"`           // average before and after: what else the machine did
 	Busy    string    `json:"busy,omitempty"` // what to think of the times then
 	Commit  string    `json:"commit"`
 	Date    time.Time `json:"date"`
