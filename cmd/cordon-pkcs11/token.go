@@ -64,7 +64,7 @@ func (t *token) login() error {
 	}
 	switch {
 	case len(found) == 0:
-		return fail("token", "no token %s is plugged in (%d others are)", t.name(), len(slots))
+		return fail("token", "no token %s is plugged in (tokens that are: %d)", t.name(), len(slots))
 	case len(found) > 1:
 		return fail("ambiguous", "%d tokens are called %s", len(found), t.name())
 	}

@@ -24,6 +24,9 @@ func openRequest(path, dir string, id age.Identity) (requestHead, error) {
 		return requestHead{}, fault(CodeInput, err, "check the path", "cannot read the request")
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return requestHead{}, sentence(CodeInput, nil, "name the file that sign --export wrote", "%s is a directory, not a request to sign", path)
+	}
 	in, err := age.Decrypt(bufio.NewReader(f), id)
 	if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
 		return requestHead{}, sentence(CodeInput, ErrForeign, "have it exported for you: sign --export FILE --for YOUR_NAME", "the request %s is encrypted to other officers", path)
