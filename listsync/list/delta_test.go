@@ -251,6 +251,26 @@ func TestDamageUnderADeltaIsFoundByVerify(t *testing.T) {
 	}
 }
 
+// TestDamagedBlockStartsUnderADeltaAreAnError: a control node opens only the head of the list it has. Whatever the disk gives for the
+// table of blocks, it gets an error and goes on.
+func TestDamagedBlockStartsUnderADeltaAreAnError(t *testing.T) {
+	all := listtest.Entries(800, 1)
+	from, to := versionOf(t, 1, all), versionOf(t, 2, all[:760])
+	d := diff(t, from, to)
+	table := 256 + 6*64 + 64 // the first section: block starts
+	for at := table; at < table+4*8; at++ {
+		damaged := slices.Clone(from.edgeBytes)
+		damaged[at] ^= 0x80
+		e, err := match.OpenEdgeHead(damaged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Apply(e, match.Memory{}); err == nil {
+			t.Errorf("byte %d of the table damaged: no error", at-table)
+		}
+	}
+}
+
 // resealDelta makes the hashes of a changed delta fit again, as an attacker would.
 func resealDelta(b []byte) {
 	const sections = 7

@@ -133,7 +133,8 @@ func (p *Patch) copyColumns(old *Columns, from int, new *Columns, copied func())
 }
 
 // starts writes the block starts of the new list, which has as many blocks as the old one, and says which blocks are
-// touched. It refuses a record that was put outside of its block: nothing else would look at it there.
+// touched. It refuses a record that was put outside of its block: nothing else would look at it there. Blocks that do not follow one
+// another, in an old list that was damaged since it was verified, are refused too: whoever hashes them would leave the columns.
 func (p *Patch) starts(old, new *Edge) (touched []bool, err error) {
 	blocks := 1 << old.bits
 	touched = make([]bool, blocks)
@@ -155,6 +156,11 @@ func (p *Patch) starts(old, new *Edge) (touched []bool, err error) {
 		moved += int(change[b])
 	}
 	binary.LittleEndian.PutUint32(new.starts[4*blocks:], uint32(new.n))
+	for b := range blocks {
+		if lo, hi := new.start(b), new.start(b+1); lo > hi || hi > new.n {
+			return nil, fmt.Errorf("block %d starts at %d and ends at %d: %w", b, lo, hi, ErrFormat)
+		}
+	}
 	for i, at := range p.At {
 		b := blockOf(&p.Added[i].Digest, old.bits)
 		if int(at) < new.start(b) || int(at) >= new.start(b+1) {
