@@ -134,6 +134,24 @@ func (o *Operator) Newest(ctx context.Context) (api.Status, error) {
 	return api.Status{}, fmt.Errorf("no control node answers: %w", errors.Join(errs...))
 }
 
+// newestFirst is first, beginning with the node that has the longest log: what was decided a moment ago is there.
+func (o *Operator) newestFirst(ctx context.Context, ask func(context.Context, *api.Client) error) error {
+	nodes := o.Status(ctx)
+	best := newest(nodes)
+	if best == nil {
+		return o.first(ctx, ask)
+	}
+	sorted := Operator{}
+	for i := range nodes {
+		if &nodes[i] == best {
+			sorted.clients = append([]*api.Client{o.clients[i]}, sorted.clients...)
+		} else {
+			sorted.clients = append(sorted.clients, o.clients[i])
+		}
+	}
+	return sorted.first(ctx, ask)
+}
+
 // first asks the control nodes in turn until one has done it; a node's own refusal ends the search.
 func (o *Operator) first(ctx context.Context, ask func(context.Context, *api.Client) error) error {
 	var errs []error

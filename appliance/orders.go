@@ -123,7 +123,7 @@ func (o *Operator) Policy(ctx context.Context, r OrderRequest) (Decision, error)
 // Which asks which entries of lists in force stop a name.
 func (o *Operator) Which(ctx context.Context, name string) ([]cluster.Which, error) {
 	var found []cluster.Which
-	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
+	err := o.newestFirst(ctx, func(ctx context.Context, c *api.Client) (err error) {
 		found, err = c.Which(ctx, name)
 		return err
 	})
@@ -217,7 +217,7 @@ func (o *Operator) Return(ctx context.Context, r OrderRequest, list string, seq 
 		list = string(st.Node.Lists[0].List)
 	}
 	var body order.Return
-	err = o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
+	err = o.newestFirst(ctx, func(ctx context.Context, c *api.Client) (err error) {
 		body, err = c.WayBack(ctx, match.ListID(list), seq)
 		return err
 	})
