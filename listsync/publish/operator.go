@@ -152,7 +152,11 @@ func (h *Hotline) RemoveOperator(which string) (Operator, uint32, error) {
 	if len(gone) != 1 {
 		return Operator{}, 0, sentence(CodeInput, nil, "see operator list and name one by its cluster id", "%d %s called %q", len(gone), plural(len(gone), "operator is", "operators are"), printable(which))
 	}
-	if exists(s.wrapped(s.st.Epoch, gone[0].Cluster)) { // it may hold the present keys
+	holds, err := s.holdsKeys(gone[0].Cluster)
+	if err != nil {
+		return Operator{}, 0, err
+	}
+	if holds {
 		if err := s.nextEpoch(); err != nil {
 			return Operator{}, 0, err
 		}
@@ -162,6 +166,16 @@ func (h *Hotline) RemoveOperator(which string) (Operator, uint32, error) {
 	}
 	all = slices.DeleteFunc(all, func(x Operator) bool { return x.Cluster == gone[0].Cluster })
 	return gone[0], s.st.Epoch, s.saveOperators(all)
+}
+
+// holdsKeys reports that a cluster may hold the present keys: they lie here wrapped for it, or were given to it before its public file was
+// replaced.
+func (s *session) holdsKeys(cluster string) (bool, error) {
+	if exists(s.wrapped(s.st.Epoch, cluster)) {
+		return true, nil
+	}
+	all, err := s.allGiven()
+	return slices.ContainsFunc(all, func(g given) bool { return g.Cluster == cluster && g.Epoch == s.st.Epoch }), err
 }
 
 // NewEpoch makes new list keys for the next version, for when keys may have leaked, and gives that version's epoch. Operators get them with that version.

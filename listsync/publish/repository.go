@@ -50,7 +50,7 @@ func (h *Hotline) Publish(out string) (*Published, error) {
 	if err := s.ready(c, e); err != nil {
 		return nil, err
 	}
-	if err := s.checkStaged(c); err != nil {
+	if err := s.checkStaged(c, meta); err != nil {
 		return nil, err
 	}
 	m, err := s.online(meta, true)
@@ -104,11 +104,20 @@ func (s *session) ready(c *candidate, e *envelope) error {
 	return nil
 }
 
-// checkStaged reads the staged files as an operator and an auditor will.
-func (s *session) checkStaged(c *candidate) error {
+// checkStaged reads the staged files as an operator and an auditor will, and holds them to the metadata that officers have signed.
+func (s *session) checkStaged(c *candidate, meta []byte) error {
 	bad := func(name string, err error) error {
 		return s.dropCandidate(fault(CodeVerify, err, "sign again: the candidate is made anew", "staged file %s of version %d does not verify", name, c.Seq))
 	}
+	spec, err := trust.ReadList(meta, s.set.Hotline)
+	if err == nil && len(spec.Lists) != 1 {
+		err = fmt.Errorf("%w: it has %d lists", trust.ErrFormat, len(spec.Lists))
+	}
+	if err != nil {
+		return bad("list.json", err)
+	}
+	signed := spec.Lists[0]
+	other := fmt.Errorf("%w: officers have signed another one", trust.ErrHash)
 	told := s.c.progress()
 	told.Begin(fmt.Sprintf("verifying version %d", c.Seq), c.Edge.Length+c.Audit.Length)
 	edgeBytes, err := os.ReadFile(s.path("staging", "edge"))
@@ -116,6 +125,9 @@ func (s *session) checkStaged(c *candidate) error {
 		return bad("edge", err)
 	}
 	edge, err := list.OpenEdge(edgeBytes)
+	if err == nil && (edge.Hash() != signed.EdgeHead || toFile(signed.Edge) != c.Edge) { // of one content there is one file
+		err = other
+	}
 	if err != nil {
 		return bad("edge", err)
 	}
@@ -127,6 +139,9 @@ func (s *session) checkStaged(c *candidate) error {
 	audit, err := list.OpenAudit(auditBytes)
 	if err == nil {
 		err = audit.Fits(edge)
+	}
+	if err == nil && (audit.Root() != signed.EntriesRoot || toFile(signed.Audit) != c.Audit) {
+		err = other
 	}
 	if err != nil {
 		return bad("audit", err)

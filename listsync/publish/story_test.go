@@ -280,6 +280,44 @@ func TestARemovedOperatorGetsNoNewKeys(t *testing.T) {
 	}
 }
 
+// An operator whose public file was replaced since still holds what it was given with the first one.
+func TestARemovedOperatorGetsNoNewKeysWhateverItsPublicFile(t *testing.T) {
+	w := newWorld(t)
+	gone := w.addOperator("isp-one")
+	w.addOperator("isp-two")
+	w.importRows("bad.test,domain")
+	w.publishAll()
+	w.addOperator("isp-one")
+	if _, epoch, err := w.h.RemoveOperator("isp-one"); err != nil || epoch != 2 {
+		t.Fatalf("got epoch %d, %v", epoch, err)
+	}
+	w.publishAll()
+	if f, _ := w.fetchAll(trust.HighWater{}); f.Lists[0].Epoch != 2 || f.keys[gone] != nil {
+		t.Errorf("got epoch %d", f.Lists[0].Epoch)
+	}
+}
+
+// What is published is what was signed, and not another list of the same version that was put in its place.
+func TestPublishHoldsTheFilesToWhatWasSigned(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	_, err := w.h.Sign(w.officers[0])
+	w.must(err)
+	for _, name := range []string{"edge", "audit"} {
+		w.must(os.Rename(w.path("hotline", "staging", name), w.path(name)))
+	}
+	w.importRows("next.test,domain")
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	for _, name := range []string{"edge", "audit"} {
+		w.must(os.Rename(w.path(name), w.path("hotline", "staging", name)))
+	}
+	_, err = w.h.Publish("")
+	w.wantCode(err, CodeVerify, "officers have signed another one")
+}
+
 func TestRefreshRenewsWhatIsOnline(t *testing.T) {
 	w := newWorld(t)
 	w.importRows("bad.test,domain")
