@@ -75,14 +75,14 @@ func (r *CheckReport) mustStop() bool {
 // Write puts the report in plain words.
 func (r *CheckReport) Write(w io.Writer) {
 	for _, n := range r.Notes {
-		fmt.Fprintln(w, "note: "+n)
+		fmt.Fprintln(w, "note: "+printable(n))
 	}
 	if len(r.Holds) == 0 {
 		fmt.Fprintf(w, "nothing holds: %d %s checked, %d added and %d removed since %s\n", r.Entries, plural(r.Entries, "entry", "entries"), r.Added, r.Removed, versionName(r.Against))
 		return
 	}
 	for _, h := range r.Holds {
-		fmt.Fprintf(w, "HELD %s: %s\n  what to do: %s\n", h.Brake, h.Text, h.Do)
+		fmt.Fprintf(w, "HELD %s: %s\n  what to do: %s\n", printable(h.Brake), printable(h.Text), printable(h.Do))
 	}
 	if r.More > 0 {
 		fmt.Fprintf(w, "and %d more\n", r.More)

@@ -268,6 +268,7 @@ func words(e *list.Entry) string {
 }
 
 // Write puts the difference in plain words, at most limit lines of each sort (0 means all that are listed), the broadest entries first.
+// It may have come with a request: nothing in it moves the cursor of who reads it.
 func (d *Diff) Write(w io.Writer, limit int) error {
 	out := bufio.NewWriter(w)
 	if d.From == 0 {
@@ -284,7 +285,7 @@ func (d *Diff) Write(w io.Writer, limit int) error {
 			part.of = part.of[:min(limit, len(part.of))]
 		}
 		for _, c := range part.of {
-			fmt.Fprintf(out, "%s %s\n", part.mark, c.Words)
+			fmt.Fprintf(out, "%s %s\n", part.mark, printable(c.Words))
 		}
 		if more := part.n - len(part.of); more > 0 {
 			fmt.Fprintf(out, "%s ... and %d more\n", part.mark, more)
@@ -301,9 +302,9 @@ func (d *Diff) Write(w io.Writer, limit int) error {
 			fmt.Fprintf(out, "= ... and %d more\n", len(d.HeldBack)-limit)
 			break
 		}
-		fmt.Fprintf(out, "= not in this version: %s %s, %s\n", h.Kind, h.Expression, h.Words())
+		fmt.Fprintf(out, "= not in this version: %s\n", printable(h.Kind+" "+h.Expression+", "+h.Words()))
 		if h.CoveredBy != "" {
-			fmt.Fprintf(out, "  but the %s entry stops it all the same\n", h.CoveredBy)
+			fmt.Fprintf(out, "  but the %s entry stops it all the same\n", printable(h.CoveredBy))
 		}
 	}
 	fmt.Fprintf(out, "%d added, %d removed, %d changed, %d in all\n", d.AddedCount, d.RemovedCount, d.ChangedCount, d.After)

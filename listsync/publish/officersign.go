@@ -68,7 +68,7 @@ func (a *Answered) Write(w io.Writer, limit int) error {
 	fmt.Fprintf(w, "what is signed: %s (the canary is one of them), keys of epoch %d for %d %s, good until %s, SHA-256 %s\n",
 		strings.Join(kinds, ", "), a.Epoch, a.Keys, plural(a.Keys, "operator", "operators"), day(a.Expires), short(a.Signed))
 	for _, h := range a.Check.Holds {
-		fmt.Fprintf(w, "HELD %s: %s\n", h.Brake, h.Text)
+		fmt.Fprintf(w, "HELD %s: %s\n", printable(h.Brake), printable(h.Text))
 	}
 	if a.Proved {
 		before := ""
@@ -84,7 +84,7 @@ func (a *Answered) Write(w io.Writer, limit int) error {
 		fmt.Fprintf(w, "the authority's first root is new to this officer: compare it with the authority's, SHA-256 %s\n", a.Root)
 	}
 	for _, n := range a.Notes {
-		fmt.Fprintln(w, "note: "+n)
+		fmt.Fprintln(w, "note: "+printable(n))
 	}
 	if a.Out == "" {
 		_, err := fmt.Fprintln(w, "nothing is signed: name a file for the signature with --out")

@@ -204,7 +204,8 @@ func (s *session) requestFiles(g *Signed, c *candidate, meta []byte, full bool) 
 		}
 		for _, n := range names {
 			name := filepath.ToSlash(filepath.Join(dir, n.Name()))
-			if n.Type().IsRegular() && name[0] != '.' && name != "state.json" {
+			// What no command of this tool has named so, such as an editor's copy, is in no request: its name could not be unpacked.
+			if n.Type().IsRegular() && carriedName.MatchString(name) && name != "state.json" {
 				files = append(files, carried{name: name, path: s.path(dir, n.Name())})
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,6 +226,62 @@ func TestAHostileMachineGetsNoSignatureOnWhatIsNotShown(t *testing.T) {
 			t.Errorf("an honest request: %v; the cases above prove nothing", err)
 		}
 	}
+}
+
+// TestARequestMovesNoCursor: what it says cannot overwrite on the officer's terminal what the tool says about it.
+func TestARequestMovesNoCursor(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "held.test,host")
+	_, err := w.hold(30, "held.test")
+	w.must(err)
+	for _, c := range []struct {
+		full            bool
+		name, old, with string
+	}{
+		{false, "difference.json", "Police of XA", `Police\u001b[9A`},
+		{false, "difference.json", `"expression":"held.test"`, `"expression":"held\u001b[9A.test"`},
+		{false, "difference.json", `"kind":"host","expression":"held.test"`, `"kind":"host","covered_by":"\u001b[9A","expression":"held.test"`},
+		{true, "holdbacks.jsonl", "Police of XA", `Police\u001b[9A`},
+	} {
+		a, err := w.answer(0, w.forge(c.full, func(_ *requestHead, f []carried) []carried { return edit(f, c.name, c.old, c.with) }), "")
+		w.must(err)
+		var text bytes.Buffer
+		w.must(a.Write(&text, 0))
+		if strings.Contains(text.String(), "\x1b") || !strings.Contains(text.String(), "?[9A") {
+			t.Errorf("%s in %s: it shows %q", c.with, c.name, text.String())
+		}
+	}
+}
+
+// TestARequestWritesNothingOutsideOfItself: nor does it have the tool do so that goes on with what was cut off.
+func TestARequestWritesNothingOutsideOfItself(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "old.test,host")
+	w.publishAll()
+	_, err := w.h.Withdraw(w.officers[:1], "error", "old.test")
+	w.must(err)
+	raw, err := os.ReadFile(w.path("hotline", "withdrawals", "1.cbor"))
+	w.must(err)
+	outside := w.path("outside")
+	_, err = w.answer(0, w.forge(true, func(_ *requestHead, f []carried) []carried {
+		f = append(edit(f, "state.json", `"repository":"repository"`, `"repository":"`+outside+`"`), carried{name: "withdrawals/1.cbor", b: raw})
+		slices.SortFunc(f, func(a, b carried) int { return strings.Compare(a.name, b.name) })
+		return f
+	}), "")
+	w.wantCode(err, CodeVerify, "outside")
+	if exists(outside) {
+		t.Error("the officer's tool has written there")
+	}
+}
+
+func TestARequestGoesWithoutStrangeFiles(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain")
+	for _, name := range []string{"hotline.json~", "rows (1).csv"} {
+		w.must(os.WriteFile(w.path("hotline", name), []byte("x"), 0o600))
+	}
+	_, err := w.answer(0, w.request(true), w.path("sig"))
+	w.must(err)
 }
 
 func TestAnOfficerRemembersTheAuthorityAndTheNewestVersion(t *testing.T) {

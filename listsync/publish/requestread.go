@@ -147,6 +147,10 @@ func carriedDir(c Config, dir string, full bool) (*session, error) {
 		return nil, err
 	}
 	if full {
+		var st state // Export writes it so; any other repository would be a place outside of dir
+		if err := readJSON(filepath.Join(dir, "state.json"), &st); err != nil || st.Repository != "repository" {
+			return nil, fault(CodeVerify, err, "sign nothing, and find out who made the request", "the request names a repository outside of itself")
+		}
 		return h.begin()
 	}
 	set, err := h.settings()
