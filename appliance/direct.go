@@ -277,12 +277,13 @@ type directSource struct {
 	*fetch.Repository
 	Hotline trust.HotlineID
 
+	mu      sync.Mutex                // guards next, waiting: a hotline's lists are read at once
 	next    map[match.ListID]uint64   // the first number that was not there
 	waiting map[match.ListID][]uint64 // numbers that one officer alone had signed
 }
 
 func newDirectSource(r *fetch.Repository, h trust.HotlineID) *directSource {
-	return &directSource{r, h, map[match.ListID]uint64{}, map[match.ListID][]uint64{}}
+	return &directSource{Repository: r, Hotline: h, next: map[match.ListID]uint64{}, waiting: map[match.ListID][]uint64{}}
 }
 
 // read offers every statement after those that were read before, and again those that were not complete. One goroutine at a time reads a
@@ -301,13 +302,15 @@ func (d *directSource) read(ctx context.Context, l audit.OpenedList, offered cha
 		_, signers, err := trust.VerifyStatement(officers, raw)
 		return true, err != nil || officers.Complete(signers)
 	}
+	d.mu.Lock()
+	next, waiting := max(d.next[l.List], 1), d.waiting[l.List]
+	d.mu.Unlock()
 	still := []uint64{}
-	for _, number := range d.waiting[l.List] {
+	for _, number := range waiting {
 		if _, complete := one(number); !complete {
 			still = append(still, number)
 		}
 	}
-	next := max(d.next[l.List], 1)
 	for range directReads {
 		more, complete := one(next)
 		if !more {
@@ -318,5 +321,7 @@ func (d *directSource) read(ctx context.Context, l audit.OpenedList, offered cha
 		}
 		next++
 	}
+	d.mu.Lock()
 	d.next[l.List], d.waiting[l.List] = next, still
+	d.mu.Unlock()
 }

@@ -315,3 +315,30 @@ func TestAnEdgeReadsTheHotlinesRepository(t *testing.T) {
 		}
 	}
 }
+
+// A hotline may have several lists: they are read at once from one repository.
+func TestTheListsOfAHotlineAreReadAtOnce(t *testing.T) {
+	c := newCutOff(t)
+	server := httptest.NewServer(c.log.Hotline)
+	defer server.Close()
+	repo, err := fetch.NewRepository(server.URL, c.log.Hotline.ID, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDirectSource(repo, c.log.Hotline.ID)
+	var wg sync.WaitGroup
+	const lists = 8
+	for i := range lists {
+		l := c.f.opened.Lists[0]
+		l.List += match.ListID(rune('a' + i))
+		wg.Go(func() {
+			for range 20 {
+				d.read(t.Context(), l, nil, c.f.log)
+			}
+		})
+	}
+	wg.Wait()
+	if len(d.next) != lists {
+		t.Errorf("%d lists read, want %d", len(d.next), lists)
+	}
+}
