@@ -248,7 +248,8 @@ func (s *shelf) noteMemory(ctx context.Context, m locked.Mode) {
 	}
 }
 
-// tidy removes what neither the set in force nor the one before it uses, so that the disk holds two versions at most.
+// tidy removes what no set of keep uses: that in force, the one before it, and the one that a restart would bring back, which is one of the
+// two while manifests can be kept.
 func (s *shelf) tidy(keep ...audit.InForce) {
 	lists, keys := map[[32]byte]bool{}, map[string]bool{}
 	for _, f := range keep {

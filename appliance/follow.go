@@ -44,11 +44,12 @@ type follower struct {
 	repositories []*directSource // of hotlines, for withdrawals while there is no quorum; owned by watchWithdrawals
 
 	// owned by Run (and by restore, before it)
-	seen      audit.Seen // high-water marks: nothing below them is accepted
-	unkept    []byte     // manifest of active, while it is not on disk
-	unsettled bool       // a list of active came from deltas and is not verified as a whole, or not on disk
-	served    audit.Seen // newest checkpoint of which active is what must be in force
-	counter   uint64     // of the last receipt
+	seen      audit.Seen    // high-water marks: nothing below them is accepted
+	unkept    []byte        // manifest of active, while it is not on disk
+	kept      audit.InForce // what the manifest on disk puts in force: a restart needs its lists and keys
+	unsettled bool          // a list of active came from deltas and is not verified as a whole, or not on disk
+	served    audit.Seen    // newest checkpoint of which active is what must be in force
+	counter   uint64        // of the last receipt
 	retired   []retiree
 
 	act        sync.Mutex // guards the following; Run alone writes active, opened and inForce
@@ -111,6 +112,7 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 		f.log.ErrorContext(ctx, "the list in force stops what this edge's configuration says must pass", slog.Any("error", err))
 	}
 	f.noteFresh(opened)
+	f.kept = opened.InForce
 	f.direct = f.readDirects(ctx, opened)
 	f.activate(ctx, opened, l)
 	return true, nil
@@ -285,7 +287,7 @@ func (f *follower) activate(ctx context.Context, m *audit.Opened, l *loaded) {
 	f.show(set)
 	f.act.Unlock()
 	f.served = audit.Seen{Size: m.Checkpoint.Size, Root: m.Checkpoint.Root}
-	f.shelf.tidy(before, f.inForce)
+	f.shelf.tidy(f.kept, before, f.inForce)
 	if len(direct) != had {
 		f.log.InfoContext(ctx, "withdrawals taken without the log", slog.Int("now", len(direct)), slog.Int("before", had))
 		if err := f.keepDirects(direct); err != nil {
@@ -312,7 +314,7 @@ func (f *follower) see(seen audit.Seen) error {
 		if err := renameio.WriteFile(f.dir.join(manifestFile), f.unkept, 0o600); err != nil {
 			return fmt.Errorf("keep manifest (a restart would bring back what was in force before): %w", err)
 		}
-		f.unkept, moved = nil, true
+		f.unkept, f.kept, moved = nil, f.inForce, true
 	}
 	if !moved {
 		return nil

@@ -203,3 +203,36 @@ func TestMarksNeverGetAheadOfTheManifestOnDisk(t *testing.T) {
 		t.Errorf("a restart after the new one could be kept: %v, %v", ok, err)
 	}
 }
+
+// Whatever could not be kept since, a restart without anybody brings back what the manifest on disk says: its lists and keys stay there.
+func TestTheListOfTheManifestOnDiskStays(t *testing.T) {
+	var mu sync.Mutex
+	var receipts []audit.SignedReceipt
+	f, e := follow(t)
+	server := httptest.NewTLSServer(e.control(&receipts, &mu))
+	defer server.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	if err := f.pull(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	want := f.active.set.StateID()
+	for range 3 { // versions that come into force, whose manifests are not kept
+		e.log.Publish(50)
+		if err := f.load(t.Context(), e.opened(), e.src); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.restart()
+	again := &follower{
+		cluster: f.cluster, quorum: f.quorum, name: f.name, dir: f.dir, key: f.key, shelf: e.shelf,
+		maxStale: f.maxStale, swap: func(*match.Set) {}, clock: f.clock, log: f.log,
+	}
+	if ok, err := again.restore(t.Context()); !ok || err != nil {
+		t.Fatalf("restore alone: %v, %v", ok, err)
+	}
+	if got := again.active.set.StateID(); got != want {
+		t.Errorf("restored state %v, want %v", got, want)
+	}
+}
