@@ -195,9 +195,13 @@ func (s *session) moveOut(holds []*heldEntry) error {
 }
 
 // comeBack puts entries back into entries.jsonl and says so in the log. It may be repeated: an entry that is there already stays as it is.
+// An entries.jsonl that is lost stays so: with one entry in it nobody would be told that the others are missing.
 func (s *session) comeBack(act string, holds []*heldEntry) error {
 	if len(holds) == 0 {
 		return nil
+	}
+	if err := s.notEmptied(); err != nil {
+		return err
 	}
 	if err := s.rewrite(nil, holds); err != nil {
 		return err

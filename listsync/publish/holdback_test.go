@@ -265,3 +265,23 @@ func TestStatusIsShortHoweverMuchIsHeldBack(t *testing.T) {
 		}
 	}
 }
+
+// What comes back must not make a lost working set look like a whole one.
+func TestNothingComesBackIntoALostWorkingSet(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("a.test,host", "b.test,host", "c.test,host")
+	w.publishAll()
+	_, err := w.hold(30, "b.test")
+	w.must(err)
+	entries := w.path("hotline", "entries.jsonl")
+	w.must(os.Rename(entries, w.path("backup")))
+	_, err = w.h.LiftHoldback("b.test")
+	w.wantCode(err, CodeInput, "put entries.jsonl back")
+	w.now = w.now.AddDate(0, 0, 31)
+	_, err = w.h.Sign(w.officers[0])
+	w.wantCode(err, CodeInput, "put entries.jsonl back")
+	w.must(os.Rename(w.path("backup"), entries))
+	if _, err = w.h.Holdbacks(); err != nil || w.listed() != "a.test b.test c.test" {
+		t.Errorf("got %s in the list, %v", w.listed(), err)
+	}
+}

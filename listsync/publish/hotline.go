@@ -282,6 +282,7 @@ func (s *session) load(mending bool) error {
 		return err
 	}
 	s.sweep()
+	s.mendLogs()
 	if err := s.finishInterrupted(); err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -77,6 +79,40 @@ func (s *session) sweep() {
 			os.Remove(path)
 		}
 	}
+}
+
+// mendLogs takes off a log of this hotline what a full disk or a crash has left of a line behind the last whole one: the command that
+// wrote it has not ended well, and the next one writes it again where it must. Without this no command could read the log, and the next
+// line would be spoiled too.
+func (s *session) mendLogs() {
+	for _, name := range []string{"removals.jsonl", "holdbacks.jsonl", "attestations.jsonl", "trace.jsonl"} {
+		_ = mendLog(s.path(name)) // what cannot be mended is told by who reads it
+	}
+}
+
+func mendLog(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	tail := make([]byte, min(info.Size(), 2*maxEntryLine))
+	start := info.Size() - int64(len(tail))
+	if _, err := f.ReadAt(tail, start); err != nil || len(tail) == 0 || tail[len(tail)-1] == '\n' {
+		return err
+	}
+	line := bytes.LastIndexByte(tail, '\n') + 1
+	switch {
+	case json.Valid(tail[line:]): // whole, and only its end is missing
+		_, err = f.WriteAt([]byte("\n"), info.Size())
+	case line > 0 || start == 0:
+		err = f.Truncate(start + int64(line))
+	}
+	return cmp.Or(err, f.Sync())
 }
 
 // moveRepository takes the repository to another directory: everything but timestamp.json is copied first.

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -173,6 +174,38 @@ func TestWhatAKilledCommandLeftIsTakenAway(t *testing.T) {
 	for _, dir := range []string{"staging", "versions"} {
 		if left, err := filepath.Glob(w.path("hotline", dir, ".*")); err != nil || len(left) > 0 {
 			t.Errorf("got %q and %v, want nothing", left, err)
+		}
+	}
+}
+
+// A line that a full disk or a crash has cut off stops no command and spoils no line after it.
+func TestALineThatWasCutOffIsTakenOffTheLog(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("a.test,host", "b.test,host", "c.test,host")
+	w.publishAll()
+	_, err := w.hold(30, "b.test")
+	w.must(err)
+	_, err = w.h.Remove("error", "c.test")
+	w.must(err)
+	for _, name := range []string{"holdbacks.jsonl", "removals.jsonl"} {
+		path := w.path("hotline", name)
+		whole, err := os.ReadFile(path)
+		w.must(err)
+		last := bytes.LastIndexByte(whole[:len(whole)-1], '\n') + 1
+		for _, tail := range [][]byte{whole[last : len(whole)-9], {'{'}, make([]byte, 5000)} {
+			w.must(os.WriteFile(path, append(bytes.Clone(whole), tail...), 0o600))
+			if _, err := w.h.Diff(); err != nil {
+				t.Errorf("%s with %d bytes of a line: %v", name, len(tail), err)
+			}
+			if got, _ := os.ReadFile(path); !bytes.Equal(got, whole) {
+				t.Errorf("%s with %d bytes of a line was not mended", name, len(tail))
+			}
+		}
+		w.must(os.WriteFile(path, whole[:len(whole)-1], 0o600)) // as an editor leaves it
+		_, err = w.h.Diff()
+		w.must(err)
+		if got, _ := os.ReadFile(path); !bytes.Equal(got, whole) {
+			t.Errorf("the last line of %s is gone", name)
 		}
 	}
 }
