@@ -159,6 +159,7 @@ func (t *tokenSigner) ask(do string, data []byte) (tokenAnswer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tokenPatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, t.ref.Helper)
+	cmd.WaitDelay = time.Second // a token's library may leave a process behind that holds our pipes
 	cmd.Stdin = bytes.NewReader(b)
 	out := &bounded{left: maxTokenAnswer, full: cancel}
 	cmd.Stdout, cmd.Stderr = out, nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTokenURIs(t *testing.T) {
@@ -65,12 +66,17 @@ func TestAHelperThatDoesNotAnswerAsItShould(t *testing.T) {
 		{"a wrong signature", `echo '{"v":1,"signature":"AAAA"}'`, CodeVerify, "not of the key in officer.pub"},
 		{"no signature", `echo '{"v":1}'`, CodeVerify, "not of the key in officer.pub"},
 		{"a token that is gone", `echo '{"v":1,"error":{"code":"token","text":"no token \"a\" is plugged in"}}'`, CodeInput, "plug the token in"},
+		{"it leaves somebody behind", `sleep 60 & echo '{"v":1,"error":{"code":"token","text":"no token is plugged in"}}'`, CodeInput, "plug the token in"},
 		{"what it was not asked", `test $# = 0 && grep -q '"pin":"1234"' && echo '{"v":1,"error":{"code":"pin","text":"the PIN came by the one way"}}'`, CodeInput, "the one way"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.must(os.WriteFile(helper, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700))
+			start := time.Now()
 			_, err := h.Sign(dir)
 			w.wantCode(err, c.code, c.says)
+			if took := time.Since(start); took > 30*time.Second {
+				t.Errorf("it took %v", took)
+			}
 		})
 	}
 	w.must(os.Chmod(helper, 0o722))
