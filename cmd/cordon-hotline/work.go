@@ -242,9 +242,7 @@ withdraw any number. REASON is one of content_gone, error, appeal, court, law_en
 			if err != nil {
 				return err
 			}
-			if err := postTo(c, h, d); err != nil {
-				return err
-			}
+			postTo(c, h, d)
 			return show(c, d, func(w io.Writer) error {
 				if err := removed(d.Entries, "is withdrawn")(w); err != nil {
 					return err
@@ -265,11 +263,14 @@ func posts(c *cobra.Command) *cobra.Command {
 }
 
 // postTo hands a statement that is in the repository to operators. It fails nothing: they find it there.
-func postTo(c *cobra.Command, h *publish.Hotline, d *publish.Withdrawn) (err error) {
-	if isSet(c, "post") {
-		d.Posted, err = h.Post(c.Context(), d.Number)
+func postTo(c *cobra.Command, h *publish.Hotline, d *publish.Withdrawn) {
+	if !isSet(c, "post") {
+		return
 	}
-	return err
+	var err error
+	if d.Posted, err = h.Post(c.Context(), d.Number); err != nil {
+		d.Note = "it was handed to no operator, and they find it in the repository within seconds: " + err.Error()
+	}
 }
 
 func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
@@ -300,9 +301,7 @@ func countersignCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := postTo(c, h, d); err != nil {
-				return err
-			}
+			postTo(c, h, d)
 			return show(c, d, withdrawn(d))
 		}),
 	}, hotlineDir)
