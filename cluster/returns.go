@@ -38,6 +38,11 @@ func (n *Node) WayBack(ctx context.Context, id match.ListID, seq uint64) (order.
 		return order.Return{}, fmt.Errorf("return: version %d of list %s is not one to go back to; those are: %s: %w", seq, id, strings.Join(kept, ", "), ErrRequest)
 	}
 	high, _ := l.Version(l.High())
+	if then, err := n.filterOf(to); err != nil {
+		return order.Return{}, fmt.Errorf("return: %w", err)
+	} else if seq != high.Seq && !then.Within(l.Filter) {
+		return order.Return{}, fmt.Errorf("return: the hotline's charter allowed more when version %d of list %s came into force than it does in version %d: %w", seq, id, l.Seq, ErrRequest)
+	}
 	b := order.Return{List: id, Seq: seq, Edge: to.Edge, High: high.Seq, HighEdge: high.Edge}
 	var err error
 	if b.Entries, err = n.leftOut(ctx, b); err != nil {
@@ -48,6 +53,27 @@ func (n *Node) WayBack(ctx context.Context, id match.ListID, seq uint64) (order.
 			seq, id, len(b.Entries), high.Seq, order.MaxEntries, ErrRequest)
 	}
 	return b, nil
+}
+
+// filterOf is the charter's filter of a version that was published here.
+func (n *Node) filterOf(v audit.ListVersion) (audit.Filter, error) {
+	b, err := n.fsm.view().Tree().Leaf(v.Leaf)
+	if err != nil {
+		return audit.Filter{}, err
+	}
+	leaf, err := audit.DecodeLeaf(b)
+	if err != nil {
+		return audit.Filter{}, err
+	}
+	body, err := leaf.Body()
+	if err != nil {
+		return audit.Filter{}, err
+	}
+	p, ok := body.(audit.Publish)
+	if !ok {
+		return audit.Filter{}, fmt.Errorf("leaf %d publishes nothing: %w", v.Leaf, audit.ErrMismatch)
+	}
+	return p.Filter, nil
 }
 
 // leftOut are the entries of the version to go back to that the newest one does not have, from the files this node holds.

@@ -32,6 +32,18 @@ func FilterOf(m match.Filter) Filter {
 	return f
 }
 
+// Within reports whether the filter allows nothing that another one does not.
+func (f Filter) Within(o Filter) bool {
+	for _, words := range [][2][]string{{f.Kinds, o.Kinds}, {f.Bases, o.Bases}, {f.Jurisdictions, o.Jurisdictions}} {
+		for _, w := range words[0] {
+			if !slices.Contains(words[1], w) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Match reads the filter back. Unknown words, unsorted or repeated ones are ErrFormat.
 func (f Filter) Match() (match.Filter, error) {
 	var m match.Filter

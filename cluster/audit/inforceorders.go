@@ -61,7 +61,8 @@ func (f InForce) suppress(b order.Suppress, o order.Order) (InForce, error) {
 }
 
 // returned puts an earlier version in force. The newest one stays the mark that the next must exceed, and what later versions left out
-// stays out.
+// stays out. So does what a later charter no longer allows: no version comes back whose filter lets more through than that in force, which
+// lets no more through than the newest one's.
 func (f InForce) returned(r Returned) (InForce, error) {
 	b, ok := r.Order.Body.(order.Return)
 	i, there := f.find(b.List)
@@ -78,6 +79,8 @@ func (f InForce) returned(r Returned) (InForce, error) {
 		return f, fmt.Errorf("return of list %s to version %d, which is not one of the last %d that were in force here: %w", b.List, b.Seq, KeptVersions, ErrOrder)
 	case b.High != high.Seq || b.HighEdge != high.Edge:
 		return f, fmt.Errorf("return of list %s from version %d, the newest is %d: %w", b.List, b.High, high.Seq, ErrOrder)
+	case b.Seq != high.Seq && !r.Version.Filter.Within(l.Filter):
+		return f, fmt.Errorf("return of list %s to version %d, whose charter allowed what it does not allow in version %d: %w", b.List, b.Seq, l.Seq, ErrOrder)
 	case r.Version.record() != v.Record || len(r.Version.Versions) != 0:
 		return f, fmt.Errorf("return of list %s: version %d is not what it was: %w", b.List, b.Seq, ErrMismatch)
 	}

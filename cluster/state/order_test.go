@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"testing"
+	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/order"
@@ -334,4 +335,24 @@ func TestAReturnKeepsWhatWasTakenOutAndTheMark(t *testing.T) {
 		apply(t, s, w.good(listMain, seq))
 	}
 	refused(t, s, w.comeBack(2, 4, 13, nil, "control-1", "control-2"), state.ReasonOrder)
+}
+
+// What a later charter does not allow any more stays out, as what a later version left out does.
+func TestAReturnBringsBackNothingThatTheCharterNoLongerAllows(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	publish := func(seq uint64, jurisdictions ...string) {
+		w.now += 60
+		w.hotline.Charter.Jurisdictions = jurisdictions
+		w.hotline.Accredit(time.Unix(w.now, 0))
+		apply(t, s, w.good(listMain, seq))
+	}
+	publish(1, "ZZ")
+	publish(2, "AA", "ZZ")
+	apply(t, s, w.comeBack(1, 1, 2, nil, "control-1", "control-2"))
+	apply(t, s, w.comeBack(2, 2, 2, nil, "control-1", "control-2")) // forward again: the newest charter allows it
+	publish(3, "ZZ")
+	refused(t, s, w.comeBack(3, 2, 3, nil, "control-1", "control-2"), state.ReasonOrder)
+	apply(t, s, w.comeBack(3, 1, 3, nil, "control-1", "control-2"))
+	refused(t, s, w.comeBack(4, 2, 3, nil, "control-1", "control-2"), state.ReasonOrder)
 }
