@@ -21,8 +21,8 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// Removals without a quorum. An edge whose cluster's checkpoint has not moved on for a while asks everybody it knows, control nodes and the
-// hotlines' repositories, for withdrawals. One that the threshold of the officers has signed, whom its last verified manifest names, it
+// Removals without a quorum. An edge whose cluster's checkpoint has not moved on for a while, or that cannot load what is in force (a list
+// that does not come, keys that are missing), asks everybody it knows, control nodes and the hotlines' repositories, for withdrawals. One that the threshold of the officers has signed, whom its last verified manifest names, it
 // takes on top of what is in force, says so in its receipts, and lets go when the log has it. There is nothing here that adds.
 const (
 	// directAfter is how old a checkpoint an edge waits for the cluster: an idle one renews it every 20 s, and electing a leader takes ten.
@@ -150,7 +150,7 @@ func judgeDirect(opened *audit.Opened, raw []byte, at time.Time) (directOne, err
 	return directOne{id, w, bytes.Clone(raw), at}, err
 }
 
-// watchWithdrawals looks for withdrawals while the checkpoint is old, until ctx ends.
+// watchWithdrawals looks for withdrawals while the edge is stale, until ctx ends.
 func (f *follower) watchWithdrawals(ctx context.Context) {
 	for ctx.Err() == nil {
 		if f.stale() > directAfter {
@@ -160,14 +160,19 @@ func (f *follower) watchWithdrawals(ctx context.Context) {
 	}
 }
 
-// stale is how old the newest checkpoint is; 0 before the first.
+// stale is how old the newest checkpoint is, or for how long what is in force could not be loaded here if that is longer; 0 before the first
+// checkpoint.
 func (f *follower) stale() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fresh.IsZero() {
 		return 0
 	}
-	return f.clock().Sub(f.fresh)
+	old := f.clock().Sub(f.fresh)
+	if !f.behind.IsZero() {
+		old = max(old, f.clock().Sub(f.behind))
+	}
+	return old
 }
 
 // lookForWithdrawals asks everybody at once, each for at most directTimeout, and takes what verifies.
@@ -251,7 +256,7 @@ func (f *follower) take(ctx context.Context, found directs) {
 	}
 	f.show(set)
 	for _, one := range kept[len(f.direct):] {
-		f.log.WarnContext(ctx, "no quorum: withdrawal taken straight from the hotline", slog.Any("list", one.w.List), slog.Uint64("number", one.w.Number), slog.Int("entries", len(one.w.Entries)))
+		f.log.WarnContext(ctx, "the log cannot be followed: withdrawal taken straight from the hotline", slog.Any("list", one.w.List), slog.Uint64("number", one.w.Number), slog.Int("entries", len(one.w.Entries)))
 	}
 	f.direct = kept
 	if err := f.keepDirects(kept); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -340,5 +341,34 @@ func TestTheListsOfAHotlineAreReadAtOnce(t *testing.T) {
 	wg.Wait()
 	if len(d.next) != lists {
 		t.Errorf("%d lists read, want %d", len(d.next), lists)
+	}
+}
+
+// An edge that hears its cluster and cannot load the new list must not keep a withdrawn entry of the old one in force.
+func TestAnEdgeThatCannotLoadTheNewListTakesRemovals(t *testing.T) {
+	c := newCutOff(t)
+	c.log.Renew()
+	c.pull()
+	before := maps.Clone(c.log.Files)
+	c.log.Publish(60)
+	raw, _ := c.statement(70, 0, 1)
+	after := c.log.Files
+	c.log.Files = before // no control node has the new version's files
+	for range 3 {        // the log goes on, and the edge hears it
+		c.log.Now = c.log.Now.Add(directAfter / 2)
+		c.log.Renew()
+		if err := c.f.pull(t.Context(), c.f.controls[0]); err == nil {
+			t.Fatal("a list was loaded that nobody has")
+		}
+	}
+	if c.f.stale() <= directAfter {
+		t.Fatal("the edge does not look for withdrawals")
+	}
+	if c.offer(raw); c.stopped() {
+		t.Error("the withdrawn entry is in force still")
+	}
+	c.log.Files = after
+	if c.pull(); c.f.stale() > directAfter || c.f.inForce.Hash() != c.log.InForce.Hash() {
+		t.Error("the new list is not in force once it is there")
 	}
 }

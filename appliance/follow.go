@@ -60,8 +60,9 @@ type follower struct {
 	generation uint64
 	confirmAt  time.Time // when the next receipt is due
 
-	mu       sync.Mutex // guards fresh, followed
+	mu       sync.Mutex // guards fresh, followed, behind
 	fresh    time.Time  // freshness of the newest accepted checkpoint
+	behind   time.Time  // since when what is in force cannot be loaded here; zero when it is
 	followed time.Time  // since when checkpoints have been fresh without a gap
 }
 
@@ -229,6 +230,7 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 	f.noteFresh(opened)
 	if len(opened.InForce.Lists) == 0 || f.active != nil && !f.unsettled && opened.InForce.Hash() == f.inForce.Hash() {
 		// Nothing new; and before the first list nothing is served, unfiltered least of all.
+		f.noteLoaded(true)
 		f.served = seen
 		if err := f.see(seen); err != nil {
 			return err
@@ -239,8 +241,10 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 		return nil
 	}
 	if err := f.load(ctx, opened, c); err != nil {
+		f.noteLoaded(false)
 		return err
 	}
+	f.noteLoaded(true)
 	f.unkept = m.Encode()
 	return f.see(seen)
 }
@@ -339,6 +343,17 @@ func (f *follower) noteFresh(m *audit.Opened) {
 		f.followed = now
 	}
 	f.fresh = m.Fresh
+}
+
+// noteLoaded says whether what is in force is what this edge serves.
+func (f *follower) noteLoaded(yes bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if yes {
+		f.behind = time.Time{}
+	} else if f.behind.IsZero() {
+		f.behind = f.clock()
+	}
 }
 
 // watchFreshness raises an alarm when the cluster's checkpoint grows old, and says when it is fresh again. It never takes a list out of
