@@ -88,9 +88,17 @@ func (f InForce) returned(r Returned) (InForce, error) {
 	next.Versions = l.Versions
 	f.Lists = slices.Clone(f.Lists)
 	f.Lists[i] = next
+	out := map[match.EntryID]bool{} // of this version already: going back again and again must not use up the room for withdrawals
+	for _, x := range f.Removals {
+		if x.List == b.List && x.Kind == match.RemovalReturn && x.From == b.Seq {
+			out[x.Entry] = true
+		}
+	}
 	var removals []Removal
 	for _, e := range b.Entries {
-		removals = append(removals, Removal{List: b.List, Entry: e, Kind: match.RemovalReturn, Number: r.Number, From: b.Seq, To: b.Seq})
+		if !out[e] {
+			removals = append(removals, Removal{List: b.List, Entry: e, Kind: match.RemovalReturn, Number: r.Number, From: b.Seq, To: b.Seq})
+		}
 	}
 	return f.remove(removals)
 }

@@ -356,3 +356,18 @@ func TestAReturnBringsBackNothingThatTheCharterNoLongerAllows(t *testing.T) {
 	apply(t, s, w.comeBack(3, 1, 3, nil, "control-1", "control-2"))
 	refused(t, s, w.comeBack(4, 2, 3, nil, "control-1", "control-2"), state.ReasonOrder)
 }
+
+// Going back again and again takes no room from withdrawals.
+func TestTheSameReturnAgainAddsNoRemovals(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	apply(t, s, w.good(listMain, 2))
+	for number := uint64(1); number < 7; number += 2 {
+		apply(t, s, w.comeBack(number, 1, 2, []match.EntryID{{8}, {9}}, "control-1", "control-2"))
+		if f := s.View().InForce; len(f.Removals) != 2 || len(f.Overlay()) != 2 {
+			t.Fatalf("return %d: %d removals, %d in force; want 2", number, len(f.Removals), len(f.Overlay()))
+		}
+		apply(t, s, w.comeBack(number+1, 2, 2, nil, "control-1", "control-2"))
+	}
+}
