@@ -14,7 +14,7 @@ import (
 
 // Hold is one brake that holds the list, in plain words. Of a brake about names there is one for each entry.
 type Hold struct {
-	Brake   string `json:"brake"`             // a brake.Word, or charter, assessors, expired
+	Brake   string `json:"brake"`             // a brake.Word, or charter, assessors, expired, withdrawn
 	Entry   string `json:"entry,omitempty"`   // id of the entry it is about; empty when it is about the version
 	Address string `json:"address,omitempty"` // the entry's expression
 	Text    string `json:"text"`
@@ -126,6 +126,8 @@ type checker struct {
 	plain  *brake.Plain
 	was    *brake.Plain // the last published version
 	filter match.Filter
+
+	withdrawn map[match.EntryID]uint64 // number of the statement
 }
 
 func (s *session) newChecker(neverBlock []string) (*checker, error) {
@@ -135,6 +137,18 @@ func (s *session) newChecker(neverBlock []string) (*checker, error) {
 	}
 	k := &checker{s: s, names: names, plain: names.Plain(), filter: s.acc.charter.Filter()}
 	k.was = k.plain.Another()
+	issued, err := s.statements()
+	if err != nil {
+		return nil, err
+	}
+	k.withdrawn = map[match.EntryID]uint64{}
+	for _, st := range issued {
+		for _, id := range st.Entries {
+			if st.SeqTo >= s.st.Seq { // else it is an addition to the last version, and shown as one that was withdrawn before
+				k.withdrawn[id] = st.Number
+			}
+		}
+	}
 	k.r = &CheckReport{NeverBlock: names.Version(), Holds: []Hold{}}
 	if stale := names.Popularity().Stale(s.now); stale != "" {
 		k.r.Notes = append(k.r.Notes, stale)
@@ -145,6 +159,13 @@ func (s *session) newChecker(neverBlock []string) (*checker, error) {
 // entry is an onlooker of compare.
 func (k *checker) entry(e *list.Entry) error {
 	k.s.checkEntry(k.r, e, &k.filter)
+	if number, ok := k.withdrawn[e.ID]; ok {
+		// Whoever lists the address again gives it a new id. This one came back with an old entries.jsonl: a new version would put it into
+		// force again, and as it is in the last one too, no difference would show that.
+		k.r.hold(Hold{Brake: "withdrawn", Entry: e.ID.String(), Address: e.Expression, Approve: true,
+			Text: fmt.Sprintf("%s entry %s would be in force again although withdrawal %d has taken it out: entries.jsonl is older than that", e.Kind, e.Expression, number),
+			Do:   "take it out with remove --reason REASON; when it is right, each officer signs with --approve \"" + e.ID.String() + "=WHY\""})
+	}
 	k.plain.Add(e)
 	return nil
 }

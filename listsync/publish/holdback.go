@@ -176,6 +176,9 @@ func (s *session) finishHolds() error {
 	if err := s.moveOut(out); err != nil {
 		return err
 	}
+	if len(due) > 0 && s.notEmptied() != nil {
+		return nil // later: a withdrawal does not wait for a backup, and what needs the working set says what is wrong with it
+	}
 	return s.comeBack(actEnd, due)
 }
 

@@ -280,6 +280,8 @@ func TestNothingComesBackIntoALostWorkingSet(t *testing.T) {
 	w.now = w.now.AddDate(0, 0, 31)
 	_, err = w.h.Sign(w.officers[0])
 	w.wantCode(err, CodeInput, "put entries.jsonl back")
+	_, err = w.h.Withdraw(w.officers[:1], "error", "a.test")
+	w.must(err)
 	w.must(os.Rename(w.path("backup"), entries))
 	if _, err = w.h.Holdbacks(); err != nil || w.listed() != "a.test b.test c.test" {
 		t.Errorf("got %s in the list, %v", w.listed(), err)

@@ -243,3 +243,28 @@ func TestAnOldBackupCannotWithdrawUnderAUsedNumber(t *testing.T) {
 		t.Errorf("the statement in the repository was replaced: %v", err)
 	}
 }
+
+// A backup of the entries that is older than a withdrawal brings nothing back into force.
+func TestAWithdrawnEntryDoesNotComeBackWithABackup(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("bad.test,domain", "wrong.test,host")
+	w.publishAll()
+	entries := w.path("hotline", "entries.jsonl")
+	backup, err := os.ReadFile(entries)
+	w.must(err)
+	_, err = w.h.Withdraw(w.officers[:1], "error", "wrong.test")
+	w.must(err)
+	w.must(os.WriteFile(entries, backup, 0o600))
+	w.importRows("next.test,host")
+	_, err = w.h.Sign(w.officers[0])
+	w.wantCode(err, CodeHeld)
+	r, err := w.h.Check()
+	w.must(err)
+	if len(r.Holds) != 1 || r.Holds[0].Brake != "withdrawn" || r.Holds[0].Address != "wrong.test" || !r.Holds[0].Approve {
+		t.Errorf("holds %+v", r.Holds)
+	}
+	_, err = w.h.Remove("error", "wrong.test")
+	w.must(err)
+	w.importRows("wrong.test,host") // assessed again: another entry
+	w.publishAll()
+}
