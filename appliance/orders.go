@@ -15,6 +15,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -68,7 +69,9 @@ func (o *Operator) Approve(ctx context.Context, r OrderRequest, list string, ent
 	}
 	body := order.Approve{List: held.List, Seq: held.Seq, Brakes: brakes}
 	if len(brakes) == 0 {
-		body.Brakes = []string{held.Brake}
+		if body.Brakes, err = o.holding(ctx, held); err != nil {
+			return Decision{}, err
+		}
 	}
 	slices.Sort(body.Brakes)
 	body.Brakes = slices.Compact(body.Brakes)
@@ -81,6 +84,27 @@ func (o *Operator) Approve(ctx context.Context, r OrderRequest, list string, ent
 		}
 	}
 	return o.decide(ctx, r, st, body)
+}
+
+// holding are all brakes that hold a version and that officers can overrule: an approval takes the place of the one before, so that one
+// for each brake in turn would never let the version pass.
+func (o *Operator) holding(ctx context.Context, held cluster.HeldStatus) ([]string, error) {
+	all, err := o.Held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	brakes := []string{held.Brake}
+	for _, h := range all {
+		if h.List != held.List || h.Seq != held.Seq || h.Edge != held.Edge || h.Judgement == nil {
+			continue
+		}
+		for _, b := range h.Judgement.Held {
+			if b.Brake.AtOperator() != brake.Nobody {
+				brakes = append(brakes, string(b.Brake))
+			}
+		}
+	}
+	return brakes, nil
 }
 
 func pickHeld(all []cluster.HeldStatus, list string) (cluster.HeldStatus, error) {

@@ -146,7 +146,8 @@ func approveCommand() *cobra.Command {
 		Use:   "approve",
 		Short: "Let a version that a brake holds back come into force (two officers)",
 		Long: "Let a version that a brake holds back come into force: this very version, for these brakes and entries, and nothing else. When a brake\n" +
-			"finds more than was named, the version is held back again." + twoSteps,
+			"finds more than was named, the version is held back again. A further approval takes the place of the one before: name in it every brake\n" +
+			"and every entry that is to pass." + twoSteps,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			op, err := o.open(c)
@@ -164,7 +165,7 @@ func approveCommand() *cobra.Command {
 	c.Flags().StringVar(&list, "list", "", "HOTLINE/LIST (default: the one that is held back)")
 	c.Flags().StringArrayVar(&entries, "entry", nil, "id of an entry that may pass the brake")
 	c.Flags().StringVar(&file, "entries", "", "file of such ids, one a line")
-	c.Flags().StringArrayVar(&brakes, "brake", nil, "brake to overrule (default: the one that holds it)")
+	c.Flags().StringArrayVar(&brakes, "brake", nil, "brake to overrule (default: all that hold it)")
 	return c
 }
 
