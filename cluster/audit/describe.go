@@ -22,11 +22,20 @@ func describe(body Body) string {
 		return fmt.Sprintf("list %s follows %d: %s; %d added, %d removed; edge list %x; verdicts of %s",
 			listSeq(b.List, b.Seq), b.Prev, counts(b.Counts), b.Added, b.Removed, b.Edge[:8], signers(b.Verdicts))
 	case Reject:
-		what := "from hotline " + string(b.Hotline)
-		if b.List != "" {
-			what = "list " + listSeq(b.List, b.Seq)
+		var what string
+		switch {
+		case b.List != "" && b.Seq != 0:
+			what = "list " + listSeq(b.List, b.Seq) + " "
+		case b.List != "":
+			what = "list " + string(b.List) + " "
+		case b.Hotline != "":
+			what = "from hotline " + string(b.Hotline) + " "
 		}
-		s := fmt.Sprintf("%s refused at %s by %s: %s", what, b.Stage, b.Node, b.Reason)
+		s := fmt.Sprintf("%srefused at %s", what, b.Stage)
+		if b.Node != "" {
+			s += " by " + string(b.Node)
+		}
+		s += ": " + b.Reason
 		if b.Detail != "" {
 			s += " (" + b.Detail + ")"
 		}
