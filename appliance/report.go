@@ -50,7 +50,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintf(w, "  %s version %d is held back since %s (%s): it %s\n", h.List, h.Seq, clock(h.Since), cmp.Or(reasons[h.Brake], h.Brake), state)
 	}
 	if best.Status.Removals > 0 {
-		fmt.Fprintf(w, "  %d of their entries are withdrawn\n", best.Status.Removals)
+		fmt.Fprintf(w, "  withdrawn by hotlines: %d\n", best.Status.Removals)
 	}
 	if best.Status.LeftOut > 0 {
 		fmt.Fprintf(w, "  %d of their entries stay out because later versions left them out\n", best.Status.LeftOut)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/cordon-project/cordon/appliance/config"
@@ -38,6 +40,9 @@ type Profile struct {
 
 // LoadProfile reads an operator's profile.json.
 func LoadProfile(path string) (Profile, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return Profile{}, fmt.Errorf("profile %s does not exist; --profile or CORDON_PROFILE names it: operator/profile.json of cordon init, or dev.json of cordon dev", path)
+	}
 	text, err := readFile("profile", path)
 	if err != nil {
 		return Profile{}, err
