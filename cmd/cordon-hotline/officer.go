@@ -30,7 +30,7 @@ func officerCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return show(c, p, line("officer %s signs with a key in a token; %s says which\nthe token and officer.age stay with this person alone; officer.pub goes to init", p.Name, filepath.Join(dir, "officer.key")))
+				return show(c, p, line("officer %s signs with a key in a token; %s says which\nthe token and officer.age stay with this person alone; officer.pub goes to init or change", p.Name, filepath.Join(dir, "officer.key")))
 			}
 			if isSet(c, "make") || flag(c, "helper") != "" {
 				return usage("--make and --helper belong to --pkcs11")
@@ -39,7 +39,7 @@ func officerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(c, p, line("made the key of officer %s in %s\nofficer.key and officer.age stay with this person alone; officer.pub goes to init", p.Name, dir))
+			return show(c, p, line("made the key of officer %s in %s\nofficer.key and officer.age stay with this person alone; officer.pub goes to init or change", p.Name, dir))
 		}),
 	}, "the officer's new directory")
 	c.Flags().String("pkcs11", "", "the officer's key is in a token: 'pkcs11:token=NAME;object=NAME?module-path=/path/of/the/token/library.so'")

@@ -247,7 +247,7 @@ withdraw any number. REASON is one of content_gone, error, appeal, court, law_en
 				if err := removed(d.Entries, "is withdrawn")(w); err != nil {
 					return err
 				}
-				return withdrawn(d)(w)
+				return withdrawn(flag(c, "dir"), d)(w)
 			})
 		}),
 	}, hotlineDir)
@@ -273,11 +273,11 @@ func postTo(c *cobra.Command, h *publish.Hotline, d *publish.Withdrawn) {
 	}
 }
 
-func withdrawn(d *publish.Withdrawn) func(io.Writer) error {
+func withdrawn(dir string, d *publish.Withdrawn) func(io.Writer) error {
 	return func(w io.Writer) error {
 		fmt.Fprintf(w, "withdrawal %d, signed by %s: %s\n", d.Number, strings.Join(d.SignedBy, " and "), d.File)
 		if d.Owed > 0 {
-			fmt.Fprintf(w, "a second signature is owed by %s (%s): countersign --officer THEIR_DIR %d\n", d.OwedBy.Format("2006-01-02 15:04 UTC"), strings.Join(d.Missing, " or "), d.Number)
+			fmt.Fprintf(w, "a second signature is owed by %s (%s): countersign --dir %s --officer THEIR_DIR %d\n", d.OwedBy.Format("2006-01-02 15:04 UTC"), strings.Join(d.Missing, " or "), dir, d.Number)
 		}
 		if d.Note != "" {
 			fmt.Fprintln(w, "note: "+d.Note)
@@ -302,7 +302,7 @@ func countersignCommand() *cobra.Command {
 				return err
 			}
 			postTo(c, h, d)
-			return show(c, d, withdrawn(d))
+			return show(c, d, withdrawn(flag(c, "dir"), d))
 		}),
 	}, hotlineDir)
 	c.Flags().String("officer", "", "the directory with your officer.key")
