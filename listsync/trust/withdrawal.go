@@ -235,7 +235,7 @@ func CheckReason(s string) error {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == ' ' || r == ',' || r == '-'
 	}
 	if !ok || !closed || len(text) == 0 || len(text) > maxOtherReason || strings.IndexFunc(text, func(r rune) bool { return !allowed(r) }) >= 0 {
-		return fmt.Errorf("%w: the reason is not of the closed set: content_gone error appeal court law_enforcement duplicate other(TEXT)", ErrFormat)
+		return fmt.Errorf("%w: the reason is not of the closed set: content_gone error appeal court law_enforcement duplicate other(TEXT), whose text has letters, digits, spaces, commas and hyphens only", ErrFormat)
 	}
 	return nil
 }
