@@ -194,6 +194,11 @@ func (o *Operator) Suppress(ctx context.Context, r OrderRequest, s Suppression) 
 	if body.Epoch == 0 || s.List == "" && s.Name == "" && len(lists) > 1 {
 		return Decision{}, badInput(fmt.Errorf("--list must be one of those in force: %s", strings.Join(lists, ", ")))
 	}
+	for _, e := range body.Entries {
+		if body.Lift && !slices.ContainsFunc(st.Node.Orders.Suppressed, func(x cluster.SuppressedStatus) bool { return x.List == body.List && x.Entry == e }) {
+			return Decision{}, badInput(fmt.Errorf("entry %s of list %s is not suppressed", e, body.List))
+		}
+	}
 	return o.decide(ctx, r, st, body)
 }
 
@@ -227,6 +232,9 @@ func (o *Operator) Bypass(ctx context.Context, r OrderRequest, lift bool) (Decis
 	st, err := o.Newest(ctx)
 	if err != nil {
 		return Decision{}, err
+	}
+	if lift && st.Node.Orders.Bypass.IsZero() {
+		return Decision{}, badInput(errors.New("no bypass is on: lists are enforced"))
 	}
 	return o.decide(ctx, r, st, order.Bypass{Lift: lift})
 }
