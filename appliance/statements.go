@@ -169,7 +169,7 @@ func (s *statements) Take(ctx context.Context, raw []byte) (api.Taken, error) {
 		}
 	}
 	switch {
-	case owed && !complete, w.Number <= last && !owed:
+	case w.Number <= last && !(complete && (owed || s.adds(w))):
 		taken.State = api.TakenKnown
 		return taken, nil
 	case w.Number > last+1:
@@ -191,6 +191,13 @@ func (s *statements) Take(ctx context.Context, raw []byte) (api.Taken, error) {
 		s.log.WarnContext(ctx, "posted withdrawal not agreed yet", slog.Any("list", w.List), slog.Uint64("number", w.Number), slog.Any("error", err))
 	}
 	return taken, nil
+}
+
+// adds reports whether a withdrawal would take out of force what is in force now.
+func (s *statements) adds(w trust.Withdrawal) bool {
+	now := s.node.View().InForce
+	with, err := now.With(w)
+	return err == nil && len(with.Removals) > len(now.Removals)
 }
 
 // expect is what an edge must sign (api.Expected): computed from the files as an auditor would, with the withdrawals it names on top.

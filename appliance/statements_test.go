@@ -31,6 +31,10 @@ func TestPostedWithdrawals(t *testing.T) {
 		}, officers...)
 	}
 	one, two := statement(1, 0), statement(2, 0, 1)
+	other := c.Hotline.Withdraw(trust.Withdrawal{
+		List: clustertest.List, Entries: []match.EntryID{{9}}, SeqFrom: 1, SeqTo: 9, Number: 1,
+		Issued: c.Now().Unix(), Expires: c.Now().Add(time.Hour).Unix(), Reason: "error",
+	}, 0, 1)
 	both, err := trust.CosignWithdrawal(one, c.Hotline.Officers[1])
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +50,8 @@ func TestPostedWithdrawals(t *testing.T) {
 		{"the next number, two officers", two, api.TakenAgreed},
 		{"the second signature on the older one", both, api.TakenAgreed},
 		{"that again", both, api.TakenKnown},
+		{"a number that was used, other words", other, api.TakenAgreed},
+		{"those again", other, api.TakenKnown},
 	} {
 		if got, err := s.Take(t.Context(), step.raw); err != nil || got.State != step.want {
 			t.Errorf("%s: %+v, %v; want %s", step.name, got, err, step.want)

@@ -29,6 +29,7 @@ type agreed struct {
 	officers  trust.Officers
 	withdrawn []string
 	answer    error // to Publish and Withdraw, when set
+	alone     error // to a Withdraw that one officer has signed, when set
 	now       time.Time
 }
 
@@ -62,6 +63,9 @@ func (a *agreed) Withdraw(_ context.Context, raw []byte) error {
 	w, signers, err := trust.VerifyWithdrawal(a.officers, raw, a.now)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if a.alone != nil && !a.officers.Complete(signers) {
+		return a.alone
 	}
 	a.withdrawn = append(a.withdrawn, fmt.Sprintf("%d by %d", w.Number, len(signers)))
 	if len(a.accepted.Withdrawals) == 0 {
@@ -383,6 +387,39 @@ func TestAStatementThatCannotBeAcceptedHoldsUpNoOther(t *testing.T) {
 	}
 	if got := fmt.Sprint(a.withdrawn); got != "[2 by 2 3 by 2]" {
 		t.Errorf("withdrawn %s, want 2 and 3", got)
+	}
+}
+
+// One officer's day is over: what the threshold has signed goes on, and what waits goes out once it has its second signature.
+func TestAnOfficersDailyLimitHoldsUpNothingOfTheThreshold(t *testing.T) {
+	h := published(1)
+	s, a := setup(t, h, h)
+	if err := s.lists.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.alone = fmt.Errorf("%w: limit", ErrLater)
+	h.Withdraw(statement(a, 1, time.Hour), 0)
+	h.Withdraw(statement(a, 2, time.Hour), 1)
+	for range 2 {
+		if err := s.withdrawals.poll(t.Context()); !errors.Is(err, ErrLater) {
+			t.Fatalf("poll: %v, want ErrLater", err)
+		}
+	}
+	h.Withdraw(statement(a, 3, time.Hour), 0, 1)
+	if err := s.withdrawals.poll(t.Context()); !errors.Is(err, ErrLater) {
+		t.Fatalf("poll: %v, want ErrLater", err)
+	}
+	if got := fmt.Sprint(a.withdrawn); got != "[3 by 2]" {
+		t.Fatalf("withdrawn %s, want 3", got)
+	}
+	h.Withdraw(statement(a, 2, time.Hour), 0, 1)
+	for range 2 {
+		if err := s.withdrawals.poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(a.withdrawn); got != "[3 by 2 2 by 2]" {
+		t.Errorf("withdrawn %s, want 3, and 2 when it is signed", got)
 	}
 }
 

@@ -1,10 +1,13 @@
 package listsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/fetch"
@@ -19,6 +22,7 @@ type withdrawals struct {
 	tracker
 	turns
 	polls int // polls so far: which of many owed signatures are looked for
+	held  passed
 }
 
 // withdrawalPoll is the longest wait between two looks for withdrawals (P8): one small request for each list.
@@ -63,7 +67,8 @@ func (w *withdrawals) follow(ctx context.Context, repo *fetch.Repository, poll i
 
 // list proposes every statement after the last accepted one, in the order of their numbers, and then those again whose second signature is
 // owed: what takes entries out of force goes first. A number is passed over when its statement has expired or was refused for good: numbers
-// only rise, and one that can never be accepted must not hold up those after it.
+// only rise, and one that can never be accepted must not hold up those after it. One that must wait (ErrLater: an officer's daily limit)
+// holds up those of single officers only, and is looked for again when the threshold's have gone past it.
 func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list match.ListID, accepted Accepted, poll int) error {
 	next := uint64(1)
 	var owed []uint64
@@ -72,7 +77,9 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 			next, owed = m.Number+1, m.Owed
 		}
 	}
-	var failed, undecided error
+	signs := len(owed) // of these any signature is news; of what was passed only the threshold's
+	owed = w.held.with(list, owed, next)
+	var failed, undecided, later error
 	forged := 0
 	for last := next + maxStatements; next < last && forged < forgeries; next++ {
 		raw, err := w.read(ctx, repo, list, next)
@@ -84,12 +91,21 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 		if undecided != nil {
 			continue // seen; what nobody can agree on now must not be overtaken in the log by what comes after it
 		}
+		if later != nil && !w.complete(raw, accepted.Officers) {
+			if _, _, err := trust.VerifyWithdrawal(accepted.Officers, raw, w.Clock()); err == nil { // forged ones take no room
+				w.held.add(list, next)
+			}
+			continue
+		}
 		switch err := w.propose(ctx, list, next, raw, accepted.Officers); {
 		case errors.Is(err, ErrRefused):
 			failed = err
 			if errors.Is(err, errForged) {
 				forged++
 			}
+		case errors.Is(err, ErrLater):
+			later = err
+			w.held.add(list, next)
 		case err != nil:
 			undecided = err
 		}
@@ -98,20 +114,62 @@ func (w *withdrawals) list(ctx context.Context, repo *fetch.Repository, list mat
 		return undecided
 	}
 	for i := range min(maxOwed, len(owed)) {
-		number := owed[(poll*maxOwed+i)%len(owed)]
+		at := (poll*maxOwed + i) % len(owed)
+		number := owed[at]
 		raw, err := w.read(ctx, repo, list, number)
-		if err == nil {
+		if err == nil && (at < signs || w.complete(raw, accepted.Officers)) {
 			err = w.propose(ctx, list, number, raw, accepted.Officers)
 		}
 		switch {
 		case errors.Is(err, fetch.ErrNotFound): // a mirror may lack it
 		case errors.Is(err, ErrRefused):
 			failed = err
+		case errors.Is(err, ErrLater):
+			later = err
 		case err != nil:
 			return err
 		}
 	}
-	return failed
+	return cmp.Or(later, failed)
+}
+
+// complete reports whether the officers' threshold has signed a statement.
+func (w *withdrawals) complete(raw []byte, officers trust.Officers) bool {
+	_, signers, err := trust.VerifyWithdrawal(officers, raw, w.Clock())
+	return err == nil && officers.Complete(signers)
+}
+
+// passed are the numbers that had to wait, of each list, the last memoryMax of them: should a later one go past them, their second signature
+// is looked for as if it were owed.
+type passed struct {
+	mu      sync.Mutex // guards numbers
+	numbers map[match.ListID][]uint64
+}
+
+func (p *passed) add(list match.ListID, number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.numbers[list]
+	if slices.Contains(kept, number) {
+		return
+	}
+	if p.numbers == nil {
+		p.numbers = map[match.ListID][]uint64{}
+	}
+	p.numbers[list] = slices.Clone(append(kept, number)[max(0, len(kept)+1-memoryMax):])
+}
+
+// with is what is owed and, after it, what waits below next.
+func (p *passed) with(list match.ListID, owed []uint64, next uint64) []uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	owed = slices.Clone(owed)
+	for _, n := range p.numbers[list] {
+		if n < next && !slices.Contains(owed, n) {
+			owed = append(owed, n)
+		}
+	}
+	return owed
 }
 
 // read is the statement of this number as the repository has it.

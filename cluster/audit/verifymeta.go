@@ -199,15 +199,20 @@ func (w *walk) withdraw(l Leaf, b Withdraw) {
 type owing struct {
 	list   match.ListID
 	number uint64
-	to     uint64 // last version it speaks of
+	id     [32]byte // of the statement, whoever signed it
+	to     uint64   // last version it speaks of
 	leaf   Leaf
 }
 
 // owe keeps who owes a second signature, until it comes.
 func (w *walk) owe(l Leaf, b Withdraw) {
-	w.owed = slices.DeleteFunc(w.owed, func(o owing) bool { return o.list == b.List && o.number == b.Number })
+	id, err := trust.StatementID(b.Statement)
+	if err != nil {
+		return // it verified before
+	}
+	w.owed = slices.DeleteFunc(w.owed, func(o owing) bool { return o.list == b.List && o.number == b.Number && o.id == id })
 	if b.Owed {
-		w.owed = append(w.owed, owing{b.List, b.Number, b.SeqTo, l})
+		w.owed = append(w.owed, owing{b.List, b.Number, id, b.SeqTo, l})
 	}
 }
 

@@ -51,7 +51,9 @@ func TestWithdrawalsThatAreRefused(t *testing.T) {
 		raw          func(w *world) []byte
 	}{
 		{"a number that was used", state.ReasonSequence, func(w *world) []byte { return w.withdrawal(listMain, 5, 2, 1) }},
-		{"a number below the last", state.ReasonSequence, func(w *world) []byte { return w.withdrawal(listMain, 4, 1, 0, 1) }},
+		{"a number below the last", state.ReasonSequence, func(w *world) []byte { return w.withdrawal(listMain, 4, 1, 1) }},
+		{"one officer's that jumps", state.ReasonSequence, func(w *world) []byte { return w.withdrawal(listMain, 5+65, 1, 1) }},
+		{"one officer's last possible number", state.ReasonSequence, func(w *world) []byte { return w.withdrawal(listMain, 1<<63, 1, 1) }},
 		{"21 entries by one officer", "threshold", func(w *world) []byte { return w.withdrawal(listMain, 6, 21, 0) }},
 		{"a hotline nobody knows", state.ReasonUnknownHotline, func(w *world) []byte { return w.withdrawal("hotline-two/main", 6, 1, 0) }},
 		{"not a statement", "format", func(*world) []byte { return []byte{0xa0} }},

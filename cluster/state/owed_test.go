@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -66,8 +67,12 @@ func TestEveryOwedSignatureCanCome(t *testing.T) {
 	if res := s.Apply(w.withdraw(raw[1])); !res.Duplicate || res.Logged || len(owes(s)) != 1 {
 		t.Errorf("a paid one with one signature again: %+v, want a duplicate, and nothing owed by it", res)
 	}
-	other := w.statement(listMain, 3, 3)
-	refused(t, s, w.withdraw(w.hotline.Withdraw(other, 0, 1)), state.ReasonSequence) // its number, other words
+	other := w.statement(listMain, 3, 3) // its number, other words
+	refused(t, s, w.withdraw(w.hotline.Withdraw(other, 0)), state.ReasonSequence)
+	apply(t, s, w.withdraw(w.hotline.Withdraw(other, 0, 1)))
+	if got := owes(s); !reflect.DeepEqual(got, []uint64{3}) || len(s.View().InForce.Overlay()) != 11 {
+		t.Errorf("owed %v, want 3 still: those are other words", got)
+	}
 	r, err := state.Restore(w.desc, bytesOf(t, s))
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +83,50 @@ func TestEveryOwedSignatureCanCome(t *testing.T) {
 	apply(t, r, w.withdraw(w.cosigned(raw[2], 2)))
 	if got := owes(r); got != nil {
 		t.Errorf("owed %v, want none", got)
+	}
+}
+
+func TestTheThresholdWithdrawsUnderAnyNumber(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	refused(t, s, w.withdraw(w.withdrawal(listMain, 1001, 1, 0)), state.ReasonSequence)
+	apply(t, s, w.withdraw(w.withdrawal(listMain, 1000, 1, 0))) // the first of a list
+	apply(t, s, w.withdraw(w.withdrawal(listMain, 1064, 1, 0)))
+	refused(t, s, w.withdraw(w.withdrawal(listMain, 1129, 1, 0)), state.ReasonSequence)
+	apply(t, s, w.withdraw(w.withdrawal(listMain, 5000, 1, 0, 1)))
+	refused(t, s, w.withdraw(w.withdrawal(listMain, 7, 2, 0)), state.ReasonSequence)
+	below := w.withdrawal(listMain, 7, 2, 0, 1)
+	apply(t, s, w.withdraw(below))
+	if m := marks(s)[0]; m.Number != 5000 || len(s.View().InForce.Overlay()) != 5 {
+		t.Errorf("last %d, %d removals; want 5000 and 5", m.Number, len(s.View().InForce.Overlay()))
+	}
+	size := s.View().Size
+	for _, raw := range [][]byte{below, w.withdrawal(listMain, 7, 1, 1, 2)} { // again; part of it
+		if res := s.Apply(w.withdraw(raw)); !res.Duplicate || res.Logged || s.View().Size != size {
+			t.Errorf("what is out of force already: %+v, want a duplicate", res)
+		}
+	}
+	r, err := state.Restore(w.desc, bytesOf(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(marks(r), marks(s)) {
+		t.Errorf("restored %+v, want %+v", marks(r), marks(s))
+	}
+	narrow := w.statement(listMain, 5001, 1)
+	narrow.SeqTo = 1
+	apply(t, s, w.withdraw(w.hotline.Withdraw(narrow, 0)))
+	refused(t, s, w.withdraw(w.withdrawal(listMain, 5001, 1, 0, 1)), state.ReasonSequence) // it would say nothing
+	past := w.statement(listMain, 9, 1)
+	past.SeqTo = 1
+	for seq := range uint64(audit.KeptVersions) {
+		apply(t, s, w.good(listMain, seq+2))
+	}
+	for range 2 { // of versions that cannot come back
+		if res := s.Apply(w.withdraw(w.hotline.Withdraw(past, 0, 1))); !res.Duplicate || res.Logged {
+			t.Errorf("of a version that is gone: %+v, want a duplicate", res)
+		}
 	}
 }
 

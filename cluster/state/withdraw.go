@@ -42,10 +42,15 @@ func (s *State) withdraw(t int64, c command.Withdraw) Result {
 		switch {
 		case leaf.Hash == books.hash:
 			return Result{Duplicate: true}
-		case w.Number <= books.number && s.removes(w):
+		case w.Number <= books.number && s.removes(w) && !s.narrower(leaf):
 			return Result{Duplicate: true} // a member or a mirror that lags
-		case w.Number <= books.number:
+		case leaf.Owed && (w.Number <= books.number || w.Number-books.number > books.ahead()):
 			return no(ReasonSequence)
+		case w.Number <= books.number && !s.adds(t, leaf):
+			if s.narrower(leaf) {
+				return no(ReasonSequence) // the officers sign it under another number
+			}
+			return Result{Duplicate: true} // or the log could be filled with what was said before
 		case leaf.Owed && len(books.owed) >= maxOwed:
 			return no(ReasonLimit)
 		}
@@ -69,6 +74,24 @@ func (s *State) removes(w trust.Withdrawal) bool {
 	l, ok := s.inForce.List(w.List)
 	with, err := s.inForce.With(w)
 	return ok && err == nil && l.Seq <= w.SeqTo && len(with.Removals) == len(s.inForce.Removals)
+}
+
+// adds reports whether a withdrawal's leaf would take anything out of force that is not taken out already, in any version that can come back.
+func (s *State) adds(t int64, w audit.Withdraw) bool {
+	leaf, err := audit.NewLeaf(s.tree.Size(), t, w)
+	if err != nil {
+		return true // append says why not
+	}
+	next, err := s.inForce.Apply(leaf)
+	return err != nil || len(next.Removals) > len(s.inForce.Removals)
+}
+
+// narrower reports whether an entry is out of force under the withdrawal's number, and in fewer versions than it says.
+func (s *State) narrower(w audit.Withdraw) bool {
+	return slices.ContainsFunc(s.inForce.Removals, func(r audit.Removal) bool {
+		return r.List == w.List && r.Number == w.Number && r.Kind == match.RemovalWithdraw &&
+			(r.From > w.SeqFrom || r.To < w.SeqTo) && slices.Contains(w.Entries, r.Entry)
+	})
 }
 
 // statement finds the hotline that a statement speaks of and verifies it with
@@ -121,6 +144,21 @@ type owed struct {
 // Beyond it one officer alone is refused; the threshold never is.
 const maxOwed = 256
 
+// One officer's word leaves out few numbers: a higher one would use up those of the officers' next statements. A cluster that comes late
+// meets a hotline whose first ones have expired, as many as a control node reads at once.
+const (
+	maxAhead      = 64
+	maxAheadFirst = 1000
+)
+
+// ahead is how far beyond the last number one officer's may be.
+func (b withdrawals) ahead() uint64 {
+	if b.number == 0 {
+		return maxAheadFirst
+	}
+	return maxAhead
+}
+
 // books are the withdrawals of a list; empty ones for a list that had none.
 func (h *hotline) books(list match.ListID) withdrawals {
 	if i, ok := h.findBooks(list); ok {
@@ -158,17 +196,18 @@ func (h *hotline) enterWithdraw(t int64, w audit.Withdraw) {
 	} else if w.Number == b.number {
 		b.hash = w.Hash
 	}
-	if j, ok := b.findOwed(w.Number); ok {
+	var body [32]byte
+	if claimed, err := trust.DecodeWithdrawal(w.Statement); err == nil { // it was verified before
+		body = unsigned(claimed)
+	}
+	if j, ok := b.findOwed(w.Number); ok && b.owed[j].body == body {
 		h.paid(b.owed[j], t)
 		b.owed = slices.Delete(slices.Clone(b.owed), j, j+1)
 	}
 	if !w.Owed {
 		return
 	}
-	o := owed{number: w.Number, to: w.SeqTo, entries: len(w.Entries), signers: w.Signers, at: t}
-	if claimed, err := trust.DecodeWithdrawal(w.Statement); err == nil { // it was verified before
-		o.body = unsigned(claimed)
-	}
+	o := owed{number: w.Number, to: w.SeqTo, entries: len(w.Entries), signers: w.Signers, at: t, body: body}
 	b.owed = append(slices.Clip(b.owed), o) // numbers rise
 	for _, officer := range w.Signers {
 		h.alone[officer] = h.alone[officer].add(t, len(w.Entries))
