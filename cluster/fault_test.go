@@ -45,6 +45,22 @@ func TestANewLeaderGoesOnPublishing(t *testing.T) {
 	}
 }
 
+// A delta that no place has holds up nothing: edges that want it fetch the whole list.
+func TestADeltaThatNobodyHasHoldsUpNoVersion(t *testing.T) {
+	c := clustertest.New(t, clustertest.Options{})
+	leader := c.Leader()
+	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	next := c.Publication(leader, 2, 41, func(l *trusttest.List) {
+		l.Deltas = []trusttest.Delta{{From: 1, To: 2, File: []byte("a delta from 1 to 2")}}
+	})
+	if err := leader.Node().Publish(c.Context(), next, clustertest.List); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitAll("version 2 in force and cosigned", inForce(2))
+}
+
 func TestARestartOfAllKeepsEverything(t *testing.T) {
 	c := clustertest.New(t, clustertest.Options{})
 	leader := c.Leader()

@@ -129,14 +129,20 @@ func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTar
 }
 
 // stageFiles brings what filesOf lists here: deltas first, and with them what
-// they lead to from the version in force.
+// they lead to from the version in force. A delta that nobody gives is left
+// out: the version has all of its list without it.
 func (n *Node) stageFiles(ctx context.Context, t trust.ListTarget, from FetchFrom) error {
 	files := n.filesOf(t)
 	for i, f := range files {
 		if i == len(t.Deltas) {
 			n.fromDeltas(ctx, t)
 		}
-		if err := n.fetch(ctx, f, from); err != nil {
+		err := n.fetch(ctx, f, from)
+		if err != nil && i < len(t.Deltas) && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "a delta of the version cannot be had: whoever needs it fetches all of the list", slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.Any("error", err))
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("fetch %s: %w", f.Path, err)
 		}
 	}

@@ -153,14 +153,19 @@ func (l *lists) publish(ctx context.Context, repo *fetch.Repository, m trust.Met
 // errFile marks a file that is not what the metadata signed: the publication is broken, not the network.
 var errFile = errors.New("file is not what was signed")
 
-// stage brings the list's files into the local store: the deltas, for the edges too, and what they do not lead to.
+// stage brings the list's files into the local store: the deltas, for the edges too, and what they do not lead to. A delta saves work and
+// nothing else, so a version needs none: one that is gone or damaged is left out.
 func (l *lists) stage(ctx context.Context, repo *fetch.Repository, t trust.ListTarget) error {
-	var deltas []trust.File
 	for _, d := range t.Deltas {
-		deltas = append(deltas, d.File)
-	}
-	if err := l.stageFiles(ctx, repo, deltas); err != nil {
-		return err
+		err := l.stageFiles(ctx, repo, []trust.File{d.File})
+		switch {
+		case err == nil:
+		case errors.Is(err, errFile), errors.Is(err, fetch.ErrTruncated), errors.Is(err, fetch.ErrNotFound):
+			l.Log.WarnContext(ctx, "a delta of the version cannot be had: whoever needs it fetches all of the list",
+				slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.Uint64("from", d.From), slog.Any("error", err))
+		default:
+			return err
+		}
 	}
 	if accepted, ok := l.Proposer.Accepted(l.Hotline); ok {
 		if err := l.Files.FromDeltas(ctx, accepted.base(t.List), t); err != nil && !errors.Is(err, fetch.ErrNoDeltas) {

@@ -237,6 +237,40 @@ func TestAFileThatIsNotWhatWasSignedIsRefused(t *testing.T) {
 	}
 }
 
+// A delta saves work: a repository where one is damaged, cut off or gone still has the whole list.
+func TestADeltaThatCannotBeHadHoldsUpNoVersion(t *testing.T) {
+	for name, spoil := range map[string]func(http.Handler) http.Handler{
+		"damaged": func(h http.Handler) http.Handler { return lying(h, ".delta", flip) },
+		"longer": func(h http.Handler) http.Handler {
+			return lying(h, ".delta", func(b []byte) []byte { return append(b, 0) })
+		},
+		"cut off": func(h http.Handler) http.Handler {
+			return lying(h, ".delta", func(b []byte) []byte { return b[:len(b)/2] })
+		},
+		"gone": func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, ".delta") {
+					http.NotFound(w, r)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+		},
+	} {
+		h := published(1)
+		s, a := setup(t, h, spoil(h))
+		if err := s.lists.poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		next := trusttest.Files(listID, 2)
+		next.Deltas = []trusttest.Delta{{From: 1, To: 2, File: []byte("a delta from 1 to 2\n")}}
+		h.Publish(trusttest.Now, next)
+		if err := s.lists.poll(t.Context()); err != nil || len(a.published) != 2 || len(a.refusals) != 0 {
+			t.Errorf("%s: published %v, refusals %+v and %v, want version 2", name, a.published, a.refusals, err)
+		}
+	}
+}
+
 func TestAnOldRepositoryIsRefusedAsRollback(t *testing.T) {
 	h, old := published(3), published(1)
 	s, a := setup(t, h, h)
