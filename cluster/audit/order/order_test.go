@@ -155,6 +155,32 @@ func TestOrdersThatNobodyCanSign(t *testing.T) {
 }
 
 // TestWhatIsSignedIsOneEncoding: whoever spells the same order in other words has signed nothing.
+// A name under an order is shown before anybody has verified it.
+func TestNamesThatNoOfficerCanHaveAreNotShown(t *testing.T) {
+	for _, name := range []string{"x\x1b[2J", "x\nSigned by: ada", "`da", "\u202eada", "Ada"} {
+		raw := sign(t, good(order.Bypass{}), "ada")
+		var s struct {
+			Body       []byte `cbor:"body"`
+			Signatures []struct {
+				Sig     []byte `cbor:"sig"`
+				Officer string `cbor:"officer"`
+			} `cbor:"signatures"`
+		}
+		if err := cbor.Unmarshal(raw, &s); err != nil {
+			t.Fatal(err)
+		}
+		s.Signatures[0].Officer = name
+		enc, _ := cbor.CoreDetEncOptions().EncMode()
+		forged, err := enc.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, names, err := order.Decode(forged); !errors.Is(err, trust.ErrFormat) || !strings.Contains(err.Error(), "no officer can have") {
+			t.Errorf("%q: got names %q and %v", name, names, err)
+		}
+	}
+}
+
 func TestWhatIsSignedIsOneEncoding(t *testing.T) {
 	core, err := cbor.CoreDetEncOptions().EncMode()
 	if err != nil {

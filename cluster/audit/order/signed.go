@@ -81,7 +81,23 @@ func Decode(raw []byte) (Order, []string, error) {
 	if err != nil {
 		return Order{}, nil, fmt.Errorf("decode order: %w", err)
 	}
+	for _, sig := range s.Signatures {
+		if !plain(sig.Officer) {
+			return Order{}, nil, fmt.Errorf("decode order: %w", bad("has a signature under a name that no officer can have"))
+		}
+	}
 	return o, s.names(), nil
+}
+
+// plain holds a name that people are shown to what the cluster file allows, so that no name moves a terminal's cursor or looks like a
+// further line. Verify need not ask: it compares with the cluster file.
+func plain(name string) bool {
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 func (s signed) names() []string {
