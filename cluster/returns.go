@@ -114,7 +114,7 @@ func (n *Node) Return(ctx context.Context, statement []byte) (audit.SignedReturn
 	none := audit.SignedReturnVerdict{}
 	o, _, err := order.Verify(n.c.Cluster.Officers, n.id, statement, n.c.Clock())
 	if err != nil {
-		return none, fmt.Errorf("return: %w", err)
+		return none, fmt.Errorf("return: %w: %w", ErrRequest, err)
 	}
 	b, ok := o.Body.(order.Return)
 	if !ok {

@@ -127,6 +127,10 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"POST", "/v1/stage", "control"},
 		{"POST", "/v1/cosign", "control"},
 		{"POST", "/v1/forward", "control"},
+		{"POST", "/v1/return", "control"},
+		{"GET", "/v1/wayback", "operator"},
+		{"POST", "/v1/which", "operator"},
+		{"POST", "/v1/orders", "operator"},
 		{"POST", "/v1/edges", "operator"},
 	} {
 		for who, client := range callers {
@@ -166,6 +170,8 @@ func TestBadRequestsGetASentence(t *testing.T) {
 		{"a root that is none", control, "POST", "/v1/cosign", []byte("\xa2\x64root\x41\x00\x64size\x01"), 400, "not 32"},
 		{"a log without leaves", control, "POST", "/v1/cosign", append([]byte("\xa2\x64root\x58\x20"), append(make([]byte, 32), "\x64size\x00"...)...), 400, "size 0"},
 		{"an unknown command", control, "POST", "/v1/forward", []byte{0xa0}, 0, ""},
+		{"a return that is no order", control, "POST", "/v1/return", []byte("{"), 400, "verify order"},
+		{"an order that is none", operator, "POST", "/v1/orders", []byte("{"), 400, "decode order"},
 		{"nobody to dismiss", operator, "POST", "/v1/edges", nil, 400, "read request"},
 		{"a list that is none", operator, "GET", "/v1/simulate?list=x", nil, 400, "list is not HOTLINE/LIST"},
 		{"a hotline that cannot be reached", operator, "GET", "/v1/simulate", nil, 502, "the hotline cannot be reached"},
