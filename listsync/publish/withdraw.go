@@ -294,16 +294,28 @@ func (s *session) carryOut(number uint64, raw []byte) error {
 		out[id] = true
 	}
 	if err := s.withdrawHeld(out, w.Reason, number); err != nil {
-		return err
+		return notCarriedOut(err, number)
 	}
 	here, err := s.pick(func(e *list.Entry) bool { return out[e.ID] })
 	if err != nil {
 		return err
 	}
 	if _, err := s.takeOut(here, w.Reason, number); err != nil {
-		return err
+		return notCarriedOut(err, number)
 	}
 	return s.placeStatement(number, raw)
+}
+
+// notCarriedOut says of a disk that fails after the signature that the withdrawal stands, and that nobody has it yet.
+func notCarriedOut(err error, number uint64) error {
+	f, ok := errors.AsType[*Fault](err)
+	if !ok || f.Code != CodeFailure {
+		return err
+	}
+	return &Fault{
+		Code: CodeFailure, Err: err, Do: "make room or check the disk, then run any command, status for example: it carries the withdrawal out",
+		What: fmt.Sprintf("withdrawal %d is signed but not in the repository yet: %s", number, f.What),
+	}
 }
 
 // placeStatement puts the statement where operators look.
