@@ -56,8 +56,8 @@ type follower struct {
 	active     *loaded
 	opened     *audit.Opened // the manifest of active
 	inForce    audit.InForce
-	direct     directs // withdrawals in active's set that the manifest's log lacks
-	generation uint64
+	direct     directs   // withdrawals in active's set that the manifest's log lacks
+	generation uint64    // counts what was shown: a receipt says whether something has changed since
 	confirmAt  time.Time // when the next receipt is due
 
 	mu       sync.Mutex // guards fresh, followed, behind
@@ -303,7 +303,6 @@ func (f *follower) activate(ctx context.Context, m *audit.Opened, l *loaded) {
 // show makes answers depend on a set of active, and a receipt for it due; under act.
 func (f *follower) show(set *match.Set) {
 	f.generation++
-	set.Generation = f.generation
 	f.active.set = set
 	f.swap(set)
 	f.confirmAt = f.clock()

@@ -62,7 +62,7 @@ type Resolver struct {
 // view is a set with what is derived from it; immutable.
 type view struct {
 	set *match.Set
-	seq uint32 // number of the swap: unlike Set.Generation never the same for two sets of one process
+	seq uint32 // number of the swap: never the same for two sets of one process
 	id  match.StateID
 }
 

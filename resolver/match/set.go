@@ -19,9 +19,6 @@ type Member struct {
 // Set is everything in force at one moment: the lists, the removals on top, the kill switch. It is immutable; the
 // edge builds a new one and swaps one pointer. Any number of goroutines may ask it at once, without a lock.
 type Set struct {
-	// Generation is assigned by the owner before the set is shared; caches stamp their answers with it.
-	Generation uint64
-
 	members  []member // sorted by list id
 	removals []Removal
 	bypass   uint32 // last second (Unix time) at which everything passes; 0: never
