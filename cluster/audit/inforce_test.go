@@ -132,7 +132,11 @@ func TestAListNeverGoesBack(t *testing.T) {
 	if _, err := l.InForce.Apply(leaf); !errors.Is(err, audit.ErrRollback) {
 		t.Errorf("older: got %v, want %v", err, audit.ErrRollback)
 	}
-	again := leavesOf(t, l)[last(t, l, audit.KindPublish)]
+	cur, _ := l.InForce.List(listtest.List)
+	again, err := audit.DecodeLeaf(l.Leaves[cur.Leaf])
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := l.InForce.Apply(again); !errors.Is(err, audit.ErrRollback) {
 		t.Errorf("the same: got %v, want %v", err, audit.ErrRollback)
 	}

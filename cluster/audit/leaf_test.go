@@ -10,6 +10,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/cluster/audit/liestest"
 )
 
 // deterministic encodes any value as the formats do, for tests that write leaves by hand.
@@ -131,9 +132,8 @@ func TestReservedKindsDecodeAndStayOpaque(t *testing.T) {
 
 func TestBodiesThatBreakTheirRulesMakeNoLeaf(t *testing.T) {
 	l := audittest.Honest("bodies")
-	leaves := leavesOf(t, l)
-	publish := body[audit.Publish](t, leaves[last(t, l, audit.KindPublish)])
-	withdraw := body[audit.Withdraw](t, leaves[last(t, l, audit.KindWithdraw)])
+	publish := liestest.Last[audit.Publish](l, audit.KindPublish)
+	withdraw := liestest.Last[audit.Withdraw](l, audit.KindWithdraw)
 	for _, c := range []struct {
 		name string
 		body func() audit.Body

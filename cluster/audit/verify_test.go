@@ -3,7 +3,6 @@ package audit_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -15,10 +14,8 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
-	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/cluster/audit/liestest"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
-	"github.com/cordon-project/cordon/listsync/trust"
-	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -49,158 +46,11 @@ func TestAnHonestHistoryPasses(t *testing.T) {
 }
 
 func TestHonestHistoriesPass(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		goOn func(l *audittest.Log)
-	}{
-		{"nothing but genesis", nil},
-		{"the authority rotates a root key", func(l *audittest.Log) {
-			l.Hotline.RotateRoot(l.Tick())
-			l.Publish(45)
-			l.Hotline.RotateRoot(l.Tick())
-			l.Renew()
-			l.Publish(46)
-		}},
-		{"the authority rotates more often than one publication can carry", func(l *audittest.Log) {
-			for range 2*trust.MaxRootSteps + 1 {
-				l.Hotline.RotateRoot(l.Tick())
-				l.Renew()
-			}
-			l.Publish(45)
-		}},
-		{"new online keys, whose versions count anew", func(l *audittest.Log) {
-			l.Hotline.Break(trusttest.Version("timestamp", 1<<20))
-			l.Renew()
-			l.Hotline.Mend()
-			l.Hotline.RotateRoot(l.Tick())
-			l.Publish(45)
-		}},
-		{"a narrower charter", func(l *audittest.Log) {
-			l.Hotline.Charter.Kinds = l.Hotline.Charter.Kinds[2:] // host and domain only
-			l.Hotline.Accredit(l.Now)
-			l.Publish(45)
-			l.Receipts(audittest.E1, "e3")
-		}},
-		{"a month without a new list, then one", func(l *audittest.Log) {
-			l.Now = l.Now.AddDate(0, 1, 0)
-			l.Publish(45)
-			l.Receipts(audittest.E1)
-		}},
-		{"withdrawn entries leave with the next version", func(l *audittest.Log) {
-			l.Withdraw(listtest.ID(7, 1))
-			l.Publish(45)
-			l.Receipts(audittest.E1, audittest.E2, "e3")
-		}},
-		{"an edge that reports late", func(l *audittest.Log) {
-			r := l.Receipt(audittest.E2) // signed before the next version came
-			l.Publish(45)
-			l.Append(audit.Receipts{Items: []audit.SignedReceipt{audit.SignReceipt(r, l.Edges[audittest.E2])}})
-		}},
-		{"an edge is stopped and comes back with a new key", func(l *audittest.Log) {
-			drop := audit.Member{Action: audit.ActionDrop, Role: audit.RoleEdge, Name: "e3", By: "operator-1"}
-			l.Append(drop)
-			l.Publish(45)
-			l.Edges["e3"] = audittest.Key("e3", "new")
-			l.Append(audit.Member{Action: audit.ActionAdd, Role: audit.RoleEdge, Name: "e3", Key: [32]byte(l.Edges["e3"].Public().(ed25519.PublicKey))})
-			l.Counters["e3"] = 0
-			l.Receipts("e3")
-		}},
-		{"refusals and alarms", func(l *audittest.Log) {
-			l.Append(audit.Reject{Hotline: audittest.Hotline, List: listtest.List, Seq: 3, Stage: "apply", Reason: "scope", Node: "c1"})
-			l.Append(audit.Alarm{Node: "c2", What: "disk slow", Since: l.Now.Unix()})
-		}},
-		{"lists of canonicalisation rules that this build does not have, then of ours", func(l *audittest.Log) {
-			l.Canon = [32]byte{1}
-			l.Publish(45)
-			l.Receipts(audittest.E1)
-			l.Renew()
-			l.Canon = [32]byte{}
-			l.Publish(46)
-		}},
-		{"a version is held, approved, held again, approved again and comes into force", func(l *audittest.Log) {
-			p := l.Offer(50)
-			l.Hold(p, "never_block")
-			l.Order(approve(p, "never_block"))
-			l.Hold(p, "growth", audittest.C2, audittest.C3)
-			l.Order(approve(p, "growth", "never_block"))
-			p.Verdicts = l.Verdicts(p, audittest.C1, audittest.C2)
-			l.Append(p)
-			l.Receipts(audittest.E1, audittest.E2)
-		}},
-		{"a held version is never approved, and the next one needs no approval", func(l *audittest.Log) {
-			held := l.Offer(50)
-			l.Hold(held, "growth")
-			p := l.Offer(51)
-			p.Verdicts = l.Verdicts(p, audittest.C1, audittest.C2)
-			l.Append(audit.Reject{Hotline: p.Hotline, List: p.List, Seq: p.Prev, Object: p.Edge, Stage: "apply", Reason: audit.ReasonSuperseded})
-			l.Append(p)
-		}},
-		{"a policy, and versions after it", func(l *audittest.Log) {
-			l.Order(order.Policy{NeverBlock: audittest.NeverBlock, Count: 4})
-			l.Publish(50)
-		}},
-		{"a suppression that ends by itself, and one that is lifted", func(l *audittest.Log) {
-			l.Order(suppress(7))
-			l.Receipts(audittest.E1)
-			lift := suppress(8)
-			l.Order(lift)
-			l.Publish(45)
-			l.Receipts(audittest.E1, audittest.E2)
-			lift.Lift = true
-			l.Order(lift)
-			l.Receipts(audittest.E1)
-			l.Now = l.Now.Add(2 * time.Hour)
-			l.Receipts(audittest.E1) // of what was in force before its leaf, which ends the other
-			l.Receipts(audittest.E1, audittest.E2)
-		}},
-		{"a bypass that ends by itself, and one that is lifted", func(l *audittest.Log) {
-			l.Order(order.Bypass{})
-			l.Receipts(audittest.E1)
-			l.Now = l.Now.Add(2 * time.Hour)
-			l.Append(audit.Alarm{Node: "c1", What: "test"})
-			l.Receipts(audittest.E1)
-			l.Order(order.Bypass{})
-			l.Order(order.Bypass{Lift: true})
-			l.Receipts(audittest.E1, audittest.E2)
-		}},
-		{"a return to an earlier version, then another, then the next version", func(l *audittest.Log) {
-			l.Publish(20)
-			l.Publish(10)
-			l.Receipts(audittest.E1, audittest.E2)
-			l.Return(2, nil)
-			l.Receipts(audittest.E1, audittest.E2)
-			l.Renew()
-			l.Return(3, nil)
-			l.Receipts(audittest.E1)
-			l.Return(2, nil)
-			l.Return(4, nil)
-			l.Receipts(audittest.E1)
-			l.Return(1, nil)
-			l.Publish(45)
-			l.Receipts(audittest.E1, audittest.E2)
-		}},
-		{"one member down", func(l *audittest.Log) {
-			l.PublishWith(45, func(p audit.Publish) audit.Publish { p.Verdicts = p.Verdicts[1:]; return p })
-			l.Signers = []string{audittest.C2, audittest.C3}
-		}},
-		{"a log of several tiles", func(l *audittest.Log) {
-			for range 600 {
-				l.Append(audit.Alarm{Node: "c1", What: "test"})
-			}
-			l.Receipts(audittest.E1)
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, h := range liestest.Histories() {
+		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
-			l := audittest.New("histories")
-			if c.goOn != nil {
-				l = audittest.Honest("histories")
-				c.goOn(l)
-			}
-			if r := verify(t, l, l.Bundle()); !r.Pass {
-				var text bytes.Buffer
-				_ = r.WriteText(&text)
-				t.Error(text.String())
+			if r := look(t, h.Tell()); !r.Pass {
+				t.Error(reportText(r))
 			}
 		})
 	}

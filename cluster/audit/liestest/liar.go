@@ -1,14 +1,14 @@
-package audit_test
+package liestest
 
 import (
 	"archive/tar"
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
@@ -20,27 +20,21 @@ type part struct {
 	data []byte
 }
 
-func unpack(t *testing.T, bundle []byte) []part {
-	t.Helper()
+func unpack(bundle []byte) []part {
 	var out []part
 	for tr := tar.NewReader(bytes.NewReader(bundle)); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
 			return out
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(err)
 		data, err := io.ReadAll(tr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(err)
 		out = append(out, part{*h, data})
 	}
 }
 
-func pack(t *testing.T, parts []part) []byte {
-	t.Helper()
+func pack(parts []part) []byte {
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)
 	for _, p := range parts {
@@ -48,23 +42,17 @@ func pack(t *testing.T, parts []part) []byte {
 		if h.Typeflag == 0 {
 			h.Typeflag = tar.TypeReg
 		}
-		if err := tw.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tw.Write(p.data); err != nil {
-			t.Fatal(err)
-		}
+		check(tw.WriteHeader(&h))
+		_, err := tw.Write(p.data)
+		check(err)
 	}
-	if err := tw.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check(tw.Close())
 	return b.Bytes()
 }
 
 // edit repacks a bundle after change.
-func edit(t *testing.T, bundle []byte, change func([]part) []part) []byte {
-	t.Helper()
-	return pack(t, change(unpack(t, bundle)))
+func edit(bundle []byte, change func([]part) []part) []byte {
+	return pack(change(unpack(bundle)))
 }
 
 func find(parts []part, prefix string) int {
@@ -72,60 +60,51 @@ func find(parts []part, prefix string) int {
 }
 
 // leavesOf are the decoded leaves of a log.
-func leavesOf(t *testing.T, l *audittest.Log) []audit.Leaf {
-	t.Helper()
+func leavesOf(l *audittest.Log) []audit.Leaf {
 	var out []audit.Leaf
 	for _, b := range l.Leaves {
 		leaf, err := audit.DecodeLeaf(b)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(err)
 		out = append(out, leaf)
 	}
 	return out
 }
 
 // relog replaces the log by other leaves, as they are.
-func relog(t *testing.T, l *audittest.Log, change func([]audit.Leaf) []audit.Leaf) {
-	t.Helper()
-	leaves := change(leavesOf(t, l))
+func relog(l *audittest.Log, change func([]audit.Leaf) []audit.Leaf) {
+	leaves := change(leavesOf(l))
 	l.Leaves = nil
 	for _, leaf := range leaves {
 		l.AppendLeaf(leaf)
 	}
 }
 
-func body[B audit.Body](t *testing.T, l audit.Leaf) B {
-	t.Helper()
+func body[B audit.Body](l audit.Leaf) B {
 	b, err := l.Body()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(err)
 	return b.(B)
 }
 
 // last is the index of the last leaf of a kind.
-func last(t *testing.T, l *audittest.Log, k audit.Kind) int {
-	t.Helper()
-	leaves := leavesOf(t, l)
+func last(l *audittest.Log, k audit.Kind) int {
+	leaves := leavesOf(l)
 	for i := len(leaves) - 1; i >= 0; i-- {
 		if leaves[i].K == k {
 			return i
 		}
 	}
-	t.Fatalf("no leaf of kind %s", k)
-	return 0
+	panic(fmt.Sprintf("liestest: no leaf of kind %s", k))
 }
 
+// Last is the body of the last leaf of a kind.
+func Last[B audit.Body](l *audittest.Log, k audit.Kind) B { return body[B](leavesOf(l)[last(l, k)]) }
+
 // rewrite changes the body of one leaf and leaves all else as it was.
-func rewrite[B audit.Body](t *testing.T, l *audittest.Log, i int, change func(B) B) {
-	t.Helper()
-	relog(t, l, func(leaves []audit.Leaf) []audit.Leaf {
+func rewrite[B audit.Body](l *audittest.Log, i int, change func(B) B) {
+	relog(l, func(leaves []audit.Leaf) []audit.Leaf {
 		old := leaves[i]
-		leaf, err := audit.NewLeaf(old.N, old.T, change(body[B](t, old)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		leaf, err := audit.NewLeaf(old.N, old.T, change(body[B](old)))
+		check(err)
 		leaf.F = old.F
 		leaves[i] = leaf
 		return leaves
@@ -133,9 +112,8 @@ func rewrite[B audit.Body](t *testing.T, l *audittest.Log, i int, change func(B)
 }
 
 // swapLog puts the log and checkpoint of the liar into a bundle that was honest before.
-func swapLog(t *testing.T, bundle []byte, leaves [][]byte, note []byte) []byte {
-	t.Helper()
-	return edit(t, bundle, func(parts []part) []part {
+func swapLog(bundle []byte, leaves [][]byte, note []byte) []byte {
+	return edit(bundle, func(parts []part) []part {
 		parts[1].data = note
 		i := find(parts, "tile/entries/")
 		var b []byte
@@ -145,7 +123,7 @@ func swapLog(t *testing.T, bundle []byte, leaves [][]byte, note []byte) []byte {
 		}
 		tile, ok := strings.CutSuffix(parts[i].Name, "15")
 		if !ok {
-			t.Fatal("the honest log has another size than the tests think")
+			panic("liestest: the honest log has another size than the tests think")
 		}
 		parts[i] = part{tar.Header{Name: tile + itoa(len(leaves))}, b}
 		return parts
