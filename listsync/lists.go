@@ -238,4 +238,6 @@ var details = map[string]string{
 	"hash":        "content does not match its signed hash",
 	"development": "signed with development keys",
 	"minimum":     "below a minimum of thresholds, keys or lifetimes",
+	"public_log":  "no valid proof that it is in the hotline's public log",
+	"split_view":  "the hotline's public log was rewritten: two signed checkpoints cannot be one history",
 }

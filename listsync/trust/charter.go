@@ -19,6 +19,7 @@ type Charter struct {
 	Bases         []match.Basis
 	Kinds         []canon.Kind // url, prefix, host, domain
 	RPZ           bool         // whether names may leave as an RPZ zone
+	Log           string       // verifier key of the hotline's public log, see ParseLogKey; empty: it has none
 	ValidFrom     time.Time
 	ValidTo       time.Time
 }
@@ -47,7 +48,7 @@ func ParseCharter(b []byte) (Charter, error) {
 	f.int("charter", 1, 1)
 	c := Charter{
 		Name: f.str("name"), Jurisdictions: f.strings("jurisdictions", 1, maxJurisdictions),
-		RPZ: f.bool("rpz"), ValidFrom: f.time("valid_from"), ValidTo: f.time("valid_to"),
+		RPZ: f.bool("rpz"), Log: f.str("log"), ValidFrom: f.time("valid_from"), ValidTo: f.time("valid_to"),
 	}
 	hotline, err := ParseHotlineID(f.str("hotline"))
 	if f.err == nil && err != nil {
@@ -70,6 +71,11 @@ func ParseCharter(b []byte) (Charter, error) {
 	}
 	if f.end() == nil {
 		c.check(f)
+	}
+	if c.Log != "" && f.err == nil {
+		if _, _, err := ParseLogKey(c.Log); err != nil {
+			f.fail("log: %v", err)
+		}
 	}
 	if f.err != nil {
 		return Charter{}, fmt.Errorf("parse charter: %w: %v", ErrCharter, f.err)
@@ -124,12 +130,13 @@ func EncodeCharter(c Charter) ([]byte, error) {
 		Bases         []string `json:"bases"`
 		Kinds         []string `json:"kinds"`
 		RPZ           bool     `json:"rpz"`
+		Log           string   `json:"log"`
 		ValidFrom     string   `json:"valid_from"`
 		ValidTo       string   `json:"valid_to"`
 	}{
 		1, string(c.Hotline), c.Name, scopeCSAM, slices.Sorted(slices.Values(c.Jurisdictions)),
 		words(len(bases), func(i int) string { return bases[i].String() }), words(len(kinds), func(i int) string { return kinds[i].String() }),
-		c.RPZ, c.ValidFrom.UTC().Format("2006-01-02T15:04:05Z"), c.ValidTo.UTC().Format("2006-01-02T15:04:05Z"),
+		c.RPZ, c.Log, c.ValidFrom.UTC().Format("2006-01-02T15:04:05Z"), c.ValidTo.UTC().Format("2006-01-02T15:04:05Z"),
 	}
 	b, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {

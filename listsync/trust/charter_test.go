@@ -22,6 +22,7 @@ const charterText = `{
   "bases": ["law", "voluntary"],
   "kinds": ["url", "domain"],
   "rpz": true,
+  "log": "",
   "valid_from": "2026-01-01T00:00:00Z",
   "valid_to": "2027-01-01T00:00:00Z"
 }`

@@ -19,6 +19,8 @@ var (
 	ErrHash        = errors.New("content does not match its hash")     // mixed, truncated or altered files
 	ErrDevelopment = errors.New("development keys")                    // a throw-away authority outside of a laptop
 	ErrMinimum     = errors.New("below a minimum")                     // thresholds, key counts or lifetimes in code
+	ErrPublicLog   = errors.New("no valid proof of the public log")    // the charter names a log, and it does not show this version
+	ErrSplitView   = errors.New("the public log was rewritten")        // two signed checkpoints of one log that cannot be one history
 )
 
 // reasons maps each sentinel to its word. Words are part of audit leaves: never change one.
@@ -40,10 +42,12 @@ var reasons = []struct {
 	{ErrHash, "hash"},
 	{ErrDevelopment, "development"},
 	{ErrMinimum, "minimum"},
+	{ErrPublicLog, "public_log"},
+	{ErrSplitView, "split_view"},
 }
 
 // Reason gives the stable word for the sentinel that err wraps: "signature", "threshold", "expired", "rollback", "scope",
-// "charter", "format", "too_large", "path", "key_roles", "canon", "hash", "development", "minimum"; "other" for any other error
+// "charter", "format", "too_large", "path", "key_roles", "canon", "hash", "development", "minimum", "public_log", "split_view"; "other" for any other error
 // and "" for nil.
 func Reason(err error) string {
 	if err == nil {

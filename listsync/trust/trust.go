@@ -135,6 +135,9 @@ func Verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time) (*Veri
 	if err != nil {
 		return nil, fmt.Errorf("verify list role: %w", err)
 	}
+	if err := c.ownLogKey(charter, officers); err != nil {
+		return nil, fmt.Errorf("verify charter: %w", err)
+	}
 	lists, err := list.lists(charter.Hotline)
 	if err != nil {
 		return nil, fmt.Errorf("verify list: %w", err)
