@@ -21,9 +21,10 @@ var layers = []struct {
 	{"resolver/canon", nil},
 	{"resolver/match", []string{"resolver/canon"}},
 	{"resolver", []string{"resolver"}},
+	{"listsync/witness", nil},
 	{"listsync", []string{"listsync", "resolver/canon", "resolver/match"}},
-	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
-	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/trust", "listsync/fetch", "resolver/canon", "resolver/match"}},
+	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/trust", "listsync/fetch", "listsync/witness", "resolver/canon", "resolver/match"}},
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/brake", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
@@ -32,7 +33,7 @@ var layers = []struct {
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier
 	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
-	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
 
@@ -41,7 +42,7 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
@@ -61,9 +62,9 @@ var homes = []struct {
 	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
 	{"filippo.io/edwards25519", []string{"appliance/identity"}}, // signatures with a key that never leaves locked memory
 	{"github.com/google/go-tpm", []string{"appliance/identity/seal"}},
-	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list"}},
-	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake"}}, // checkpoints; signed popularity files
-	{"github.com/transparency-dev", []string{"cluster/audit"}},
+	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/witness"}},
+	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake", "listsync/witness"}}, // checkpoints; signed popularity files
+	{"github.com/transparency-dev/formats", []string{"cluster/audit", "listsync/witness"}},
 	{"go.yaml.in/yaml", []string{"appliance/config"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},
 	{"github.com/miekg/pkcs11", []string{"cmd/cordon-pkcs11"}}, // a module of its own: C code never gets into the static programs
