@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -11,6 +12,17 @@ import (
 
 func FuzzDecodeLeaf(f *testing.F) {
 	for _, b := range audittest.Honest("fuzz").Leaves {
+		f.Add(b)
+	}
+	for _, a := range adminVectors(strings.Repeat("0", 32)) {
+		l, err := audit.NewLeaf(6, 1780000061, a)
+		if err != nil {
+			f.Fatal(err)
+		}
+		b, err := audit.EncodeLeaf(l)
+		if err != nil {
+			f.Fatal(err)
+		}
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

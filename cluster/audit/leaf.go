@@ -9,7 +9,7 @@ import (
 // Kind says what a leaf records. The set is closed; an unknown word is refused when decoding.
 type Kind string
 
-// The kinds of leaf. Those after KindBypass have their names reserved: they decode, their body stays
+// The kinds of leaf. Those after KindCertificate have their names reserved: they decode, their body stays
 // opaque, and replaying one is ErrUnknownKind until the version that defines it.
 const (
 	KindPublish  Kind = "publish"  // a list version came into force
@@ -25,20 +25,21 @@ const (
 	KindSuppress Kind = "suppress" // officers took entries out of force for a time
 	KindReturn   Kind = "return"   // officers went back to an earlier version
 	KindBypass   Kind = "bypass"   // officers let everything pass for a time
+	KindAdmin    Kind = "admin"    // what people and machines state about their own work: appeals, builds
 
-	KindPin         Kind = "pin"
-	KindAdmin       Kind = "admin"
-	KindOpen        Kind = "open"
-	KindFork        Kind = "fork"
-	KindCertificate Kind = "certificate"
-	KindRekey       Kind = "rekey"
+	KindCertificate Kind = "certificate" // officers certify what the log says of a period
+
+	KindPin   Kind = "pin"
+	KindOpen  Kind = "open"
+	KindFork  Kind = "fork"
+	KindRekey Kind = "rekey"
 )
 
 // Known reports whether this version defines the body of the kind.
 func (k Kind) Known() bool {
 	switch k {
 	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove,
-		KindSuppress, KindReturn, KindBypass:
+		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate:
 		return true
 	}
 	return false
@@ -47,7 +48,7 @@ func (k Kind) Known() bool {
 // Reserved reports whether the name is one of the closed set but its body is not defined here yet.
 func (k Kind) Reserved() bool {
 	switch k {
-	case KindPin, KindAdmin, KindOpen, KindFork, KindCertificate, KindRekey:
+	case KindPin, KindOpen, KindFork, KindRekey:
 		return true
 	}
 	return false
@@ -66,8 +67,8 @@ type Leaf struct {
 	B cbor.RawMessage `cbor:"b"` // the body of its kind
 }
 
-// NewLeaf builds a leaf around a body (Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered or
-// Returned, by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
+// NewLeaf builds a leaf around a body (Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered,
+// Returned or Admin, by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
 // rules (too long, unknown word) is an error.
 func NewLeaf(n uint64, t int64, body Body) (Leaf, error) {
 	if err := body.check(); err != nil {
@@ -102,8 +103,8 @@ func DecodeLeaf(b []byte) (Leaf, error) {
 	return l, nil
 }
 
-// Body decodes the leaf's body: a Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered or
-// Returned by value, or Unknown for a kind whose name is reserved.
+// Body decodes the leaf's body: a Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered,
+// Returned or Admin by value, or Unknown for a kind whose name is reserved.
 func (l Leaf) Body() (Body, error) {
 	switch l.K {
 	case KindPublish:
@@ -122,10 +123,12 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Alarm](l)
 	case KindHold:
 		return decodeBody[Hold](l)
-	case KindPolicy, KindApprove, KindSuppress, KindBypass:
+	case KindPolicy, KindApprove, KindSuppress, KindBypass, KindCertificate:
 		return decodeBody[Ordered](l)
 	case KindReturn:
 		return decodeBody[Returned](l)
+	case KindAdmin:
+		return decodeBody[Admin](l)
 	}
 	if l.K.Reserved() {
 		var opaque any
@@ -152,7 +155,7 @@ func (l Leaf) check() error {
 const maxTime = 1 << 36
 
 func decodeBody[B interface {
-	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned
+	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin
 	Body
 }](l Leaf) (Body, error) {
 	var b B
@@ -166,6 +169,8 @@ func decodeBody[B interface {
 	case Ordered:
 		body = b.fill(l.K)
 	case Returned:
+		body = b.fill()
+	case Admin:
 		body = b.fill()
 	}
 	if err := body.check(); err != nil {

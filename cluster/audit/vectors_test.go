@@ -145,6 +145,15 @@ func vectors(t *testing.T) [][2]string {
 	must(err)
 	add("hold leaf", b)
 
+	for _, a := range adminVectors(c.ID()) {
+		leaf, err = audit.NewLeaf(6, 1780000061, a)
+		must(err)
+		leaf.F = next.Hash()
+		b, err = audit.EncodeLeaf(leaf)
+		must(err)
+		add(a.Act+" leaf", b)
+	}
+
 	r := audit.SignReceipt(audit.Receipt{
 		Cluster: c.ID(), Edge: "e1", Counter: 7, State: match.StateID(sha256.Sum256([]byte("state"))), Size: size, Root: root, Time: 1780000070,
 	}, seeded(4))
@@ -181,6 +190,18 @@ func vectors(t *testing.T) [][2]string {
 	return out
 }
 
+// adminVectors is one of each act.
+func adminVectors(cluster string) []audit.Admin {
+	ref := audit.AppealRef("0123456789abcdef")
+	return []audit.Admin{
+		audit.NewAdmin("ops", "c1", audit.Appeal{Ref: ref, List: "hotline-one/main", Entry: append([]byte{1}, make([]byte, 15)...), Received: 1780000000, Due: 1781209600}),
+		audit.NewAdmin("ops", "c1", audit.SignRuling(audit.Ruling{Cluster: cluster, Ref: ref, Outcome: audit.OutcomeUpheld, At: 1780000061}, "o1", seeded(5))),
+		audit.NewAdmin("", "c1", audit.Builds{Items: []audit.SignedBuild{audit.SignBuild(audit.Build{
+			Cluster: cluster, Role: audit.RoleEdge, Name: "e1", Program: "cordon", Version: "v1.2.3", Digest: sha256.Sum256([]byte("program")), Time: 1780000060,
+		}, seeded(4))}}),
+	}
+}
+
 // orderVectors is one order of each kind that has a leaf.
 func orderVectors(p audit.Publish) []order.Body {
 	entries := []match.EntryID{{1}, {2}}
@@ -189,6 +210,7 @@ func orderVectors(p audit.Publish) []order.Body {
 		order.Policy{NeverBlock: sha256.Sum256([]byte("never-block")), Count: 11},
 		order.Suppress{List: p.List, Epoch: 1, Entries: entries},
 		order.Bypass{},
+		order.Certificate{From: 1780000000, To: 1780000060, Size: 6, Hash: sha256.Sum256([]byte("certificate"))},
 	}
 }
 

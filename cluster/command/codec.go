@@ -117,6 +117,9 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindSuppress: readOrder(KindSuppress),
 	KindBypass:   readOrder(KindBypass),
 	KindReturn:   read[Return],
+	KindAdmin:    read[Admin],
+
+	KindCertificate: readOrder(KindCertificate),
 }
 
 func readOrder(as Kind) func(cbor.RawMessage) (Body, error) {
@@ -215,11 +218,23 @@ func (o Order) check() error {
 }
 
 // orders are the kinds that Order may be of.
-var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}}
+var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}, KindCertificate: {}}
 
 func (r Return) check() error {
 	if len(r.Statement) == 0 || len(r.Verdicts) > maxItems {
 		return fmt.Errorf("return: statement or verdicts: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (a Admin) check() error {
+	for _, s := range []string{a.Act, a.By, a.Node} {
+		if err := text(s, maxID); err != nil {
+			return err
+		}
+	}
+	if len(a.D) == 0 {
+		return fmt.Errorf("admin: says nothing: %w", ErrFormat)
 	}
 	return nil
 }

@@ -46,6 +46,9 @@ const (
 	KindSuppress Kind = "suppress"
 	KindReturn   Kind = "return"
 	KindBypass   Kind = "bypass"
+	KindAdmin    Kind = "admin"
+
+	KindCertificate Kind = "certificate"
 
 	// Reserved: named by the format, decoded as ErrUnknown by this version.
 	KindPin     Kind = "pin"
@@ -115,7 +118,7 @@ type Hold struct {
 
 // Order carries what the operator's officers have signed. Each kind of order is a kind of command of this one form.
 type Order struct {
-	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass
+	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass, certificate
 	Statement []byte `cbor:"statement"`
 }
 
@@ -123,6 +126,14 @@ type Order struct {
 type Return struct {
 	Statement []byte                      `cbor:"statement"`
 	Verdicts  []audit.SignedReturnVerdict `cbor:"verdicts"`
+}
+
+// Admin records what the operator's people and machines state about their own work.
+type Admin struct {
+	Act  string `cbor:"act"`  // appeal, decision, build
+	By   string `cbor:"by"`   // operator; empty for what nodes say of themselves
+	Node string `cbor:"node"` // that took it
+	D    []byte `cbor:"d"`    // the act's fields, encoded as in the leaf
 }
 
 // Receipts records what edges have in force.
@@ -150,3 +161,4 @@ func (Tick) kind() Kind     { return KindTick }
 func (Hold) kind() Kind     { return KindHold }
 func (o Order) kind() Kind  { return o.As }
 func (Return) kind() Kind   { return KindReturn }
+func (Admin) kind() Kind    { return KindAdmin }

@@ -52,6 +52,8 @@ func samples() []struct {
 		{"return", command.Command{Time: 1767225612, Body: command.Return{
 			Statement: []byte{24}, Verdicts: []audit.SignedReturnVerdict{{Body: []byte{25}, Sig: []byte{26}}},
 		}}},
+		{"admin", command.Command{Time: 1767225613, Body: command.Admin{Act: "appeal", By: "ops", Node: "control-1", D: []byte{27}}}},
+		{"certificate", command.Command{Time: 1767225614, Body: command.Order{As: command.KindCertificate, Statement: []byte{28}}}},
 		{"checkpoint_assert", command.Command{Time: 1767225606, Body: command.Assert{
 			Size: 14, Root: bytes32(15), Checkpoint: []byte("note\n"),
 		}}},
@@ -162,6 +164,7 @@ func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 		{"a key of 31 bytes", command.Command{Body: command.Member{Key: make([]byte, 31)}}, command.ErrFormat},
 		{"an order of no kind", command.Command{Body: command.Order{As: "tick", Statement: []byte{1}}}, command.ErrFormat},
 		{"an order without a statement", command.Command{Body: command.Order{As: command.KindPolicy}}, command.ErrFormat},
+		{"an act that says nothing", command.Command{Body: command.Admin{Act: "appeal", By: "ops", Node: "control-1"}}, command.ErrFormat},
 		{"a hold without a brake", command.Command{Body: command.Hold{Edge: make([]byte, 32), Metadata: make([]byte, 32)}}, command.ErrFormat},
 		{"a public proof", command.Command{Body: command.Publish{Metadata: []byte{1}, PublicProof: []byte{1}}}, command.ErrFormat},
 	} {

@@ -29,7 +29,7 @@ func (y *story) next(t *rapid.T, v *state.View) []byte {
 	w.now += rapid.Int64Range(-20, 4000).Draw(t, "seconds")
 	id := rapid.SampledFrom([]match.ListID{listMain, listOther}).Draw(t, "list")
 	cmd := func() []byte {
-		switch rapid.IntRange(0, 9).Draw(t, "what") {
+		switch rapid.IntRange(0, 11).Draw(t, "what") {
 		case 0, 1:
 			y.seqs[id]++
 			l := trusttest.Files(id, y.seqs[id])
@@ -67,6 +67,17 @@ func (y *story) next(t *rapid.T, v *state.View) []byte {
 		case 8:
 			cp := audit.Checkpoint{Origin: w.desc.Origin, Size: v.Size, Root: v.Root}
 			return w.command(command.Assert{Size: v.Size, Root: v.Root[:], Checkpoint: w.note(cp, "control-3", "control-1")})
+		case 9:
+			ref := rapid.Byte().Draw(t, "ref")
+			if rapid.Bool().Draw(t, "decided") {
+				return w.admin("control-1", w.ruling(ref, rapid.SampledFrom([]string{"ada", "mallory"}).Draw(t, "officer")))
+			}
+			return w.admin("control-2", w.appeal(ref))
+		case 10:
+			digest := rapid.ByteRange(1, 3).Draw(t, "digest")
+			return w.admin("control-3", audit.Builds{Items: []audit.SignedBuild{
+				w.build(audit.RoleControl, "control-3", digest), w.build(audit.RoleEdge, rapid.SampledFrom([]string{"edge-1", "edge-2"}).Draw(t, "edge"), digest),
+			}})
 		default:
 			if len(y.past) == 0 {
 				return w.command(command.Tick{})
@@ -143,6 +154,9 @@ func rich(t testing.TB) (*world, *state.State) {
 	w.now += 60
 	apply(t, s, w.publish(w.metadata(), listMain, nil))
 	refused(t, s, []byte("garbage"), state.ReasonCommand)
+	apply(t, s, w.admin("control-1", w.appeal(1)))
+	apply(t, s, w.admin("control-1", w.ruling(1, "ada")))
+	apply(t, s, w.admin("control-1", audit.Builds{Items: []audit.SignedBuild{w.build(audit.RoleEdge, "edge-1", 1)}}))
 	w.now += 60
 	apply(t, s, w.good(listOther, 1))
 	s.Apply(w.command(command.Tick{}))

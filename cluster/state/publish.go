@@ -226,6 +226,10 @@ func leafReason(err error) string {
 		return audit.OrderReason(err)
 	case errors.Is(err, audit.ErrRollback):
 		return ReasonSequence
+	case errors.Is(err, audit.ErrAdmin):
+		return ReasonAdmin
+	case errors.Is(err, audit.ErrSignature):
+		return trust.Reason(trust.ErrSignature)
 	case errors.Is(err, audit.ErrTooLarge):
 		return trust.Reason(trust.ErrTooLarge)
 	}

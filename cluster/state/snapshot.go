@@ -276,6 +276,8 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 		return nil
 	case audit.Ordered, audit.Returned, audit.Hold:
 		return nil // enter verifies them, by audit.Orders
+	case audit.Admin:
+		return nil // likewise, by audit.Register
 	}
 	return fmt.Errorf("leaf of kind %s: %w", leaf.K, ErrSnapshot)
 }

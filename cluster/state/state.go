@@ -67,6 +67,7 @@ type State struct {
 	refused   uint64
 	refusals  []Refused // newest first; copied before it is changed
 	orders    audit.Orders
+	register  audit.Register
 	lastOrder map[order.Kind][32]byte // hash of the last statement of each kind
 	halted    error
 	published atomic.Pointer[View]
@@ -147,6 +148,7 @@ const (
 	ReasonReceipt        = "receipt"         // a receipt that is not true or not the edge's
 	ReasonCheckpoint     = "checkpoint"      // an assertion without its quorum
 	ReasonOrder          = "order"           // an order whose number was used, or that does not fit what is in force
+	ReasonAdmin          = "admin"           // an act that does not fit the register of appeals and builds
 	ReasonHeld           = "held"            // held back by a brake, and the operator's officers have not approved it
 )
 
@@ -223,6 +225,8 @@ func (s *State) Apply(cmd []byte) Result {
 		return s.order(s.time, b)
 	case command.Return:
 		return s.goBack(s.time, b)
+	case command.Admin:
+		return s.admin(s.time, b)
 	case command.Tick:
 		return Result{}
 	}
@@ -250,6 +254,9 @@ func (s *State) append(t int64, body audit.Body) (Result, error) {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
 	}
 	if _, err := s.orders.Apply(&s.cluster, s.id, s.inForce, leaf, body); err != nil {
+		return Result{}, fmt.Errorf("make leaf: %w", err)
+	}
+	if _, err := s.register.Apply(&s.cluster, s.id, s.keys, leaf, body); err != nil {
 		return Result{}, fmt.Errorf("make leaf: %w", err)
 	}
 	leaf.F = s.force
@@ -280,7 +287,11 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 	if err != nil {
 		return fmt.Errorf("enter leaf %d: %w", leaf.N, err)
 	}
-	s.inForce, s.force, s.orders = next, leaf.F, orders
+	register, err := s.register.Apply(&s.cluster, s.id, s.keys, leaf, body)
+	if err != nil {
+		return fmt.Errorf("enter leaf %d: %w", leaf.N, err)
+	}
+	s.inForce, s.force, s.orders, s.register = next, leaf.F, orders, register
 	s.time = max(s.time, leaf.T)
 	s.tree.Append(encoded)
 	s.leafBytes += len(encoded) + head

@@ -18,13 +18,14 @@ type View struct {
 	Root     [32]byte // tree root at Size
 	Time     int64    // cluster time, unix seconds
 	InForce  audit.InForce
-	Hotlines []Hotline    // by id
-	Edges    []Edge       // enrolled, by name
-	Refused  uint64       // refusals met, logged or not
-	Refusals []Refused    // last 16 in the log, newest first
-	Orders   audit.Orders // what the operator's officers and brakes have decided
-	Filled   int          // percent of the log's room that are used; see ReceiptsUntil
-	Halted   error        // command.ErrUnknown or ErrDiverged, wrapped, once the replica has stopped; else nil
+	Hotlines []Hotline      // by id
+	Edges    []Edge         // enrolled, by name
+	Refused  uint64         // refusals met, logged or not
+	Refusals []Refused      // last 16 in the log, newest first
+	Orders   audit.Orders   // what the operator's officers and brakes have decided
+	Register audit.Register // appeals, and which programs nodes say they run
+	Filled   int            // percent of the log's room that are used; see ReceiptsUntil
+	Halted   error          // command.ErrUnknown or ErrDiverged, wrapped, once the replica has stopped; else nil
 
 	id      string
 	tree    *audit.Tree
@@ -86,8 +87,8 @@ func (s *State) publishView() {
 	v := &View{
 		Cluster: &s.cluster, Size: size, Root: root, Time: s.time, InForce: s.inForce,
 		Edges: s.edges, Refused: s.refused, Refusals: s.refusals, Filled: s.filled(), Halted: s.halted,
-		Orders: s.orders,
-		id:     s.id, tree: s.tree, archive: s.archive,
+		Orders: s.orders, Register: s.register,
+		id: s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
 		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified}

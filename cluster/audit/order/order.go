@@ -56,10 +56,12 @@ const (
 	KindApprove  Kind = "approve"
 	KindReturn   Kind = "return"
 	KindBypass   Kind = "bypass"
+
+	KindCertificate Kind = "certificate"
 )
 
 // Kinds are all of them, in the order of the alphabet.
-var Kinds = []Kind{KindApprove, KindBypass, KindPolicy, KindReturn, KindSuppress}
+var Kinds = []Kind{KindApprove, KindBypass, KindCertificate, KindPolicy, KindReturn, KindSuppress}
 
 // Order is one decision. Expires is until when it may be accepted, not inclusive; a suppression and a bypass also end with it.
 type Order struct {
@@ -288,6 +290,8 @@ func decodeOrder(b []byte) (Order, error) {
 		o.Body, err = read[Return](w.B)
 	case KindBypass:
 		o.Body, err = read[Bypass](w.B)
+	case KindCertificate:
+		o.Body, err = read[Certificate](w.B)
 	default:
 		err = bad("is of a kind that does not exist")
 	}

@@ -25,6 +25,8 @@ func (o Order) Describe() string {
 	case Return:
 		return fmt.Sprintf("return %d: list %s goes back to version %d, the newest being %d, without what later versions left out: %s",
 			o.Number, b.List, b.Seq, b.High, count(len(b.Entries), "entry", "entries"))
+	case Certificate:
+		return b.describe(o.Number)
 	case Bypass:
 		if b.Lift {
 			return fmt.Sprintf("bypass ended, order %d: lists are enforced again", o.Number)
