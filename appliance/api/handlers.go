@@ -36,6 +36,7 @@ func (s *Server) tile(w http.ResponseWriter, r *http.Request, _ caller) error {
 		return fail(http.StatusNotFound, "no such tile")
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // of one path the bytes never change
 	_, err = w.Write(b)
 	return err
 }

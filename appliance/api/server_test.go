@@ -185,3 +185,33 @@ func TestBadRequestsGetASentence(t *testing.T) {
 		}
 	}
 }
+
+func TestTilesAreServedAsTheStandardAsks(t *testing.T) {
+	s := serve(t)
+	c := s.as("", "")
+	for _, x := range []struct {
+		path, kind, cache string
+		code              int
+	}{
+		{"/checkpoint", "text/plain; charset=utf-8", "no-store", 200},
+		{"/tile/0/000.p/1", "application/octet-stream", "public, max-age=31536000, immutable", 200},
+		{"/tile/entries/000.p/1", "application/octet-stream", "public, max-age=31536000, immutable", 200},
+		{"/tile/0/000", "application/json", "no-store", 404}, // not full yet: no cache may keep that
+		{"/tile/0/00", "application/json", "no-store", 404},
+		{"/tile/0/000.p/0", "application/json", "no-store", 404},
+		{"/tile/0/000.p/256", "application/json", "no-store", 404},
+		{"/tile/0/x000/000", "application/json", "no-store", 404},
+		{"/tile/64/000.p/1", "application/json", "no-store", 404},
+		{"/tile/entries/001.p/1", "application/json", "no-store", 404},
+	} {
+		res, err := c.Get(s.url + x.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		kind, cache := res.Header.Get("Content-Type"), res.Header.Get("Cache-Control")
+		if res.StatusCode != x.code || kind != x.kind || cache != x.cache {
+			t.Errorf("%s: got %d %q %q, want %d %q %q", x.path, res.StatusCode, kind, cache, x.code, x.kind, x.cache)
+		}
+	}
+}

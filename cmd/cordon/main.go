@@ -44,7 +44,7 @@ func main() {
 	}
 	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
+	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), exportCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
 		policyCommand(), whichCommand(), countersignCommand(), submitCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
@@ -83,7 +83,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)):
+	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)), errors.Is(err, appliance.ErrOtherHistory):
 		return exitConfig
 	}
 	if errors.Is(err, appliance.ErrHeld) {

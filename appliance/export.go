@@ -1,0 +1,119 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/cluster/audit"
+)
+
+// Exported says what Export has written.
+type Exported struct {
+	Size uint64 // leaves of the log that the directory now holds
+	New  int    // files that were not there before, the checkpoint aside
+}
+
+// ErrOtherHistory marks a directory whose log is not the beginning of the node's.
+var ErrOtherHistory = errors.New("not the log that the directory holds the beginning of")
+
+// Export writes the log of the first node that answers as static files (C2SP tlog-tiles) which any web server or mirror can serve, and the
+// checkpoint last. Called again it adds what is new. It never takes anything back: a node whose log is shorter than the directory's, or
+// has another past, is ErrOtherHistory and nothing is written. Signatures are the reader's to verify.
+func (o *Operator) Export(ctx context.Context, dir string) (Exported, error) {
+	var done Exported
+	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		done, err = export(ctx, dir, c.Checkpoint, c.Tile)
+		return err
+	})
+	if err != nil {
+		return done, fmt.Errorf("export log to %s: %w", dir, err)
+	}
+	return done, nil
+}
+
+func export(ctx context.Context, dir string, checkpoint func(context.Context) ([]byte, error), tile func(context.Context, string) ([]byte, error)) (Exported, error) {
+	note, err := checkpoint(ctx)
+	if err != nil {
+		return Exported{}, err
+	}
+	c, err := audit.PeekCheckpoint(note)
+	if err != nil {
+		return Exported{}, err
+	}
+	tree, err := audit.ReadStatic(c, func(path string) ([]byte, error) {
+		if b, err := os.ReadFile(filepath.Join(dir, path)); err == nil {
+			return b, nil
+		}
+		return tile(ctx, path)
+	})
+	if errors.Is(err, audit.ErrMismatch) || errors.Is(err, audit.ErrFormat) {
+		return Exported{}, fmt.Errorf("%w: %w", ErrOtherHistory, err)
+	} else if err != nil {
+		return Exported{}, err
+	}
+	if err := continues(dir, c, tree); err != nil {
+		return Exported{}, err
+	}
+	done := Exported{Size: c.Size}
+	for _, path := range append(audit.StaticEntries(c.Size), audit.StaticTiles(c.Size)...) {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		wrote, err := exportTile(dir, path, tree)
+		if err != nil {
+			return done, err
+		}
+		if wrote {
+			done.New++
+		}
+	}
+	return done, renameio.WriteFile(filepath.Join(dir, "checkpoint"), note, 0o644)
+}
+
+// continues holds the log to the one that the directory holds already.
+func continues(dir string, now audit.Checkpoint, tree *audit.Tree) error {
+	note, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	old, err := audit.PeekCheckpoint(note)
+	if err != nil {
+		return fmt.Errorf("the directory's own: %w", err)
+	}
+	if old.Origin != now.Origin {
+		return fmt.Errorf("the node's log is %s, the directory's %s: %w", now.Origin, old.Origin, ErrOtherHistory)
+	}
+	if old.Size > now.Size {
+		return fmt.Errorf("the node's log has %d leaves, the directory's %d: %w", now.Size, old.Size, ErrOtherHistory)
+	}
+	if root, err := tree.RootAt(old.Size); err != nil || root != old.Root {
+		return fmt.Errorf("the first %d leaves are others: %w", old.Size, ErrOtherHistory)
+	}
+	return nil
+}
+
+// exportTile writes one file unless it is there, and reports whether it did. A partial tile of an earlier size stays: readers of an older
+// checkpoint may be on the way to it.
+func exportTile(dir, path string, tree *audit.Tree) (bool, error) {
+	to := filepath.Join(dir, path)
+	if _, err := os.Stat(to); err == nil {
+		return false, nil
+	}
+	b, err := tree.Tile(path)
+	if err != nil {
+		return false, err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return false, err
+	}
+	return true, renameio.WriteFile(to, b, 0o644)
+}
