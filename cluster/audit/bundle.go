@@ -2,7 +2,6 @@ package audit
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -55,7 +54,7 @@ type bundleInfo struct {
 }
 
 // WriteBundle writes everything cordon-audit verifies as one uncompressed tar: bundle.json, the
-// checkpoint, its leaves as C2SP entry bundles, the metadata (by hash) and the list files (in the order
+// checkpoint, its leaves as C2SP entry bundles, before each of them the metadata that its leaves name (by hash), and the list files (in the order
 // of the log, a version's edge list before its auditor list) that they name. What the node does not
 // have is left out: the verifier names what is missing. The context ends it between
 // members.
@@ -80,19 +79,9 @@ func writeBundle(ctx context.Context, w io.Writer, src Source, created time.Time
 	t := &bundleWriter{ctx: ctx, tw: tar.NewWriter(w)}
 	t.add(bundleInfoName, append(info, '\n'))
 	t.add(checkpointName, note)
-	named, err := t.entries(src.Tree(), cp.Size)
+	named, err := t.entries(src, cp.Size)
 	if err != nil {
 		return err
-	}
-	slices.SortFunc(named.metadata, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
-	for _, h := range named.metadata {
-		b, err := src.Metadata(h)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		t.add(metadataPrefix+hex.EncodeToString(h[:])+metadataSuffix, b)
 	}
 	for _, h := range named.files {
 		if err := t.file(src, h); err != nil {
@@ -142,12 +131,14 @@ func (t *bundleWriter) file(src Source, h [32]byte) error {
 	return t.err
 }
 
-// entries writes the leaves below size and collects what they name.
-func (t *bundleWriter) entries(tree *Tree, size uint64) (*named, error) {
+// entries writes the leaves below size, the metadata they name before them, and collects the files they name.
+func (t *bundleWriter) entries(src Source, size uint64) (*named, error) {
 	n := &named{seen: make(map[[32]byte]bool)}
+	tree := src.Tree()
 	for from := uint64(0); from < size; from += tileWidth {
 		to := min(from+tileWidth, size)
 		leaves := make([][]byte, 0, to-from)
+		n.metadata = nil
 		for i := from; i < to; i++ {
 			b, err := tree.Leaf(i)
 			if err != nil {
@@ -160,6 +151,9 @@ func (t *bundleWriter) entries(tree *Tree, size uint64) (*named, error) {
 			n.leaf(l)
 			leaves = append(leaves, b)
 		}
+		if err := t.metadata(src, n.metadata); err != nil {
+			return n, err
+		}
 		t.add(entriesPath(from/tileWidth, int(to-from)), entryBundle(leaves))
 		if t.err != nil {
 			return n, t.err
@@ -168,7 +162,21 @@ func (t *bundleWriter) entries(tree *Tree, size uint64) (*named, error) {
 	return n, nil
 }
 
-// named is what leaves refer to by hash, each once, in the order of the log.
+func (t *bundleWriter) metadata(src Source, hashes [][32]byte) error {
+	slices.SortFunc(hashes, compareHash)
+	for _, h := range slices.Compact(hashes) {
+		b, err := src.Metadata(h)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		t.add(metadataPrefix+hex.EncodeToString(h[:])+metadataSuffix, b)
+	}
+	return nil
+}
+
+// named is what leaves refer to by hash: the metadata of one entry bundle, and files, each once, in the order of the log.
 type named struct {
 	metadata, files [][32]byte
 	seen            map[[32]byte]bool
@@ -184,19 +192,19 @@ func (n *named) leaf(l Leaf) {
 	}
 	switch b := body.(type) {
 	case Publish:
-		n.add(&n.metadata, b.Metadata)
-		n.add(&n.files, b.Edge)
-		n.add(&n.files, b.Audit)
+		n.metadata = append(n.metadata, b.Metadata)
+		n.file(b.Edge)
+		n.file(b.Audit)
 	case Trust:
 		if b.Metadata != ([32]byte{}) {
-			n.add(&n.metadata, b.Metadata)
+			n.metadata = append(n.metadata, b.Metadata)
 		}
 	}
 }
 
-func (n *named) add(to *[][32]byte, h [32]byte) {
+func (n *named) file(h [32]byte) {
 	if !n.seen[h] {
 		n.seen[h] = true
-		*to = append(*to, h)
+		n.files = append(n.files, h)
 	}
 }

@@ -15,8 +15,8 @@ type memberClass int
 const (
 	classInfo memberClass = iota
 	classCheckpoint
+	classMetadata // before the entries that name it
 	classEntries
-	classMetadata
 	classFile
 )
 
@@ -35,12 +35,14 @@ type bundleReader struct {
 	src  *endReader
 	tr   *tar.Reader
 	last *member
-	seen map[string]bool
+	tile uint64          // the next entry bundle's number
+	full bool            // the entry bundle before it was full, or there was none
+	seen map[string]bool // but metadata, which each group of leaves brings anew
 }
 
 func newBundleReader(r io.Reader) *bundleReader {
 	src := &endReader{r: r}
-	return &bundleReader{src: src, tr: tar.NewReader(src), seen: make(map[string]bool)}
+	return &bundleReader{src: src, tr: tar.NewReader(src), full: true, seen: make(map[string]bool)}
 }
 
 // next returns the next member, io.EOF after the last. Errors that are the input's fault wrap
@@ -62,13 +64,18 @@ func (b *bundleReader) next() (*member, error) {
 	if limit := m.limit(); h.Size < 0 || h.Size > limit {
 		return nil, fmt.Errorf("member %q says it has %d bytes, at most %d: %w", h.Name, h.Size, limit, ErrTooLarge)
 	}
-	if b.seen[m.name] {
+	if m.class != classMetadata && b.seen[m.name] {
 		return nil, fmt.Errorf("member %q is there twice: %w", m.name, ErrFormat)
 	}
-	if !m.follows(b.last) {
+	if !b.follows(m) {
 		return nil, fmt.Errorf("member %q is not in its place: %w", m.name, ErrFormat)
 	}
-	b.seen[m.name] = true
+	if m.class == classEntries {
+		b.tile, b.full = b.tile+1, m.tile.width == tileWidth
+	}
+	if m.class != classMetadata {
+		b.seen[m.name] = true
+	}
 	m.size = h.Size
 	b.last = m
 	return m, nil
@@ -133,23 +140,25 @@ func (m *member) limit() int64 {
 	}
 }
 
-// follows reports whether m may come right after last (nil at the beginning). The order of files is
-// the log's; the verifier holds them to it.
-func (m *member) follows(last *member) bool {
-	if last == nil {
+// follows reports whether m may come now: bundle.json, the checkpoint, then entry bundles without a gap, each behind the metadata that its
+// leaves name (ascending), then files. The order of files is the log's; the verifier holds them to it.
+func (b *bundleReader) follows(m *member) bool {
+	if b.last == nil {
 		return m.class == classInfo
 	}
-	switch {
-	case m.class == classEntries && last.class == classCheckpoint:
-		return m.tile.n == 0
-	case m.class == classEntries && last.class == classEntries:
-		return last.tile.width == tileWidth && m.tile.n == last.tile.n+1
-	case m.class == classMetadata && last.class == classMetadata:
-		return last.name < m.name
-	case m.class == classFile && last.class == classFile:
-		return true
+	last := b.last.class
+	if last == classInfo {
+		return m.class != classInfo // the verifier wants the checkpoint here and says so
 	}
-	return m.class > last.class
+	switch m.class {
+	case classMetadata:
+		return b.full && (last == classCheckpoint || last == classEntries || last == classMetadata && b.last.name < m.name)
+	case classEntries:
+		return b.full && m.tile.n == b.tile && (last == classCheckpoint || last == classEntries || last == classMetadata)
+	case classFile:
+		return last == classCheckpoint || last == classEntries || last == classFile
+	}
+	return false
 }
 
 func parseMember(name string) (*member, error) {

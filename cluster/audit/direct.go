@@ -44,8 +44,9 @@ func compareHash(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) }
 
 // stated is a withdrawal that the auditor knows, by trust.StatementID.
 type stated struct {
-	w        trust.Withdrawal
-	complete bool // signed by the officers' threshold
+	ID       [32]byte
+	W        trust.Withdrawal
+	Complete bool // signed by the officers' threshold
 }
 
 // know remembers a withdrawal that verified.
@@ -54,45 +55,47 @@ func (v *verifier) know(statement []byte, w trust.Withdrawal, complete bool) {
 	if err != nil {
 		return // it verified before
 	}
-	if v.statements == nil {
-		v.statements = make(map[[32]byte]stated)
+	i, ok := v.h.statement(id)
+	if !ok {
+		v.h.Statements = slices.Insert(v.h.Statements, i, stated{ID: id, W: w})
 	}
-	v.statements[id] = stated{w, complete || v.statements[id].complete}
+	v.h.Statements[i].Complete = v.h.Statements[i].Complete || complete
 }
 
 // knowGiven takes in statements that came beside the bundle: those that an edge took from a hotline and that no quorum could record.
-func (w *walk) knowGiven() {
-	for i, raw := range w.v.o.Statements {
+func (v *verifier) knowGiven() {
+	for i, raw := range v.o.Statements {
 		said, err := trust.DecodeWithdrawal(raw)
 		if err != nil {
-			w.v.note("statement %d that came beside the bundle: %v", i+1, err)
+			v.note("statement %d that came beside the bundle: %v", i+1, err)
 			continue
 		}
-		o, ok := w.officers[trust.HotlineID(said.List.Hotline())]
-		if !ok {
-			w.v.note("statement %d that came beside the bundle is of hotline %s, whose officers the log does not name", i+1, said.List.Hotline())
+		h := v.h.hotline(trust.HotlineID(said.List.Hotline()))
+		if h == nil || h.Officers.Threshold == 0 {
+			v.note("statement %d that came beside the bundle is of hotline %s, whose officers the log does not name", i+1, said.List.Hotline())
 			continue
 		}
-		said, signers, err := trust.VerifyStatement(o, raw)
+		said, signers, err := trust.VerifyStatement(h.Officers, raw)
 		if err != nil {
-			w.v.note("statement %d that came beside the bundle: %v", i+1, err)
+			v.note("statement %d that came beside the bundle: %v", i+1, err)
 			continue
 		}
-		w.v.know(raw, said, o.Complete(signers))
+		v.know(raw, said, h.Officers.Complete(signers))
 	}
 }
 
 // direct is what an edge serves that runs f and the withdrawals its receipt names.
 func (v *verifier) direct(f InForce, named [][32]byte) (InForce, error) {
 	for _, id := range named {
-		s, ok := v.statements[id]
-		switch {
-		case !ok:
+		i, ok := v.h.statement(id)
+		if !ok {
 			return f, fmt.Errorf("it removes what a withdrawal %x says, which the log does not have (if the hotline published it, give it with --statement)", id[:8])
-		case !s.complete:
-			return f, fmt.Errorf("it removes what withdrawal %d of list %s says without the log, and that lacks the officers' threshold", s.w.Number, s.w.List)
 		}
-		next, err := f.With(s.w)
+		s := v.h.Statements[i]
+		if !s.Complete {
+			return f, fmt.Errorf("it removes what withdrawal %d of list %s says without the log, and that lacks the officers' threshold", s.W.Number, s.W.List)
+		}
+		next, err := f.With(s.W)
 		if err != nil {
 			return f, err
 		}

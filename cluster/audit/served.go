@@ -2,7 +2,6 @@ package audit
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/resolver/match"
@@ -88,7 +87,7 @@ func (r *receiptCheck) stands(edge edgeKey, said Receipt) {
 	if n := len(e.seen); n == 0 || e.seen[n-1].size < said.Size { // the first of each size is enough
 		e.seen = append(e.seen, seenAt{said.Size, said.Time})
 	}
-	_, f := r.v.at(said.Size)
+	_, f := r.v.h.at(said.Size)
 	e.Bypass = f.Bypass != 0
 	lists := make([]ServedList, 0, len(f.Lists))
 	for _, l := range f.Lists {
@@ -104,23 +103,19 @@ func (r *receiptCheck) stands(edge edgeKey, said Receipt) {
 // result gathers what the receipts say about those who are enrolled now.
 func (r *receiptCheck) result() *Served {
 	v := r.v
-	s := &Served{}
-	for _, l := range v.states[len(v.states)-1].f.Lists {
-		s.Lists = append(s.Lists, ServedList{List: l.List, Seq: l.Seq, Edge: l.Edge, Since: time.Unix(v.leaves[l.Leaf].T, 0).UTC()})
-	}
-	for name, key := range v.enrolledAt(v.cp.Size) {
-		if e := r.served[edgeKey{name, key}]; e != nil {
-			s.Edges = append(s.Edges, *e)
-		} else {
-			s.Edges = append(s.Edges, ServedEdge{Edge: name})
+	s := &Served{Withdrawals: v.withdrawals}
+	for _, l := range v.h.InForce.Lists {
+		at := ServedList{List: l.List, Seq: l.Seq, Edge: l.Edge}
+		if p := v.h.version(l.Edge); p != nil {
+			at.Since = time.Unix(p.Time, 0).UTC()
 		}
+		s.Lists = append(s.Lists, at)
 	}
-	slices.SortFunc(s.Edges, func(a, b ServedEdge) int { return strings.Compare(a.Edge, b.Edge) })
-	for _, n := range v.withdraws {
-		if body, err := v.leaves[n].Body(); err == nil {
-			if w, ok := body.(Withdraw); ok {
-				s.Withdrawals = append(s.Withdrawals, ServedWithdrawal{List: w.List, Number: w.Number, SeqTo: w.SeqTo, Leaf: uint64(n), At: time.Unix(v.leaves[n].T, 0).UTC()})
-			}
+	for _, e := range v.h.Edges {
+		if said := r.served[edgeKey{e.Name, e.Key}]; said != nil {
+			s.Edges = append(s.Edges, *said)
+		} else {
+			s.Edges = append(s.Edges, ServedEdge{Edge: e.Name})
 		}
 	}
 	return s

@@ -187,3 +187,31 @@ func toHashes(p [][32]byte) []tlog.Hash {
 	}
 	return out
 }
+
+// treeHashes is a tree without its leaves, for who has seen them and needs no more than roots. The zero value is empty. It is for one
+// goroutine.
+type treeHashes struct {
+	n      uint64
+	hashes []tlog.Hash // in tlog's stored order
+}
+
+func (t *treeHashes) size() uint64 { return t.n }
+
+// add appends an encoded leaf.
+func (t *treeHashes) add(leaf []byte) { t.addHash(tlog.RecordHash(leaf)) }
+
+// addHash appends a leaf by its hash.
+func (t *treeHashes) addHash(h tlog.Hash) {
+	more, err := tlog.StoredHashesForRecordHash(int64(t.n), h, hashReader(t.hashes))
+	if err != nil {
+		panic(fmt.Sprintf("audit: tree lost a hash: %v", err))
+	}
+	t.hashes = append(t.hashes, more...)
+	t.n++
+}
+
+// leaf is the hash of leaf n, which must be there.
+func (t *treeHashes) leaf(n uint64) tlog.Hash { return t.hashes[tlog.StoredHashIndex(0, int64(n))] }
+
+// rootAt is the hash over the first n leaves, which must be there.
+func (t *treeHashes) rootAt(n uint64) [32]byte { return rootOf(t.hashes, n) }

@@ -19,10 +19,12 @@ type Options struct {
 
 	// Statements are withdrawals, as a hotline published them, that the log may lack: an edge without a quorum takes them from the hotline.
 	Statements [][]byte
+
+	Lean bool // keep no leaves: Report.Leaves is nil, and memory does not grow with the log
 }
 
-// Verify reads a bundle and checks everything in it against the trust file. It needs no key. The whole
-// log is held in memory, list files one at a time. It returns an error only when the bundle could not
+// Verify reads a bundle and checks everything in it against the trust file. It needs no key. Leaves are
+// looked at as they come, list files one at a time. It returns an error only when the bundle could not
 // be read (network, disk, context); whatever the bundle says, however malformed, ends in the report.
 func Verify(ctx context.Context, bundle io.Reader, trustFile []byte, o Options) (*Report, error) {
 	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[[32]byte][32]byte)}
@@ -43,16 +45,13 @@ func Verify(ctx context.Context, bundle io.Reader, trustFile []byte, o Options) 
 // errStop ends a verification early: a failed check leaves nothing to build the later ones on.
 var errStop = errors.New("stopped")
 
-// verifier is one run. Its phases follow the bundle's members; each fills in what later ones need.
+// verifier is one run. Its phases follow the bundle's members; each fills in what later ones need. What a leaf leaves behind for later
+// leaves is in history and nowhere else.
 type verifier struct {
 	ctx     context.Context
 	o       Options
-	checks  map[string]*Check            // those made so far
-	why     string                       // why the others were not
-	skipped skipAt                       // last record of skipped versions
-	orders  int                          // leaves that record orders
-	returns []int                        // those that go back to an earlier version
-	entries map[[32]byte][]match.EntryID // of the edge lists that returns are about; nil until read
+	checks  map[string]*Check // those made so far
+	why     string            // why the others were not
 	notes   []string
 	members int
 
@@ -60,41 +59,25 @@ type verifier struct {
 	cp    Checkpoint
 	rcp   *ReportCheckpoint
 
-	leaves    []Leaf // the checkpoint's, from the log check on
-	raw       [][]byte
-	tree      *Tree
-	states    []stateAt // what was in force, at each size where it changed
-	publishes []*publishAt
-	renewals  []int // leaves of kind trust that name metadata
-	withdraws []int
-	receipts  []int
-	edges     []edgesAt // who was enrolled, at each size where it changed
-	docs      map[[32]byte][]byte
+	tree    treeHashes // of the leaves read so far
+	genesis [][]byte   // the leaves that the trusted cluster file begins with
+	cluster string     // id
+	h       history
+	hash    [32]byte // of what is in force after the last leaf
+	broken  bool     // a leaf could not be followed: those after it are only hashed
 
-	statements map[[32]byte]stated // withdrawals that verified, by trust.StatementID
+	docs map[[32]byte]*document // metadata that the present leaves name
 
-	served *Served // what the receipts say, once they are checked
+	// Of this run's leaves, for what is checked after the last of them.
+	leaves      []Leaf
+	versions    []version
+	returns     []returnAt
+	receipts    []pending // whose state is still to be compared
+	withdrawals []ServedWithdrawal
 
-	listsOK bool
-	indexes map[[32]byte][32]byte
-}
-
-type stateAt struct {
-	size uint64
-	f    InForce
-}
-
-type edgesAt struct {
-	size uint64
-	keys map[string][32]byte
-}
-
-type publishAt struct {
-	head    *[32]byte // head of the edge list that the hotline signed; nil when its metadata could not be used
-	leaf    Leaf
-	p       Publish
-	members []MemberKey // at that time
-	orders  Orders      // before it
+	entries map[[32]byte][]match.EntryID // of the edge lists that returns are about; nil until read
+	served  *Served                      // what the receipts say, once they are checked
+	indexes map[[32]byte][32]byte        // by edge list
 }
 
 func (v *verifier) run(b *bundleReader, trustFile []byte) error {
@@ -103,6 +86,15 @@ func (v *verifier) run(b *bundleReader, trustFile []byte) error {
 		return v.stop(CheckTrust, "the trust file could not be used", "%v", err)
 	}
 	v.trust = tf
+	v.h, v.cluster = beginning(tf.Cluster), tf.Cluster.ID()
+	v.hash = v.h.InForce.Hash()
+	for _, l := range tf.Cluster.Genesis() {
+		b, err := EncodeLeaf(l)
+		if err != nil {
+			return v.stop(CheckTrust, "the trust file could not be used", "%v", err)
+		}
+		v.genesis = append(v.genesis, b)
+	}
 	m, err := v.head(b)
 	if err != nil {
 		return err
@@ -110,17 +102,11 @@ func (v *verifier) run(b *bundleReader, trustFile []byte) error {
 	if m, err = v.log(b, m); err != nil {
 		return err
 	}
-	if err := v.replay(); err != nil {
-		return err
-	}
-	if m, err = v.metadata(b, m); err != nil {
-		return err
-	}
-	v.verdicts()
+	v.ends()
 	if err := v.lists(b, m); err != nil {
 		return err
 	}
-	v.pass(CheckVersions, "%d list versions, none hidden, skipped or rolled back", len(v.publishes))
+	v.pass(CheckVersions, "%d list versions, none hidden, skipped or rolled back", v.h.Tally.Versions)
 	v.checkReceipts()
 	return nil
 }

@@ -14,7 +14,7 @@ type wanted struct {
 	hash  [32]byte
 	size  int64
 	edge  bool // else an auditor list
-	of    []*publishAt
+	of    []*version
 	found bool
 }
 
@@ -22,28 +22,20 @@ type wanted struct {
 func (v *verifier) wantedFiles() ([]*wanted, map[[32]byte]int) {
 	var order []*wanted
 	index := make(map[[32]byte]int)
-	add := func(hash [32]byte, size int64, edge bool, at *publishAt) {
+	add := func(hash [32]byte, size int64, edge bool, at *version) {
 		if i, ok := index[hash]; ok {
 			order[i].of = append(order[i].of, at)
 			return
 		}
 		index[hash] = len(order)
-		order = append(order, &wanted{hash: hash, size: size, edge: edge, of: []*publishAt{at}})
+		order = append(order, &wanted{hash: hash, size: size, edge: edge, of: []*version{at}})
 	}
-	for _, at := range v.publishes {
-		add(at.p.Edge, at.p.EdgeSize, true, at)
-		add(at.p.Audit, at.p.AuditSize, false, at)
+	for i := range v.versions {
+		at := &v.versions[i]
+		add(at.Edge, at.EdgeSize, true, at)
+		add(at.Audit, at.AuditSize, false, at)
 	}
 	return order, index
-}
-
-// signedHead notes what the hotline signed as the head of an edge list: edges that follow by deltas go by it.
-func (v *verifier) signedHead(leaf uint64, head [32]byte) {
-	for _, at := range v.publishes {
-		if at.leaf.N == leaf {
-			at.head = &head
-		}
-	}
 }
 
 // lists reads the list files, starting with member m, one at a time, and compiles the index of each edge
@@ -79,9 +71,7 @@ func (v *verifier) lists(b *bundleReader, m *member) error {
 		}
 	}
 	v.checkReturns()
-	c := v.check(CheckLists)
-	v.pass(CheckLists, "%d files of %d versions are the signed and logged ones", len(order), len(v.publishes))
-	v.listsOK = c.Pass
+	v.pass(CheckLists, "%d files of %d versions are the signed and logged ones", len(order), len(v.versions))
 	return nil
 }
 
@@ -116,15 +106,15 @@ func (v *verifier) edge(w *wanted, data []byte) *list.Edge {
 	}
 	ok := true
 	for _, at := range w.of {
-		if !sameVersion(e.Version(), at.p) {
+		if !sameVersion(e.Version(), at) {
 			v.fail(CheckLists, "%s says inside that it is list %s", w, listSeq(e.Version().List, e.Version().Seq))
 			ok = false
 		}
-		if !sameKinds(e, at.p.Counts) {
+		if !sameKinds(e, at.Counts) {
 			v.fail(CheckLists, "%s has other counts than were signed", w)
 			ok = false
 		}
-		if at.head != nil && *at.head != e.Hash() {
+		if at.Head != [32]byte{} && at.Head != e.Hash() {
 			v.fail(CheckLists, "%s has another head than was signed: edges that follow by deltas would have another list", w)
 			ok = false
 		}
@@ -163,11 +153,11 @@ func (v *verifier) audit(w *wanted, data []byte, edge *list.Edge) {
 	}
 	for _, at := range w.of {
 		switch {
-		case !sameVersion(a.Version(), at.p):
+		case !sameVersion(a.Version(), at):
 			v.fail(CheckLists, "%s says inside that it is list %s", w, listSeq(a.Version().List, a.Version().Seq))
-		case a.Root() != at.p.EntriesRoot:
+		case a.Root() != at.EntriesRoot:
 			root := a.Root()
-			v.fail(CheckLists, "%s has entries root %x, signed was %x", w, root[:8], at.p.EntriesRoot[:8])
+			v.fail(CheckLists, "%s has entries root %x, signed was %x", w, root[:8], at.EntriesRoot[:8])
 		}
 	}
 	if edge != nil && edge.Version() == a.Version() {
@@ -177,7 +167,7 @@ func (v *verifier) audit(w *wanted, data []byte, edge *list.Edge) {
 	}
 }
 
-func sameVersion(h match.Header, p Publish) bool {
+func sameVersion(h match.Header, p *version) bool {
 	return h.List == p.List && h.Seq == p.Seq && h.Epoch == p.Epoch && h.CanonID == p.Canon
 }
 
@@ -200,7 +190,7 @@ func sameKinds(e *list.Edge, counts []KindCount) bool {
 }
 
 func (w *wanted) String() string {
-	p := w.of[0].p
+	p := w.of[0]
 	what := "auditor list"
 	if w.edge {
 		what = "edge list"

@@ -1,23 +1,30 @@
 package audit
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"github.com/cordon-project/cordon/resolver/match"
-	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// maxLogBytes bounds the leaves an auditor holds in memory.
+// maxLogBytes bounds the leaves of a bundle.
 const maxLogBytes = 1 << 30
 
-// log reads the entry bundles, starting with member m, and holds them to the checkpoint. It returns the
-// first member after them.
+// log reads the entry bundles and the metadata before each of them, starting with member m, follows the leaves and holds them to the
+// checkpoint. It returns the first member after them.
 func (v *verifier) log(b *bundleReader, m *member) (*member, error) {
-	total := 0
-	for m != nil && m.class == classEntries {
+	const why = "the log is not the checkpoint's"
+	total, odd := 0, ""
+	for m != nil && (m.class == classEntries || m.class == classMetadata) {
+		var err error
+		if m, err = v.documents(b, m); err != nil {
+			return nil, err
+		}
+		if m == nil || m.class != classEntries {
+			break
+		}
 		data, err := b.read()
 		if err != nil {
 			return nil, err
@@ -27,64 +34,64 @@ func (v *verifier) log(b *bundleReader, m *member) (*member, error) {
 		}
 		leaves, err := splitEntries(data, m.tile.width)
 		if err != nil {
-			return nil, v.stop(CheckLog, "the log is not the checkpoint's", "%s: %v", m.name, err)
+			v.forget()
+			return nil, v.stop(CheckLog, why, "%s: %v", m.name, err)
 		}
-		if v.raw = append(v.raw, leaves...); uint64(len(v.raw)) > v.cp.Size || len(v.raw) > MaxLeaves {
-			return nil, v.stop(CheckLog, "the log is not the checkpoint's", "the bundle has more leaves than the checkpoint's %d", v.cp.Size)
+		from := v.tree.size()
+		if from+uint64(len(leaves)) > v.cp.Size || from+uint64(len(leaves)) > MaxLeaves {
+			v.forget()
+			return nil, v.stop(CheckLog, why, "the bundle has more leaves than the checkpoint's %d", v.cp.Size)
+		}
+		for _, raw := range leaves {
+			v.tree.add(raw)
+		}
+		if err := v.tile(leaves); err != nil {
+			return nil, err
+		}
+		if v.broken && odd == "" {
+			odd = oddity(leaves, from)
 		}
 		if m, err = v.next(b); err != nil {
 			return nil, err
 		}
 	}
-	if err := v.checkLog(); err != nil {
-		return nil, err
+	if size := v.tree.size(); size != v.cp.Size {
+		v.forget()
+		return nil, v.stop(CheckLog, why, "the bundle has %d leaves, the checkpoint says %d%s", size, v.cp.Size, odd)
+	} else if root := v.tree.rootAt(size); root != v.cp.Root {
+		v.forget()
+		return nil, v.stop(CheckLog, why, "the leaves hash to %x, the checkpoint says %x: a leaf was changed, removed or moved%s", root[:8], v.cp.Root[:8], odd)
 	}
+	if v.broken {
+		return nil, errStop
+	}
+	if genesis := len(v.genesis); v.h.Size < uint64(genesis) {
+		return nil, v.stop(CheckLog, why, "the log has %d leaves, the cluster's first %d are not all there", v.h.Size, genesis)
+	}
+	v.pass(CheckLog, "%d leaves hash to the checkpoint's root", v.h.Size)
 	return m, v.consistency()
 }
 
-func (v *verifier) checkLog() error {
-	const why = "the log is not the checkpoint's"
-	v.tree = NewTree(v.raw)
-	if size, root := v.tree.Head(); size != v.cp.Size {
-		return v.stop(CheckLog, why, "the bundle has %d leaves, the checkpoint says %d%s", size, v.cp.Size, v.oddity())
-	} else if root != v.cp.Root {
-		return v.stop(CheckLog, why, "the leaves hash to %x, the checkpoint says %x: a leaf was changed, removed or moved%s", root[:8], v.cp.Root[:8], v.oddity())
+// forget drops all that leaves said which turned out not to be the log's.
+func (v *verifier) forget() {
+	for _, name := range fromLeaves {
+		delete(v.checks, name)
 	}
-	genesis := v.trust.Cluster.Genesis()
-	if len(v.raw) < len(genesis) {
-		return v.stop(CheckLog, why, "the log has %d leaves, the cluster's first %d are not all there", len(v.raw), len(genesis))
-	}
-	for i, raw := range v.raw {
-		l, err := DecodeLeaf(raw)
-		if err != nil {
-			return v.stop(CheckLog, why, "leaf %d: %v", i, err)
-		}
-		if l.N != uint64(i) {
-			return v.stop(CheckLog, why, "position %d holds a leaf numbered %d", i, l.N)
-		}
-		if i > 0 && l.T < v.leaves[i-1].T {
-			return v.stop(CheckLog, why, "leaf %d is dated %s, before the leaf in front of it (%s)", i, stamp(l.T), stamp(v.leaves[i-1].T))
-		}
-		if i < len(genesis) {
-			if want, err := EncodeLeaf(genesis[i]); err != nil || !bytes.Equal(raw, want) {
-				return v.stop(CheckLog, why, "leaf %d is not the one that the trusted cluster file begins with", i)
-			}
-		}
-		v.leaves = append(v.leaves, l)
-	}
-	v.pass(CheckLog, "%d leaves hash to the checkpoint's root", len(v.leaves))
-	return nil
+	v.notes, v.leaves = nil, nil
 }
 
+// fromLeaves are the checks that look at leaves.
+var fromLeaves = []string{CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckVerdicts, CheckWithdrawals, CheckOrders, CheckVersions, CheckReceipts}
+
 // oddity says where a wrong log first looks wrong, as a hint behind the message.
-func (v *verifier) oddity() string {
-	for i, raw := range v.raw {
+func oddity(leaves [][]byte, from uint64) string {
+	for i, raw := range leaves {
 		l, err := DecodeLeaf(raw)
 		if err != nil {
-			return fmt.Sprintf(" (position %d holds no leaf)", i)
+			return fmt.Sprintf(" (position %d holds no leaf)", from+uint64(i))
 		}
-		if l.N != uint64(i) {
-			return fmt.Sprintf(" (position %d holds a leaf numbered %d)", i, l.N)
+		if l.N != from+uint64(i) {
+			return fmt.Sprintf(" (position %d holds a leaf numbered %d)", from+uint64(i), l.N)
 		}
 	}
 	return ""
@@ -103,76 +110,12 @@ func (v *verifier) consistency() error {
 	case b.Size > v.cp.Size:
 		v.fail(CheckConsistency, "rollback: the log has %d leaves, at the last visit it had %d", v.cp.Size, b.Size)
 	default:
-		now, err := v.tree.RootAt(b.Size)
-		if err != nil {
-			return err
-		}
-		if now != root {
+		if v.tree.rootAt(b.Size) != root {
 			v.fail(CheckConsistency, "fork: the first %d leaves are not those of the last visit", b.Size)
 			return nil
 		}
 		v.pass(CheckConsistency, "%d leaves since the last visit, none before it changed", v.cp.Size-b.Size)
 	}
-	return nil
-}
-
-// replay recomputes what is in force after each leaf and gathers what later checks need.
-func (v *verifier) replay() error {
-	f := Genesis()
-	hash := f.Hash()
-	var orders Orders
-	var members []MemberKey
-	edges := map[string][32]byte{}
-	v.states = []stateAt{{0, f}}
-	for _, l := range v.leaves {
-		body, err := l.Body()
-		if err != nil {
-			return v.stop(CheckReplay, "the log could not be replayed", "leaf %d: %v", l.N, err)
-		}
-		switch b := body.(type) {
-		case Member:
-			members, edges = v.enrol(l, b, members, edges)
-		case Reject:
-			if b.Reason == ReasonSuperseded {
-				v.skipped = skipAt{l.N, b.List, b.Seq}
-			}
-		case Publish:
-			v.sequence(f, l, b)
-			v.publishes = append(v.publishes, &publishAt{leaf: l, p: b, members: members, orders: orders})
-		case Trust:
-			if b.Metadata != ([32]byte{}) {
-				v.renewals = append(v.renewals, int(l.N))
-			}
-		case Withdraw:
-			v.withdraws = append(v.withdraws, int(l.N))
-		case Receipts:
-			v.receipts = append(v.receipts, int(l.N))
-		case Unknown:
-			return v.stop(CheckReplay, "the log could not be replayed", "leaf %d is of kind %q, which this version cannot replay", l.N, string(b.Kind))
-		}
-		orders = v.order(orders, f, l, body)
-		next, err := f.Apply(l)
-		if errors.Is(err, ErrRollback) { // the cause is with the versions
-			v.why = fmt.Sprintf("a list was rolled back at leaf %d", l.N)
-			return errStop
-		}
-		if err != nil {
-			return v.stop(CheckReplay, "the log could not be replayed", "leaf %d: %v", l.N, err)
-		}
-		before := f
-		if f.Changes(l) {
-			f, hash = next, next.Hash()
-			v.states = append(v.states, stateAt{l.N + 1, f})
-		}
-		if l.F != hash {
-			v.fail(CheckReplay, "leaf %d (%s) says that %x is in force after it, replay yields %x%s", l.N, l.K, l.F[:8], hash[:8], v.mischief(before, next, l))
-		}
-	}
-	v.pass(CheckOrders, "%d orders of the operator, each signed by two officers; %d versions held back now", v.orders, len(orders.Held))
-	if f.Bypass != 0 {
-		v.note("BYPASS: everything passes until %s", stamp(f.Bypass))
-	}
-	v.pass(CheckReplay, "%d lists, %d removals and %d suppressions in force, as every leaf says", len(f.Lists), len(f.Removals), len(f.Suppressions))
 	return nil
 }
 
@@ -185,11 +128,13 @@ func (v *verifier) order(o Orders, f InForce, l Leaf, body Body) Orders {
 	}
 	switch b := body.(type) {
 	case Ordered:
-		v.orders++
+		v.h.Tally.Orders++
 		v.note("leaf %d: %s, signed by %s, reason %s", l.N, l.Describe(), strings.Join(b.Signers, " and "), b.Order.Reason)
 	case Returned:
-		v.orders++
-		v.returns = append(v.returns, int(l.N))
+		v.h.Tally.Orders++
+		if r, ok := b.Order.Body.(order.Return); ok {
+			v.returns = append(v.returns, returnAt{l.N, r})
+		}
 		v.note("leaf %d: %s, signed by %s, reason %s", l.N, l.Describe(), strings.Join(b.Signers, " and "), b.Order.Reason)
 	case Hold:
 		v.note("leaf %d: %s", l.N, l.Describe())
@@ -227,32 +172,11 @@ func (v *verifier) mischief(before, honest InForce, l Leaf) string {
 	return ": something is in force, or taken out of force, that no leaf says"
 }
 
-// enrol follows who is a member. The maps and slices handed out before are never altered.
-func (v *verifier) enrol(l Leaf, m Member, members []MemberKey, edges map[string][32]byte) ([]MemberKey, map[string][32]byte) {
-	if m.Role == RoleEdge {
-		edges = maps.Clone(edges)
-		delete(edges, m.Name)
-		if m.Action == ActionAdd {
-			edges[m.Name] = m.Key
-		}
-		v.edges = append(v.edges, edgesAt{l.N + 1, edges})
-		return members, edges
-	}
-	members = slices.DeleteFunc(slices.Clone(members), func(k MemberKey) bool { return k.Name == m.Name })
-	if m.Action == ActionAdd {
-		members = append(members, MemberKey{Name: m.Name, Key: m.Key[:]})
-	}
-	if int(l.N) >= len(v.trust.Cluster.Members) {
-		v.note("leaf %d: control node %s, %s since the trust file was made", l.N, m.Name, map[string]string{ActionAdd: "added", ActionDrop: "removed"}[m.Action])
-	}
-	return members, edges
-}
-
 // skipAt is where the log says that versions up to seq never came into force.
 type skipAt struct {
-	leaf uint64
-	list match.ListID
-	seq  uint64
+	Leaf uint64
+	List match.ListID
+	Seq  uint64
 }
 
 // sequence holds a publish leaf to the list's chain of versions.
@@ -264,37 +188,10 @@ func (v *verifier) sequence(f InForce, l Leaf, p Publish) {
 		v.fail(CheckVersions, "leaf %d: list %s rolled back from sequence %d to %d", l.N, p.List, cur.High(), p.Seq)
 	case p.Prev < cur.High():
 		v.fail(CheckVersions, "leaf %d: list %s follows sequence %d at the hotline, but %d was in force: two histories", l.N, listSeq(p.List, p.Seq), p.Prev, cur.High())
-	case p.Prev > cur.High() && v.skipped == (skipAt{l.N - 1, p.List, p.Prev}):
+	case p.Prev > cur.High() && v.h.Skipped == (skipAt{l.N - 1, p.List, p.Prev}):
 		v.note("leaf %d: list %s goes from sequence %d to %d; the log says that nothing between them came into force here", l.N, p.List, cur.High(), p.Seq)
 	case p.Prev > cur.High():
 		v.fail(CheckVersions, "leaf %d: list %s goes from sequence %d to %d, the version before it at the hotline is %d, and the log does not say why: a version is hidden",
 			l.N, p.List, cur.High(), p.Seq, p.Prev)
 	}
-}
-
-// at is what was in force in the log of this size.
-func (v *verifier) at(size uint64) (int, InForce) {
-	i, ok := slices.BinarySearchFunc(v.states, size, func(s stateAt, size uint64) int {
-		switch {
-		case s.size < size:
-			return -1
-		case s.size > size:
-			return 1
-		}
-		return 0
-	})
-	if !ok {
-		i-- // the change before; states begins at size 0
-	}
-	return i, v.states[i].f
-}
-
-// enrolledAt is who was an edge in the log of this size.
-func (v *verifier) enrolledAt(size uint64) map[string][32]byte {
-	for i := len(v.edges) - 1; i >= 0; i-- {
-		if v.edges[i].size <= size {
-			return v.edges[i].keys
-		}
-	}
-	return nil
 }

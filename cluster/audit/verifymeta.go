@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,248 +14,223 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// metadata reads the hotlines' metadata, starting with member m, and walks the log with it: each
-// version's and renewal's signatures at that leaf's time, each withdrawal's under the officers of that
-// time. It returns the first member after them.
-func (v *verifier) metadata(b *bundleReader, m *member) (*member, error) {
-	named := &named{seen: make(map[[32]byte]bool)}
-	for _, l := range v.leaves {
-		named.leaf(l)
-	}
-	v.docs = make(map[[32]byte][]byte)
+// document is a metadata document in the bundle, and whether a leaf behind it names it.
+type document struct {
+	data  []byte
+	named bool
+}
+
+// documents reads the metadata before an entry bundle, starting with member m, and returns the first member after it.
+func (v *verifier) documents(b *bundleReader, m *member) (*member, error) {
+	v.docs = make(map[[32]byte]*document)
 	for m != nil && m.class == classMetadata {
-		if !named.seen[m.hash] {
-			v.fail(CheckVersions, "the bundle has metadata %x that the log does not name", m.hash[:8])
-		} else {
-			data, err := b.read()
-			if err != nil {
-				return nil, err
-			}
-			v.docs[m.hash] = data
+		if len(v.docs) == tileWidth {
+			return nil, fmt.Errorf("more than %d metadata documents for %d leaves: %w", tileWidth, tileWidth, ErrTooLarge)
 		}
-		var err error
+		data, err := b.read()
+		if err != nil {
+			return nil, err
+		}
+		v.docs[m.hash] = &document{data: data}
 		if m, err = v.next(b); err != nil {
 			return nil, err
 		}
 	}
-	w := &walk{v: v, roots: v.trust.Cluster.Anchors(), high: make(map[trust.HotlineID]Versions), officers: make(map[trust.HotlineID]trust.Officers)}
-	for _, l := range v.leaves {
-		if err := v.ctx.Err(); err != nil {
-			return nil, err
-		}
-		w.leaf(l)
-	}
-	w.noteOwed()
-	w.knowGiven()
-	v.pass(CheckMetadata, "%d versions and %d renewals signed by their hotlines under the pinned roots", len(v.publishes), len(v.renewals))
-	v.pass(CheckCharter, "scope csam everywhere, charters valid when used, filters as chartered")
-	v.pass(CheckWithdrawals, "%d withdrawals, each signed by the hotline's officers", len(v.withdraws))
 	return m, nil
 }
 
-// walk goes through the log once, carrying what each hotline's metadata last said.
-type walk struct {
-	v        *verifier
-	roots    map[trust.HotlineID][]byte // the latest trusted root
-	high     map[trust.HotlineID]Versions
-	officers map[trust.HotlineID]trust.Officers
-	owed     []owing
+// unnamed refuses metadata that no leaf behind it names.
+func (v *verifier) unnamed() {
+	for _, hash := range slices.SortedFunc(maps.Keys(v.docs), compareHash) {
+		if !v.docs[hash].named {
+			v.fail(CheckVersions, "the bundle has metadata %x that the log does not name", hash[:8])
+		}
+	}
 }
 
-func (w *walk) leaf(l Leaf) {
-	switch l.K {
-	case KindPublish, KindTrust, KindWithdraw:
-	default:
-		return
-	}
-	body, err := l.Body()
-	if err != nil {
-		panic(fmt.Sprintf("audit: leaf %d decoded before and not now: %v", l.N, err))
-	}
-	switch b := body.(type) {
+// lookMetadata verifies the signatures of a version or a renewal at its leaf's time.
+func (v *verifier) lookMetadata(m *moment) {
+	l := m.leaf
+	switch b := m.body.(type) {
 	case Publish:
-		w.settle(b.List, b.Seq)
+		v.settle(b.List, b.Seq)
 		what := fmt.Sprintf("leaf %d, list %s", l.N, listSeq(b.List, b.Seq))
-		got, ok := w.verify(l, what, b.Hotline, b.Metadata)
+		got, ok := v.verify(l, what, b.Hotline, b.Metadata)
 		if !ok {
 			return
 		}
 		if t, err := signedTarget(got, b); err != nil {
-			w.v.fail(CheckMetadata, "%s: %v", what, err)
+			v.fail(CheckMetadata, "%s: %v", what, err)
 		} else {
-			w.v.signedHead(l.N, t.EdgeHead)
+			m.head = t.EdgeHead
 		}
 		if err := sameCharter(got, b); err != nil {
-			w.v.fail(CheckCharter, "%s: %v", what, err)
+			v.fail(CheckCharter, "%s: %v", what, err)
 		}
 	case Trust:
 		if b.Metadata == ([32]byte{}) {
-			if l.N >= uint64(len(w.v.trust.Cluster.Genesis())) { // those of genesis were compared by the log check
-				w.v.fail(CheckMetadata, "leaf %d: it would pin hotline %s anew, without any metadata", l.N, b.Hotline)
+			if l.N >= uint64(len(v.genesis)) { // those of genesis were compared by the log check
+				v.fail(CheckMetadata, "leaf %d: it would pin hotline %s anew, without any metadata", l.N, b.Hotline)
 			}
 			return
 		}
+		v.h.Tally.Renewals++
 		what := fmt.Sprintf("leaf %d, renewal of hotline %s", l.N, b.Hotline)
-		got, ok := w.verify(l, what, b.Hotline, b.Metadata)
+		got, ok := v.verify(l, what, b.Hotline, b.Metadata)
 		if ok && (sha256.Sum256(got.Root) != b.Root || VersionsOf(got.High) != b.Versions) {
-			w.v.fail(CheckMetadata, "%s: the leaf's root or versions are not those of the metadata", what)
+			v.fail(CheckMetadata, "%s: the leaf's root or versions are not those of the metadata", what)
 		}
-	case Withdraw:
-		w.withdraw(l, b)
 	}
 }
 
+func (v *verifier) endMetadata() {
+	v.noteOwed()
+	v.knowGiven()
+	t := v.h.Tally
+	v.pass(CheckMetadata, "%d versions and %d renewals signed by their hotlines under the pinned roots", t.Versions, t.Renewals)
+	v.pass(CheckCharter, "scope csam everywhere, charters valid when used, filters as chartered")
+	v.pass(CheckWithdrawals, "%d withdrawals, each signed by the hotline's officers", t.Withdrawals)
+}
+
 // verify checks one metadata document at a leaf's time and reports its failure under the right name.
-func (w *walk) verify(l Leaf, what string, h trust.HotlineID, hash [32]byte) (*trust.Verified, bool) {
-	v := w.v
-	root, ok := w.roots[h]
-	if !ok {
-		v.fail(CheckMetadata, "%s: the trust file pins no root of hotline %s", what, h)
+func (v *verifier) verify(l Leaf, what string, id trust.HotlineID, hash [32]byte) (*trust.Verified, bool) {
+	h := v.h.hotline(id)
+	if h == nil {
+		v.fail(CheckMetadata, "%s: the trust file pins no root of hotline %s", what, id)
 		return nil, false
 	}
-	doc, ok := v.docs[hash]
+	d, ok := v.docs[hash]
 	if !ok {
 		v.fail(CheckMetadata, "%s: metadata %x is missing from the bundle", what, hash[:8])
 		return nil, false
 	}
+	d.named = true
 	at := time.Unix(l.T, 0).UTC()
-	md, err := decodeMetadata(doc, hash)
+	md, err := decodeMetadata(d.data, hash)
 	if err != nil {
 		v.fail(CheckMetadata, "%s: %v", what, err)
-		if md, err := trust.DecodeMetadata(doc); err == nil { // say what stands in its place
-			if _, err := trust.Verify(root, trust.HighWater{}, md, at); err != nil {
-				w.refused(what, md, at, err)
+		if md, err := trust.DecodeMetadata(d.data); err == nil { // say what stands in its place
+			if _, err := trust.Verify(h.Root, trust.HighWater{}, md, at); err != nil {
+				v.refused(what, md, at, err)
 			}
 		}
 		return nil, false
 	}
-	got, err := trust.Verify(root, trust.HighWater{}, md, at)
-	if err == nil && got.Hotline != h {
+	got, err := trust.Verify(h.Root, trust.HighWater{}, md, at)
+	if err == nil && got.Hotline != id {
 		err = fmt.Errorf("it is of hotline %q: %w", string(got.Hotline), ErrMismatch)
 	}
 	if err == nil && !v.trust.Cluster.Development {
 		err = got.Production()
 	}
 	if err != nil {
-		w.refused(what, md, at, err)
+		v.refused(what, md, at, err)
 		return nil, false
 	}
 	now := VersionsOf(got.High)
-	if before := w.high[h]; now.Root < before.Root || !got.Restarted && (now.Timestamp < before.Timestamp || now.Snapshot < before.Snapshot) ||
+	if before := h.High; now.Root < before.Root || !got.Restarted && (now.Timestamp < before.Timestamp || now.Snapshot < before.Snapshot) ||
 		now.Targets < before.Targets || now.List < before.List {
 		v.fail(CheckVersions, "%s: the hotline's metadata went back from versions %s to %s", what, before, now)
 	}
-	w.high[h], w.roots[h], w.officers[h] = now, got.Root, got.Officers
+	h.High, h.Root, h.Officers = now, got.Root, got.Officers
 	return got, true
 }
 
 // refused sorts a refusal: what is wrong with the charter itself is the charter check's.
-func (w *walk) refused(what string, md trust.Metadata, at time.Time, err error) {
+func (v *verifier) refused(what string, md trust.Metadata, at time.Time, err error) {
 	if errors.Is(err, trust.ErrScope) || errors.Is(err, trust.ErrCharter) || errors.Is(err, trust.ErrExpired) || errors.Is(err, trust.ErrHash) {
 		c, cerr := trust.ParseCharter(md.Charter)
 		if cerr == nil {
 			cerr = c.ValidAt(at)
 		}
 		if scope := foreignScope(md.Charter); scope != "" {
-			w.v.fail(CheckCharter, "%s: the charter's scope is %q, only \"csam\" is allowed", what, scope)
+			v.fail(CheckCharter, "%s: the charter's scope is %q, only \"csam\" is allowed", what, scope)
 			return
 		} else if cerr != nil {
-			w.v.fail(CheckCharter, "%s: %v", what, cerr)
+			v.fail(CheckCharter, "%s: %v", what, cerr)
 			return
 		}
 		if _, f, err := trust.ReadTargets(md.Targets); err == nil && f.SHA256 != sha256.Sum256(md.Charter) {
-			w.v.fail(CheckCharter, "%s: the charter is not the accredited one", what)
+			v.fail(CheckCharter, "%s: the charter is not the accredited one", what)
 			return
 		}
 	}
 	if errors.Is(err, trust.ErrScope) {
 		if scope := foreignListScope(md.List); scope != "" {
-			w.v.fail(CheckMetadata, "%s: scope is %q, only \"csam\" is allowed (%v)", what, scope, err)
+			v.fail(CheckMetadata, "%s: scope is %q, only \"csam\" is allowed (%v)", what, scope, err)
 			return
 		}
 	}
-	w.v.fail(CheckMetadata, "%s: %v", what, err)
+	v.fail(CheckMetadata, "%s: %v", what, err)
 }
 
-func (w *walk) withdraw(l Leaf, b Withdraw) {
-	what := fmt.Sprintf("leaf %d, withdrawal %d of list %s", l.N, b.Number, b.List)
-	o, ok := w.officers[b.Hotline]
+// lookWithdrawal verifies a withdrawal under the officers of its time.
+func (v *verifier) lookWithdrawal(m *moment) {
+	b, ok := m.body.(Withdraw)
 	if !ok {
-		w.v.fail(CheckWithdrawals, "%s: no verified metadata before it says who the hotline's officers are", what)
 		return
 	}
-	said, signers, err := trust.VerifyWithdrawal(o, b.Statement, time.Unix(l.T, 0).UTC())
+	l := m.leaf
+	v.h.Tally.Withdrawals++
+	v.withdrawals = append(v.withdrawals, ServedWithdrawal{List: b.List, Number: b.Number, SeqTo: b.SeqTo, Leaf: l.N, At: time.Unix(l.T, 0).UTC()})
+	what := fmt.Sprintf("leaf %d, withdrawal %d of list %s", l.N, b.Number, b.List)
+	h := v.h.hotline(b.Hotline)
+	if h == nil || h.Officers.Threshold == 0 {
+		v.fail(CheckWithdrawals, "%s: no verified metadata before it says who the hotline's officers are", what)
+		return
+	}
+	said, signers, err := trust.VerifyWithdrawal(h.Officers, b.Statement, time.Unix(l.T, 0).UTC())
 	if err != nil {
-		w.v.fail(CheckWithdrawals, "%s: %v", what, err)
+		v.fail(CheckWithdrawals, "%s: %v", what, err)
 		return
 	}
-	w.v.know(b.Statement, said, o.Complete(signers))
-	if strings.Join(signers, " ") != strings.Join(b.Signers, " ") || b.Owed != (len(signers) < o.Threshold) {
-		w.v.fail(CheckWithdrawals, "%s: the leaf names other signers than the statement has", what)
+	v.know(b.Statement, said, h.Officers.Complete(signers))
+	if strings.Join(signers, " ") != strings.Join(b.Signers, " ") || b.Owed != (len(signers) < h.Officers.Threshold) {
+		v.fail(CheckWithdrawals, "%s: the leaf names other signers than the statement has", what)
 	}
-	w.owe(l, b)
+	v.owe(l, b)
 }
 
 // owing is a withdrawal that one officer alone has signed.
 type owing struct {
-	list   match.ListID
-	number uint64
-	id     [32]byte // of the statement, whoever signed it
-	to     uint64   // last version it speaks of
-	leaf   Leaf
+	List   match.ListID
+	Number uint64
+	ID     [32]byte // of the statement, whoever signed it
+	To     uint64   // last version it speaks of
+	Leaf   uint64
+	Time   int64
 }
 
 // owe keeps who owes a second signature, until it comes.
-func (w *walk) owe(l Leaf, b Withdraw) {
+func (v *verifier) owe(l Leaf, b Withdraw) {
 	id, err := trust.StatementID(b.Statement)
 	if err != nil {
 		return // it verified before
 	}
-	w.owed = slices.DeleteFunc(w.owed, func(o owing) bool { return o.list == b.List && o.number == b.Number && o.id == id })
+	v.h.Owed = slices.DeleteFunc(v.h.Owed, func(o owing) bool { return o.List == b.List && o.Number == b.Number && o.ID == id })
 	if b.Owed {
-		w.owed = append(w.owed, owing{b.List, b.Number, id, b.SeqTo, l})
+		v.h.Owed = append(v.h.Owed, owing{b.List, b.Number, id, b.SeqTo, l.N, l.T})
 	}
 }
 
 // settle ends what was owed on versions before this one: the officers' threshold has signed the list anew.
-func (w *walk) settle(list match.ListID, seq uint64) {
-	w.owed = slices.DeleteFunc(w.owed, func(o owing) bool { return o.list == list && o.to < seq })
+func (v *verifier) settle(list match.ListID, seq uint64) {
+	v.h.Owed = slices.DeleteFunc(v.h.Owed, func(o owing) bool { return o.List == list && o.To < seq })
 }
 
 // noteOwed says at the end what no second officer has signed.
-func (w *walk) noteOwed() {
-	for _, o := range w.owed {
+func (v *verifier) noteOwed() {
+	for _, o := range v.h.Owed {
 		late := ""
-		if due := time.Unix(o.leaf.T, 0).Add(secondWithin); w.v.o.Now.After(due) {
+		if due := time.Unix(o.Time, 0).Add(secondWithin); v.o.Now.After(due) {
 			late = ", overdue since " + stamp(due.Unix())
 		}
-		w.v.note("leaf %d, withdrawal %d of list %s: signed by one officer, the second signature is owed%s", o.leaf.N, o.number, o.list, late)
+		v.note("leaf %d, withdrawal %d of list %s: signed by one officer, the second signature is owed%s", o.Leaf, o.Number, o.List, late)
 	}
 }
 
 // secondWithin is when the second signature of a withdrawal is due.
 const secondWithin = 24 * time.Hour
-
-// verdicts counts, for each version, the members of that time who had checked its files.
-func (v *verifier) verdicts() {
-	id := v.trust.Cluster.ID()
-	for _, at := range v.publishes {
-		admitted := slices.DeleteFunc(slices.Clone(at.p.Verdicts), func(s SignedVerdict) bool {
-			said, err := s.Verdict()
-			return err != nil || !at.orders.Admits(said)
-		})
-		by, need := Approvals(admitted, id, at.members, at.p), Majority(len(at.members))
-		if len(by) < need {
-			against := ""
-			if len(admitted) < len(at.p.Verdicts) {
-				against = " against the never-block list that the officers decided on"
-			}
-			v.fail(CheckVerdicts, "leaf %d, list %s: checked and signed%s by %d of %d members (%s), %d are needed",
-				at.leaf.N, listSeq(at.p.List, at.p.Seq), against, len(by), len(at.members), strings.Join(by, ", "), need)
-		}
-	}
-	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")
-}
 
 func (v Versions) String() string {
 	return fmt.Sprintf("%d.%d.%d.%d.%d", v.Root, v.Timestamp, v.Snapshot, v.Targets, v.List)

@@ -11,72 +11,57 @@ import (
 // errNoIndex: the files for this state did not pass, so nothing can be compared with it.
 var errNoIndex = errors.New("its list files did not pass")
 
-// checkReceipts holds each receipt in the log to the index that anyone compiles from the signed lists.
-func (v *verifier) checkReceipts() {
-	r := &receiptCheck{v: v, cluster: v.trust.Cluster.ID(), last: make(map[edgeKey]Receipt), served: make(map[edgeKey]*ServedEdge), states: make(map[int]match.StateID)}
-	for _, n := range v.receipts {
-		body, err := v.leaves[n].Body()
-		if err != nil {
-			panic(fmt.Sprintf("audit: leaf %d decoded before and not now: %v", n, err))
-		}
-		for _, s := range body.(Receipts).Items {
-			r.one(uint64(n), s)
-		}
-	}
-	r.silent()
-	v.served = r.result()
-	if r.unknown > 0 {
-		v.skip(CheckReceipts, "%d of %d receipts: %v", r.unknown, r.count, errNoIndex)
-	}
-	if r.direct > 0 {
-		v.note("%d of %d receipts name withdrawals that edges took from the hotline while there was no quorum; each is signed by the officers' threshold", r.direct, r.count)
-	}
-	v.pass(CheckReceipts, "%d receipts of %d edges, each of an index compiled from the signed lists", r.count, len(r.last))
+// pending is a receipt that stands as far as the log goes: whether its state is the right one is compared when all indexes are known.
+type pending struct {
+	edge edgeKey
+	said Receipt
 }
 
-// edgeKey is an edge with one key: one that is enrolled anew with another key counts from the beginning.
+// edgeKey is an edge with one key.
 type edgeKey struct {
 	name string
 	key  [32]byte
 }
 
-type receiptCheck struct {
-	v       *verifier
-	cluster string
-	last    map[edgeKey]Receipt
-	served  map[edgeKey]*ServedEdge
-	states  map[int]match.StateID // by index into verifier.states
-	count   int
-	unknown int // receipts whose index cannot be recomputed
-	direct  int // receipts that name withdrawals beyond the log
+// lookReceipts holds receipts to who is enrolled, to what each edge said before, and to the log it says it saw.
+func (v *verifier) lookReceipts(m *moment) {
+	if b, ok := m.body.(Receipts); ok {
+		for _, s := range b.Items {
+			v.receipt(m.leaf.N, s)
+		}
+	}
 }
 
-func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
-	v := r.v
-	r.count++
+func (v *verifier) receipt(leaf uint64, s SignedReceipt) {
+	h := &v.h
+	h.Tally.Receipts++
 	said, err := s.Receipt()
 	if err != nil {
 		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
 		return
 	}
-	key, ok := v.enrolledAt(leaf)[said.Edge]
+	e, ok := h.edge(said.Edge)
 	if !ok {
 		v.fail(CheckReceipts, "leaf %d: receipt of edge %s, which was not enrolled then", leaf, said.Edge)
 		return
 	}
+	key := h.Edges[e].Key
 	if _, err := VerifyReceipt(s, key[:]); err != nil {
 		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
 		return
 	}
-	edge := edgeKey{said.Edge, key}
-	before, seen := r.last[edge]
+	i, seen := h.last(said.Edge, key)
+	if !seen {
+		h.Heard = slices.Insert(h.Heard, i, heard{Edge: said.Edge, Key: key})
+	}
+	before := h.Heard[i]
 	if seen && said.Counter <= before.Counter {
 		v.fail(CheckReceipts, "edge %s counter %d: replayed, counter %d came before it", said.Edge, said.Counter, before.Counter)
 		return
 	}
-	r.last[edge] = said
-	what := fmt.Sprintf("edge %s counter %d", said.Edge, said.Counter)
-	if said.Cluster != r.cluster {
+	h.Heard[i].Counter, h.Heard[i].Size, h.Heard[i].Time = said.Counter, said.Size, said.Time
+	what := said.who()
+	if said.Cluster != v.cluster {
 		v.fail(CheckReceipts, "%s: it is of cluster %s", what, said.Cluster)
 		return
 	}
@@ -84,19 +69,47 @@ func (r *receiptCheck) one(leaf uint64, s SignedReceipt) {
 		v.fail(CheckReceipts, "%s: it went back from a log of size %d to %d", what, before.Size, said.Size)
 		return
 	}
-	root, err := v.tree.RootAt(said.Size)
-	if err != nil || said.Size > leaf || root != said.Root {
+	if said.Size > leaf || v.tree.rootAt(said.Size) != said.Root {
 		v.fail(CheckReceipts, "%s: the log it saw (size %d, root %x) is not this one: the edge was shown another log", what, said.Size, said.Root[:8])
 		return
 	}
-	if r.state(what, said) {
-		r.stands(edge, said)
+	v.receipts = append(v.receipts, pending{edgeKey{said.Edge, key}, said})
+}
+
+func (r Receipt) who() string { return fmt.Sprintf("edge %s counter %d", r.Edge, r.Counter) }
+
+// checkReceipts holds the receipts of the log to the index that anyone compiles from the signed lists.
+func (v *verifier) checkReceipts() {
+	r := &receiptCheck{v: v, served: make(map[edgeKey]*ServedEdge), states: make(map[int]match.StateID)}
+	for _, p := range v.receipts {
+		if r.state(p.said.who(), p.said) {
+			r.stands(p.edge, p.said)
+		}
 	}
+	r.silent()
+	v.served = r.result()
+	t := &v.h.Tally
+	t.Direct += r.direct
+	if r.unknown > 0 {
+		v.skip(CheckReceipts, "%d of %d receipts: %v", r.unknown, t.Receipts, errNoIndex)
+	}
+	if r.direct > 0 {
+		v.note("%d of %d receipts name withdrawals that edges took from the hotline while there was no quorum; each is signed by the officers' threshold", r.direct, t.Receipts)
+	}
+	v.pass(CheckReceipts, "%d receipts of %d edges, each of an index compiled from the signed lists", t.Receipts, len(v.h.Heard))
+}
+
+type receiptCheck struct {
+	v       *verifier
+	served  map[edgeKey]*ServedEdge
+	states  map[int]match.StateID // by index into history.States
+	unknown int                   // receipts whose index cannot be recomputed
+	direct  uint64                // receipts that name withdrawals beyond the log
 }
 
 // state compares what the edge says it serves with what it should serve; true when it is that.
 func (r *receiptCheck) state(what string, said Receipt) bool {
-	i, f := r.v.at(said.Size)
+	i, f := r.v.h.at(said.Size)
 	want, err := r.stateOf(i, f)
 	if len(said.Direct) > 0 {
 		r.direct++
@@ -171,9 +184,9 @@ func (r *receiptCheck) compute(f InForce) (match.StateID, error) {
 
 // find looks for another moment of the log at which the state would have been right.
 func (r *receiptCheck) find(state match.StateID) (uint64, bool) {
-	for i, s := range r.v.states {
-		if id, err := r.stateOf(i, s.f); err == nil && id == state {
-			return s.size, true
+	for i, s := range r.v.h.States {
+		if id, err := r.stateOf(i, s.InForce); err == nil && id == state {
+			return s.Size, true
 		}
 	}
 	return 0, false
@@ -181,20 +194,13 @@ func (r *receiptCheck) find(state match.StateID) (uint64, bool) {
 
 // silent notes enrolled edges that never reported, or not since the last change.
 func (r *receiptCheck) silent() {
-	v := r.v
-	edges := v.enrolledAt(v.cp.Size)
-	names := make([]string, 0, len(edges))
-	for name := range edges {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	changed := v.states[len(v.states)-1].size
-	for _, name := range names {
-		switch last, ok := r.last[edgeKey{name, edges[name]}]; {
+	h := &r.v.h
+	for _, e := range h.Edges {
+		switch i, ok := h.last(e.Name, e.Key); {
 		case !ok:
-			v.note("edge %s is enrolled and has sent no receipt", name)
-		case last.Size < changed:
-			v.note("edge %s last reported at size %d; what is in force changed at size %d", name, last.Size, changed)
+			r.v.note("edge %s is enrolled and has sent no receipt", e.Name)
+		case h.Heard[i].Size < h.Changed:
+			r.v.note("edge %s last reported at size %d; what is in force changed at size %d", e.Name, h.Heard[i].Size, h.Changed)
 		}
 	}
 }

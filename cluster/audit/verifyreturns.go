@@ -8,33 +8,24 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
+// returnAt is an order to go back to an earlier version, in the log.
+type returnAt struct {
+	leaf uint64
+	b    order.Return
+}
+
 // wantEntries names the edge lists whose entries returns must be held to.
 func (v *verifier) wantEntries() {
 	v.entries = make(map[[32]byte][]match.EntryID)
-	for _, n := range v.returns {
-		if b, ok := v.returnAt(n); ok {
-			v.entries[b.Edge], v.entries[b.HighEdge] = nil, nil
-		}
+	for _, r := range v.returns {
+		v.entries[r.b.Edge], v.entries[r.b.HighEdge] = nil, nil
 	}
-}
-
-func (v *verifier) returnAt(n int) (order.Return, bool) {
-	body, err := v.leaves[n].Body()
-	if err != nil {
-		return order.Return{}, false
-	}
-	r, _ := body.(Returned)
-	b, ok := r.Order.Body.(order.Return)
-	return b, ok
 }
 
 // checkReturns holds each return to the files themselves: whatever members have said, it must name all that later versions left out.
 func (v *verifier) checkReturns() {
-	for _, n := range v.returns {
-		b, ok := v.returnAt(n)
-		if !ok {
-			continue
-		}
+	for _, r := range v.returns {
+		n, b := r.leaf, r.b
 		to, high := v.entries[b.Edge], v.entries[b.HighEdge]
 		if to == nil || high == nil {
 			v.fail(CheckOrders, "leaf %d: the edge lists of %s and %d did not pass, so what the return should leave out is not known", n, listSeq(b.List, b.Seq), b.High)
