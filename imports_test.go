@@ -33,7 +33,7 @@ var layers = []struct {
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier
 	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
-	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
 
@@ -42,7 +42,7 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
@@ -70,6 +70,7 @@ var homes = []struct {
 	{"github.com/miekg/pkcs11", []string{"cmd/cordon-pkcs11"}}, // a module of its own: C code never gets into the static programs
 	{"golang.org/x/net/idna", []string{"resolver/canon"}},
 	{"golang.org/x/net/publicsuffix", []string{"resolver/canon"}},
+	{"golang.org/x/net/dns", []string{"resolver/probe"}}, // a second codec: what probes edges must not be wrong where they are
 	{"github.com/nlnwa/whatwg-url", nil}, // the second opinion of resolver/canon's tests: no program has it
 	{"github.com/prometheus/client_golang", []string{"appliance/metrics"}},
 }
