@@ -71,6 +71,10 @@ type Plan struct {
 	Edges       []EdgeNode
 	Hotlines    []Hotline       // at least one
 	Officers    []order.Officer // who may sign orders: none, or at least two
+
+	// LogWitnesses is the witness policy for hotlines' public logs, Witnesses the one that auditors hold this
+	// cluster's own log to. Either may be empty.
+	LogWitnesses, Witnesses string
 }
 
 // Node is one control node.
@@ -210,7 +214,7 @@ func build(dir string, p Plan) error {
 		return err
 	}
 	c := audit.Cluster{V: 1, Name: p.Name, Origin: p.Origin, Created: p.Created.Unix(), Development: p.Development,
-		Recipient: sealed.recipient}
+		Recipient: sealed.recipient, LogWitnesses: p.LogWitnesses}
 	controls := make([][]byte, len(p.Controls))
 	for i, n := range p.Controls {
 		public, private, err := newSigningKey(p.Development)
@@ -252,7 +256,9 @@ func build(dir string, p Plan) error {
 	w := writer{dir: dir}
 	w.public(ClusterFile, c.Encode())
 	w.public(HotlineFile, indent(hotlineView{Cluster: c.ID(), Name: c.Name, Recipient: c.Recipient}))
-	w.public(TrustFile, audit.NewTrustFile(c, string(ca.pem)).Encode())
+	tf := audit.NewTrustFile(c, string(ca.pem))
+	tf.Witnesses = p.Witnesses
+	w.public(TrustFile, tf.Encode())
 	w.folder("ca")
 	w.public(filepath.Join("ca", AuthorityFile), ca.pem)
 	w.secret(filepath.Join("ca", authorityKey), ca.keyPEM)

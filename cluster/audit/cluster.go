@@ -29,6 +29,9 @@ type Cluster struct {
 	Officers    []order.Officer `json:"officers" cbor:"officers"` // who may sign orders; none, or order.Threshold at least
 	Edges       []EdgeKey       `json:"edges" cbor:"edges"`
 	Hotlines    []HotlineAnchor `json:"hotlines" cbor:"hotlines"`
+
+	// LogWitnesses is the witness policy that hotlines' public logs must meet; "": the log's own signature is enough.
+	LogWitnesses string `json:"log_witnesses" cbor:"log_witnesses"`
 }
 
 // EdgeKey is an edge enrolled from the beginning.
@@ -130,6 +133,9 @@ func (c Cluster) Check() error {
 		}
 		seen[h.ID] = true
 	}
+	if _, err := ParsePolicy(c.LogWitnesses); err != nil {
+		return fmt.Errorf("log_witnesses: %w", err)
+	}
 	return nil
 }
 
@@ -200,11 +206,12 @@ func (c Cluster) normal() Cluster {
 // TrustFile is what an auditor gets from elsewhere (a bundle never proves itself): the cluster, the CA
 // of its servers for live visits, how many members must have cosigned. Strict JSON like Cluster.
 type TrustFile struct {
-	V         int      `json:"v"` // 1
-	Cluster   Cluster  `json:"cluster"`
-	CA        string   `json:"ca"`        // PEM; may be empty, then only bundle files can be verified
-	Need      int      `json:"need"`      // at least a majority of the members
-	Witnesses []string `json:"witnesses"` // reserved: must be empty until witnesses are supported
+	V            int     `json:"v"` // 1
+	Cluster      Cluster `json:"cluster"`
+	CA           string  `json:"ca"`            // PEM; may be empty, then only bundle files can be verified
+	Need         int     `json:"need"`          // at least a majority of the members
+	Witnesses    string  `json:"witnesses"`     // witness policy that this cluster's checkpoints must meet; may be empty
+	LogWitnesses string  `json:"log_witnesses"` // witness policy that hotlines' public logs must meet; may be empty
 }
 
 // ParseTrustFile reads a trust file strictly. Errors: ErrFormat, ErrTooLarge, ErrMismatch.
@@ -219,17 +226,15 @@ func ParseTrustFile(b []byte) (TrustFile, error) {
 	return t, nil
 }
 
-// NewTrustFile makes the trust file of a cluster: a majority must have cosigned.
+// NewTrustFile makes the trust file of a cluster: a majority must have cosigned, hotlines' public logs must meet the
+// cluster's own policy, and no witness of the cluster's log is asked for.
 func NewTrustFile(c Cluster, ca string) TrustFile {
-	return TrustFile{V: clusterVersion, Cluster: c.normal(), CA: ca, Need: Majority(len(c.Members)), Witnesses: []string{}}
+	return TrustFile{V: clusterVersion, Cluster: c.normal(), CA: ca, Need: Majority(len(c.Members)), LogWitnesses: c.LogWitnesses}
 }
 
 // Encode writes the trust file in the form ParseTrustFile reads.
 func (t TrustFile) Encode() []byte {
 	t.Cluster = t.Cluster.normal()
-	if t.Witnesses == nil {
-		t.Witnesses = []string{}
-	}
 	return encodeJSON(t)
 }
 
@@ -250,8 +255,11 @@ func (t TrustFile) check() error {
 	if n := len(t.Cluster.Members); t.Need < Majority(n) || t.Need > n {
 		return fmt.Errorf("need %d of %d members, at least a majority: %w", t.Need, n, ErrFormat)
 	}
-	if len(t.Witnesses) > 0 {
-		return fmt.Errorf("witnesses are not supported by this version: %w", ErrFormat)
+	if _, err := ParsePolicy(t.Witnesses); err != nil {
+		return fmt.Errorf("witnesses: %w", err)
+	}
+	if _, err := ParsePolicy(t.LogWitnesses); err != nil {
+		return fmt.Errorf("log_witnesses: %w", err)
 	}
 	if _, err := t.Roots(); err != nil {
 		return err

@@ -38,6 +38,7 @@ func TestEveryFieldOfAClusterIsInItsID(t *testing.T) {
 		"member key":  func(c *audit.Cluster) { c.Members[0].Key[0] ^= 1 },
 		"order":       func(c *audit.Cluster) { c.Members[0], c.Members[1] = c.Members[1], c.Members[0] },
 		"edge key":    func(c *audit.Cluster) { c.Edges[0].Key[0] ^= 1 },
+		"policy":      func(c *audit.Cluster) { c.LogWitnesses = "quorum none\n" },
 		"edge gone":   func(c *audit.Cluster) { c.Edges = c.Edges[:1] },
 		"root":        func(c *audit.Cluster) { c.Hotlines[0].Root = append(c.Hotlines[0].Root, ' ') },
 	} {
@@ -128,7 +129,9 @@ func TestTrustFilesNeedAMajority(t *testing.T) {
 	}{
 		{"a minority", func(t *audit.TrustFile) { t.Need = 1 }},
 		{"more than there are", func(t *audit.TrustFile) { t.Need = 4 }},
-		{"witnesses", func(t *audit.TrustFile) { t.Witnesses = []string{"w"} }},
+		{"witnesses that are no policy", func(t *audit.TrustFile) { t.Witnesses = "# mine\nwitness w\n" }},
+		{"witnesses of logs without a quorum", func(t *audit.TrustFile) { t.LogWitnesses = "# nobody\n" }},
+		{"a cluster with half a policy", func(t *audit.TrustFile) { t.Cluster.LogWitnesses = "quorum none" }},
 		{"a CA that is none", func(t *audit.TrustFile) { t.CA = "cert" }},
 		{"a CA of another type", func(t *audit.TrustFile) { t.CA = "-----BEGIN X-----\nAAAA\n-----END X-----\n" }},
 		{"another version", func(t *audit.TrustFile) { t.V = 2 }},
@@ -140,6 +143,19 @@ func TestTrustFilesNeedAMajority(t *testing.T) {
 				t.Errorf("got %v, want %v", err, audit.ErrFormat)
 			}
 		})
+	}
+}
+
+func TestAWrongPolicyIsNamedByItsLine(t *testing.T) {
+	tf := audit.NewTrustFile(audittest.New("cluster").Desc, "")
+	tf.Witnesses = "# ours\n\nwitness one isp.example/w+00000000+AAAA\nquorum one\n"
+	_, err := audit.ParseTrustFile(tf.Encode())
+	if err == nil || !strings.Contains(err.Error(), "witnesses: ") || !strings.Contains(err.Error(), "witness policy line 3") {
+		t.Errorf("got %v", err)
+	}
+	tf.Witnesses = "quorum none\n" + strings.Repeat("#\n", audit.MaxPolicy)
+	if _, err := audit.ParseTrustFile(tf.Encode()); !errors.Is(err, audit.ErrTooLarge) {
+		t.Errorf("a long one: %v", err)
 	}
 }
 

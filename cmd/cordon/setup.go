@@ -25,6 +25,7 @@ type setup struct {
 	law, voluntary                      []string
 	stopPort                            uint16
 	implementer, contact, report, helps string
+	logWitnesses, witnesses             string
 }
 
 func initCommand() *cobra.Command {
@@ -69,6 +70,8 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 	f.StringArrayVar(&s.edges, "edge", nil, "NAME,DNS-ADDRESS:PORT of an edge")
 	f.StringArrayVar(&s.officers, "officer", nil, "officer.pub of a person who may sign orders, as cordon officer wrote it (two or more; without any, nobody can suppress, approve, return or bypass)")
 	f.StringArrayVar(&s.hotlines, "hotline", nil, "ID,ROOT.JSON,URL of a hotline: its id, the file of its pinned root, its repository")
+	f.StringVar(&s.logWitnesses, "log-witnesses", "", "file with the witness policy (C2SP tlog-policy) that hotlines' public logs must meet; without it the log's own signature is enough")
+	f.StringVar(&s.witnesses, "witnesses", "", "file with the witness policy that auditors hold this cluster's own log to; it goes into trust.json")
 	s.edgeFlags(c)
 	return c
 }
@@ -131,6 +134,13 @@ func (s *setup) plan() (identity.Plan, error) {
 			return p, &appliance.InputError{Err: fmt.Errorf("--officer: %w", err)}
 		}
 		p.Officers = append(p.Officers, o)
+	}
+	var err error
+	if p.LogWitnesses, err = policyFile("--log-witnesses", s.logWitnesses); err != nil {
+		return p, err
+	}
+	if p.Witnesses, err = policyFile("--witnesses", s.witnesses); err != nil {
+		return p, err
 	}
 	if len(p.Officers) == 1 {
 		return p, fmt.Errorf("--officer: one officer cannot sign alone; name two or more, or none")
