@@ -21,10 +21,11 @@ var layers = []struct {
 	{"resolver/canon", nil},
 	{"resolver/match", []string{"resolver/canon"}},
 	{"resolver", []string{"resolver"}},
+	{"listsync/publiclog", []string{"listsync/trust", "listsync/witness", "resolver/match"}},
 	{"listsync/witness", nil},
 	{"listsync", []string{"listsync", "resolver/canon", "resolver/match"}},
-	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
-	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/trust", "listsync/fetch", "listsync/witness", "resolver/canon", "resolver/match"}},
+	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
+	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/fetch", "listsync/witness", "resolver/canon", "resolver/match"}},
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/brake", "listsync/trust"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
@@ -33,7 +34,7 @@ var layers = []struct {
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier
 	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
-	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
 
@@ -42,7 +43,7 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
@@ -62,7 +63,7 @@ var homes = []struct {
 	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
 	{"filippo.io/edwards25519", []string{"appliance/identity"}}, // signatures with a key that never leaves locked memory
 	{"github.com/google/go-tpm", []string{"appliance/identity/seal"}},
-	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/witness"}},
+	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/witness"}},
 	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake", "listsync/witness"}}, // checkpoints; signed popularity files
 	{"github.com/transparency-dev/formats", []string{"cluster/audit", "listsync/witness"}},
 	{"go.yaml.in/yaml", []string{"appliance/config"}},

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/publiclog/publiclogtest"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -47,7 +48,8 @@ type Hotline struct {
 	Officers      []ed25519.PrivateKey // 3, threshold 2
 	Snapshot      ed25519.PrivateKey
 	Timestamp     ed25519.PrivateKey
-	Pinned        []byte // root.json version 1
+	Pinned        []byte             // root.json version 1
+	Log           *publiclogtest.Log // KeepLog makes one; nil without
 
 	seed   string
 	faults faults
@@ -154,6 +156,7 @@ func (h *Hotline) Publish(now time.Time, lists ...List) trust.Metadata {
 	}
 	m := trust.Metadata{Roots: slices.Clone(h.roots[max(0, len(h.roots)-trust.MaxRootSteps):]), Targets: h.files[trust.TargetsName(h.targets)], Charter: h.charter}
 	m.List = h.role("list", h.listRole(now), h.listSigners()...)
+	h.logged(m.List, lists)
 	snapshot, err := trust.NewSnapshot(h.version, now.Add(SnapshotLife), h.ID, m.Targets, m.List)
 	if err != nil { // a fault made a role that the honest author cannot read: pin the bytes all the same
 		snapshot = pin("snapshot", h.version, now.Add(SnapshotLife), map[string]pinned{
