@@ -251,6 +251,8 @@ var reasons = map[string]string{
 	"root":            "the auditor list does not commit to the edge list",
 	"counts":          "the counts are not those that were signed",
 	"verdicts":        "no quorum of control nodes approved its files",
+	"index":           "control nodes compile different indexes of the same edge list: give all of them the same version of Cordon, and look at their memory and disks",
+	"bases":           "the counts by legal basis are not those that were signed",
 	"sequence":        "it does not follow what is in force",
 	"unknown_hotline": "the cluster file names no such hotline",
 	"unknown_list":    "the metadata signs no such list",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -26,6 +27,7 @@ const (
 	BrakeCanon      = "canon"                  // other canonicalisation rules
 	BrakeRoot       = "root"                   // the auditor list does not commit to the edge list
 	BrakeCounts     = "counts"                 // counts are not those that were signed
+	BrakeBases      = "bases"                  // counts by legal basis are not those that were signed
 	BrakeEmpty      = "empty"                  // no entry but canaries
 	BrakeGrowth     = string(brake.Growth)     // more than doubled
 	BrakeReviewBy   = "review_by"              // an entry that would outlive its review
@@ -83,6 +85,9 @@ func (n *Node) judge(ctx context.Context, v *trust.Verified, t trust.ListTarget,
 	}
 	if !countsFit(e.Counts(), t.Counts) {
 		return BrakeCounts, nil
+	}
+	if !slices.Equal(trust.BasesOf(list.Bases(e)), t.Bases) {
+		return BrakeBases, nil
 	}
 	now := n.c.Clock()
 	if result := wrong(e, now); result != audit.ResultOK {
@@ -190,6 +195,7 @@ func (n *Node) selfTest(ctx context.Context, e *list.Edge, v *trust.Verified, t 
 	if err != nil {
 		return word(err)
 	}
+	j.index = index.Hash()
 	set, err := match.NewSet([]match.Member{{Edge: e, Index: index, Filter: v.Charter.Filter(), Keys: keys.Keys}}, nil)
 	if err != nil {
 		return word(err)

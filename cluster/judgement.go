@@ -30,6 +30,8 @@ type Judgement struct {
 	Held       []brake.Held      `json:"held"`       // of each brake at most MaxHeldEntries entries
 	Approved   int               `json:"approved"`   // entries that officers have approved for this version
 	Notes      []string          `json:"notes"`
+
+	index [32]byte // hash of the index it compiles to; zero when it was not compiled
 }
 
 // MaxHeldEntries bounds the entries of a brake that a Judgement names: as many as one approval can.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
@@ -78,7 +79,11 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 			refusal.Verdicts = signed(verdicts, "")
 			return refuse(reason, "")
 		}
-		publish.Verdicts = signed(verdicts, audit.ResultOK)
+		var by string
+		if publish.Verdicts, by = n.agreeing(ctx, target, verdicts); by != "" {
+			refusal.Verdicts = signed(verdicts, "")
+			return refuse(state.ReasonIndex, by)
+		}
 	}
 	res, err := n.Propose(ctx, command.Command{Body: publish})
 	if err != nil {
@@ -118,12 +123,13 @@ func (n *Node) refuse(ctx context.Context, r command.Reject) error {
 type opinion struct {
 	member string
 	result string
+	index  [32]byte // of the index it compiled
 	signed audit.SignedVerdict
 	err    error // nothing could be said
 }
 
 // verdicts stages the list here and asks every other member to. It returns as
-// soon as a quorum approves, or enough members object that none can; members
+// soon as a quorum approves with one index, or enough members object that none can; members
 // that are still at it go on, so that they too hold the files. When too few
 // members answer for either, it is ErrNoQuorum.
 func (n *Node) verdicts(ctx context.Context, req StageRequest, v *trust.Verified, t trust.ListTarget) ([]opinion, error) {
@@ -138,6 +144,7 @@ func (n *Node) verdicts(ctx context.Context, req StageRequest, v *trust.Verified
 	}
 	var all []opinion
 	ok, no := 0, 0
+	same := map[[32]byte]int{} // approvals by index
 	var failed []error
 	for range members {
 		select {
@@ -152,14 +159,25 @@ func (n *Node) verdicts(ctx context.Context, req StageRequest, v *trust.Verified
 				continue
 			case o.result == audit.ResultOK:
 				ok++
+				same[o.index]++
 			default:
 				no++
 			}
 			all = append(all, o)
+			if same[o.index] >= n.quorum.Need {
+				return all, nil
+			}
 		}
-		if ok >= n.quorum.Need || no > len(members)-n.quorum.Need {
+		if no > len(members)-n.quorum.Need {
 			return all, nil
 		}
+	}
+	most := 0
+	for _, n := range same {
+		most = max(most, n)
+	}
+	if ok >= n.quorum.Need && most+len(failed) < n.quorum.Need {
+		return all, nil // of different indexes, whatever those say that did not answer
 	}
 	return nil, fmt.Errorf("%w: %d approve, %d object, %w", ErrNoQuorum, ok, no, errors.Join(failed...))
 }
@@ -190,7 +208,45 @@ func (n *Node) opinion(ctx context.Context, m audit.MemberKey, req StageRequest,
 		n.log.Warn("member objects to a list", slog.String("member", m.Name), slog.Any("list", t.List),
 			slog.Uint64("seq", t.Seq), slog.String("reason", said.Result))
 	}
-	return opinion{member: m.Name, result: said.Result, signed: s}
+	return opinion{member: m.Name, result: said.Result, index: said.Index, signed: s}
+}
+
+// agreeing picks the approvals of the index that most members compiled. When these are no quorum it says who compiled what.
+func (n *Node) agreeing(ctx context.Context, t trust.ListTarget, all []opinion) ([]audit.SignedVerdict, string) {
+	by := map[[32]byte][]string{}
+	var most [32]byte
+	for _, o := range all {
+		if o.result == audit.ResultOK {
+			by[o.index] = append(by[o.index], o.member)
+			if len(by[o.index]) > len(by[most]) {
+				most = o.index
+			}
+		}
+	}
+	if len(by) > 1 {
+		n.log.ErrorContext(ctx, "members compile different indexes of one edge list", slog.Any("list", t.List), slog.Uint64("seq", t.Seq), slog.String("members", saidBy(by)))
+	}
+	if len(by[most]) < n.quorum.Need {
+		return nil, saidBy(by)
+	}
+	var out []audit.SignedVerdict
+	for _, o := range all {
+		if o.result == audit.ResultOK && o.index == most {
+			out = append(out, o.signed)
+		}
+	}
+	return out, ""
+}
+
+// saidBy says which members compiled which index.
+func saidBy(by map[[32]byte][]string) string {
+	parts := make([]string, 0, len(by))
+	for index, members := range by {
+		slices.Sort(members)
+		parts = append(parts, fmt.Sprintf("%s compiled %x", strings.Join(members, ", "), index[:8]))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "; ")
 }
 
 // objection is the reason most members gave, when verdicts ended in a no; the

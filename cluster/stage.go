@@ -124,7 +124,7 @@ func (n *Node) stageSlot(ctx context.Context, v *trust.Verified, t trust.ListTar
 	n.noteKeys(n.c.Name, t, j.Result)
 	return audit.SignVerdict(audit.Verdict{
 		Cluster: n.id, Node: n.c.Name, List: t.List, Seq: t.Seq, Edge: t.Edge.SHA256, Audit: t.Audit.SHA256,
-		EntriesRoot: t.EntriesRoot, NeverBlock: n.neverBlock, Result: j.Result,
+		EntriesRoot: t.EntriesRoot, Index: j.index, NeverBlock: n.neverBlock, Result: j.Result,
 	}, n.c.Key), nil
 }
 

@@ -35,7 +35,9 @@ type Publish struct {
 	Filter      Filter          `cbor:"filter"`  // what the charter allows
 	FilterHash  [32]byte        `cbor:"filter_hash"`
 	Metadata    [32]byte        `cbor:"metadata"` // trust.Metadata.Hash
+	Index       [32]byte        `cbor:"index"`    // hash of the index of the edge list, as the verdicts say it
 	Counts      []KindCount     `cbor:"counts"`   // sorted by kind
+	Bases       []BasisCount    `cbor:"bases"`    // sorted by basis
 	Added       uint64          `cbor:"added"`
 	Removed     uint64          `cbor:"removed"`
 	Verdicts    []SignedVerdict `cbor:"verdicts"`
@@ -43,14 +45,14 @@ type Publish struct {
 }
 
 // NewPublish fills a publish body from what a hotline's verified metadata says about one of its lists.
-// metadata is the hash of the trust.Metadata that v was verified from.
+// metadata is the hash of the trust.Metadata that v was verified from. Index is the caller's to fill in: Agreed gives it.
 func NewPublish(v *trust.Verified, t trust.ListTarget, metadata [32]byte, verdicts []SignedVerdict) Publish {
 	f := v.Charter.Filter()
 	return Publish{
 		Hotline: v.Hotline, List: t.List, Seq: t.Seq, Prev: t.Prev, Epoch: t.Epoch, Canon: t.CanonID,
 		Edge: t.Edge.SHA256, EdgeSize: t.Edge.Length, Audit: t.Audit.SHA256, AuditSize: t.Audit.Length,
 		EntriesRoot: t.EntriesRoot, Charter: v.CharterHash, Filter: FilterOf(f), FilterHash: f.Hash(),
-		Metadata: metadata, Counts: CountsOf(t), Added: uint64(t.Added), Removed: uint64(t.Removed), Verdicts: verdicts,
+		Metadata: metadata, Counts: CountsOf(t), Bases: BasesOf(t), Added: uint64(t.Added), Removed: uint64(t.Removed), Verdicts: verdicts,
 	}
 }
 
@@ -68,6 +70,21 @@ func CountsOf(t trust.ListTarget) []KindCount {
 type KindCount struct {
 	Kind string `cbor:"kind" json:"kind"`
 	N    uint64 `cbor:"n" json:"n"`
+}
+
+// BasesOf is what a list target counts by legal basis, as a publish leaf carries it.
+func BasesOf(t trust.ListTarget) []BasisCount {
+	out := make([]BasisCount, 0, len(t.Bases))
+	for _, b := range t.Bases {
+		out = append(out, BasisCount{Basis: b.Basis, N: uint64(b.N)})
+	}
+	return out
+}
+
+// BasisCount is how many entries of a list have a legal basis.
+type BasisCount struct {
+	Basis string `cbor:"basis" json:"basis"`
+	N     uint64 `cbor:"n" json:"n"`
 }
 
 // Reject records that something offered was refused, and why.
@@ -207,6 +224,11 @@ func (p Publish) check() error {
 	for i, c := range p.Counts {
 		if i > 0 && p.Counts[i-1].Kind >= c.Kind {
 			return fmt.Errorf("counts are not sorted: %w", ErrFormat)
+		}
+	}
+	for i, c := range p.Bases {
+		if _, err := match.ParseBasis(c.Basis); err != nil || c.N == 0 || i > 0 && p.Bases[i-1].Basis >= c.Basis {
+			return fmt.Errorf("counts by legal basis: %w", ErrFormat)
 		}
 	}
 	f, err := p.Filter.Match()

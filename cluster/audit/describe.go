@@ -19,8 +19,8 @@ func (l Leaf) Describe() string {
 func describe(body Body) string {
 	switch b := body.(type) {
 	case Publish:
-		return fmt.Sprintf("list %s follows %d: %s; %d added, %d removed; edge list %x; verdicts of %s",
-			listSeq(b.List, b.Seq), b.Prev, counts(b.Counts), b.Added, b.Removed, b.Edge[:8], signers(b.Verdicts))
+		return fmt.Sprintf("list %s follows %d: %s; by basis %s; %d added, %d removed; edge list %x, index %x; verdicts of %s",
+			listSeq(b.List, b.Seq), b.Prev, counts(b.Counts), bases(b.Bases), b.Added, b.Removed, b.Edge[:8], b.Index[:8], signers(b.Verdicts))
 	case Reject:
 		var what string
 		switch {
@@ -96,6 +96,14 @@ func counts(c []KindCount) string {
 	parts := make([]string, len(c))
 	for i, k := range c {
 		parts[i] = fmt.Sprintf("%d %s", k.N, k.Kind)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func bases(c []BasisCount) string {
+	parts := make([]string, len(c))
+	for i, b := range c {
+		parts[i] = fmt.Sprintf("%d %s", b.N, b.Basis)
 	}
 	return strings.Join(parts, ", ")
 }

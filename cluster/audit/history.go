@@ -85,8 +85,9 @@ type version struct {
 	EntriesRoot [32]byte
 	Counts      []KindCount
 	Head        [32]byte // head of the edge list that the hotline signed; zero when its metadata could not be used
-	Index       [32]byte // of the index that its edge list compiles to; zero until that is known
-	Checked     bool     // its files were read and are the signed ones
+	Index       [32]byte // of the index that its edge list compiles to, as its leaf says
+	Bases       []BasisCount
+	Checked     bool // its files were read and are the signed ones
 }
 
 // beginning is the history of no leaf.

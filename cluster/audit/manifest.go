@@ -295,6 +295,8 @@ func signedTarget(v *trust.Verified, p Publish) (trust.ListTarget, error) {
 		return t, differs("auditor list")
 	case t.EntriesRoot != p.EntriesRoot:
 		return t, differs("entries root")
+	case !slices.Equal(BasesOf(t), p.Bases):
+		return t, differs("count by legal basis")
 	case uint64(t.Added) != p.Added || uint64(t.Removed) != p.Removed || !sameCounts(t, p.Counts):
 		return t, differs("count of entries")
 	}

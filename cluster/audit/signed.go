@@ -116,6 +116,7 @@ type Verdict struct {
 	Edge        [32]byte     `cbor:"edge"`
 	Audit       [32]byte     `cbor:"audit"`
 	EntriesRoot [32]byte     `cbor:"entries_root"`
+	Index       [32]byte     `cbor:"index"`       // hash of the index it compiled from the edge list; zero when it did not come as far
 	NeverBlock  [32]byte     `cbor:"never_block"` // hash of the never-block list it was checked against
 	Result      string       `cbor:"result"`      // ResultOK or a stable reason word
 }
@@ -164,7 +165,7 @@ func (s SignedVerdict) Verdict() (Verdict, error) {
 	return v, nil
 }
 
-// Approvals counts the different members that signed an "ok" for exactly these files. Verdicts of
+// Approvals counts the different members that signed an "ok" for exactly these files and this index. Verdicts of
 // others, with wrong signatures or about other files are left out, so that one member's nonsense does
 // not spoil the rest.
 func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p Publish) []string {
@@ -172,10 +173,10 @@ func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p 
 	for _, m := range members {
 		for _, s := range verdicts {
 			v, err := s.Verdict()
-			if err != nil || v.Node != m.Name || v.Cluster != cluster || v.Result != ResultOK {
+			if err != nil || v.Node != m.Name || v.Cluster != cluster || v.Result != ResultOK || v.Index == ([32]byte{}) {
 				continue
 			}
-			if v.List != p.List || v.Seq != p.Seq || v.Edge != p.Edge || v.Audit != p.Audit || v.EntriesRoot != p.EntriesRoot {
+			if v.List != p.List || v.Seq != p.Seq || v.Edge != p.Edge || v.Audit != p.Audit || v.EntriesRoot != p.EntriesRoot || v.Index != p.Index {
 				continue
 			}
 			if _, err := VerifyVerdict(s, m.Key); err == nil {
@@ -185,6 +186,25 @@ func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p 
 		}
 	}
 	return by
+}
+
+// Agreed is the index that need different members say they compiled, in verdicts that approve p's files; false when so many do not say
+// the same. p.Index is not looked at. Of more than half of the members no two groups can agree on different ones; with fewer it is
+// the one whose member comes first.
+func Agreed(verdicts []SignedVerdict, cluster string, members []MemberKey, p Publish, need int) ([32]byte, bool) {
+	tried := make(map[[32]byte]bool)
+	for _, s := range verdicts {
+		v, err := s.Verdict()
+		if err != nil || v.Result != ResultOK || tried[v.Index] {
+			continue
+		}
+		tried[v.Index] = true
+		p.Index = v.Index
+		if len(Approvals(verdicts, cluster, members, p)) >= need {
+			return v.Index, true
+		}
+	}
+	return [32]byte{}, false
 }
 
 // sign signs with a node's Ed25519 key, wherever it is kept. Such a key cannot fail; one that does would sign nothings.

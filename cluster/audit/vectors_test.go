@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -64,10 +65,11 @@ func vectors(t *testing.T) [][2]string {
 		Edge: sha256.Sum256([]byte("edge")), EdgeSize: 4, Audit: sha256.Sum256([]byte("audit")), AuditSize: 5,
 		EntriesRoot: sha256.Sum256([]byte("entries")), Charter: sha256.Sum256([]byte("charter")), Filter: audit.FilterOf(f), FilterHash: f.Hash(),
 		Metadata: sha256.Sum256([]byte("metadata")), Counts: []audit.KindCount{{Kind: "domain", N: 7}, {Kind: "host", N: 3}}, Added: 2, Removed: 1,
+		Index: sha256.Sum256([]byte("index")), Bases: []audit.BasisCount{{Basis: "law", N: 10}},
 	}
 	v := audit.SignVerdict(audit.Verdict{
 		Cluster: c.ID(), Node: "c1", List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
-		NeverBlock: sha256.Sum256([]byte("never-block")), Result: audit.ResultOK,
+		Index: p.Index, NeverBlock: sha256.Sum256([]byte("never-block")), Result: audit.ResultOK,
 	}, seeded(1))
 	add("verdict body", v.Body)
 	add("verdict signature", v.Sig)
@@ -134,7 +136,7 @@ func vectors(t *testing.T) [][2]string {
 
 	held := audit.SignVerdict(audit.Verdict{
 		Cluster: c.ID(), Node: "c1", List: p.List, Seq: 3, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
-		NeverBlock: sha256.Sum256([]byte("never-block")), Result: "never_block",
+		Index: p.Index, NeverBlock: sha256.Sum256([]byte("never-block")), Result: "never_block",
 	}, seeded(1))
 	leaf, err = audit.NewLeaf(6, 1780000061, audit.Hold{
 		Hotline: p.Hotline, List: p.List, Seq: 3, Edge: p.Edge, Metadata: p.Metadata, Brake: "never_block", Node: "c1", Verdicts: []audit.SignedVerdict{held},
@@ -214,15 +216,26 @@ func orderVectors(p audit.Publish) []order.Body {
 	}
 }
 
+var update = flag.Bool("update", false, "write the vectors of LEAF.md anew")
+
 func TestTheDocumentsVectorsAreWhatWeCompute(t *testing.T) {
 	doc, err := os.ReadFile("LEAF.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(doc), "```vectors\n")
-	block, _, closed := strings.Cut(rest, "```")
+	before, rest, ok := strings.Cut(string(doc), "```vectors\n")
+	block, after, closed := strings.Cut(rest, "```")
 	if !ok || !closed {
 		t.Fatal("LEAF.md has no vectors")
+	}
+	if *update {
+		block = ""
+		for _, v := range vectors(t) {
+			block += v[0] + " = " + v[1] + "\n"
+		}
+		if err := os.WriteFile("LEAF.md", []byte(before+"```vectors\n"+block+"```"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	said := map[string]string{}
 	for _, line := range strings.Split(strings.TrimSpace(block), "\n") {

@@ -128,6 +128,7 @@ func (v *verifier) edge(w *wanted, data []byte) *list.Edge {
 	if err := v.compile(e, w.hash); err != nil {
 		v.fail(CheckLists, "%s: %v", w, err)
 	}
+	v.follows(w, e)
 	return e
 }
 

@@ -171,7 +171,7 @@ func (v *verifier) lookVersion(m *moment) {
 	h.Tally.Versions++
 	at := version{
 		Leaf: m.leaf.N, Time: m.leaf.T, List: p.List, Seq: p.Seq, Epoch: p.Epoch, Canon: p.Canon,
-		Edge: p.Edge, EdgeSize: p.EdgeSize, Audit: p.Audit, AuditSize: p.AuditSize, EntriesRoot: p.EntriesRoot, Counts: p.Counts, Head: m.head,
+		Edge: p.Edge, EdgeSize: p.EdgeSize, Audit: p.Audit, AuditSize: p.AuditSize, EntriesRoot: p.EntriesRoot, Counts: p.Counts, Index: p.Index, Bases: p.Bases, Head: m.head,
 	}
 	v.versions = append(v.versions, at)
 	cur, _ := m.after.List(p.List)

@@ -174,7 +174,7 @@ func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {
 
 func (r *receiptCheck) compute(f InForce) (match.StateID, error) {
 	return f.StateID(func(l InForceList) ([32]byte, error) {
-		h, ok := r.v.indexes[l.Edge]
+		h, ok := r.v.indexOf(l.Edge)
 		if !ok {
 			return h, errNoIndex
 		}

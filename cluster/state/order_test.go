@@ -153,7 +153,7 @@ func TestVerdictsAreAboutTheNeverBlockListOfThePolicy(t *testing.T) {
 	for _, m := range []string{"control-1", "control-2"} {
 		verdicts = append(verdicts, audit.SignVerdict(audit.Verdict{
 			Cluster: w.id, Node: m, List: listMain, Seq: 1, Edge: sha256.Sum256(l.Edge), Audit: sha256.Sum256(l.Audit),
-			EntriesRoot: l.Target.EntriesRoot, NeverBlock: policy, Result: audit.ResultOK,
+			EntriesRoot: l.Target.EntriesRoot, Index: sha256.Sum256([]byte("index")), NeverBlock: policy, Result: audit.ResultOK,
 		}, key(m)))
 	}
 	w.now++

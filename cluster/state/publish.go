@@ -55,9 +55,9 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	} else if ok && (target.Seq < cur.High() || target.Prev < cur.High()) {
 		return no(ReasonSequence)
 	}
-	leaf := publishLeaf(v, target, hash)
-	if leaf.Verdicts = s.approvals(c.Verdicts, leaf); len(leaf.Verdicts) < s.quorum.Need {
-		return no(ReasonVerdicts)
+	leaf := audit.NewPublish(v, target, hash, nil)
+	if reason := s.agree(&leaf, c.Verdicts); reason != "" {
+		return no(reason)
 	}
 	if err := s.orders.MayPublish(leaf, t); err != nil {
 		return no(leafReason(err))
@@ -186,16 +186,29 @@ func newer(a, b trust.HighWater) bool {
 	return a.Root > b.Root || a.Timestamp > b.Timestamp || a.Snapshot > b.Snapshot || a.Targets > b.Targets || a.List > b.List
 }
 
-// publishLeaf says in a leaf what the metadata signs of one list.
-func publishLeaf(v *trust.Verified, l trust.ListTarget, metadata [32]byte) audit.Publish {
-	filter := v.Charter.Filter()
-	p := audit.Publish{
-		Hotline: v.Hotline, List: l.List, Seq: l.Seq, Prev: l.Prev, Epoch: l.Epoch, Canon: l.CanonID,
-		Edge: l.Edge.SHA256, EdgeSize: l.Edge.Length, Audit: l.Audit.SHA256, AuditSize: l.Audit.Length,
-		EntriesRoot: l.EntriesRoot, Charter: v.CharterHash, Filter: audit.FilterOf(filter), FilterHash: filter.Hash(),
-		Metadata: metadata, Counts: audit.CountsOf(l), Added: uint64(max(l.Added, 0)), Removed: uint64(max(l.Removed, 0)),
+// agree puts into the leaf the index that a quorum of members compiled, and their verdicts. It gives the reason when there is no quorum.
+func (s *State) agree(p *audit.Publish, verdicts []audit.SignedVerdict) string {
+	admitted := slices.DeleteFunc(slices.Clone(verdicts), func(v audit.SignedVerdict) bool {
+		said, err := v.Verdict()
+		return err != nil || !s.orders.Admits(said)
+	})
+	var ok bool
+	if p.Index, ok = audit.Agreed(admitted, s.id, s.quorum.Members, *p, s.quorum.Need); ok {
+		p.Verdicts = s.approvals(admitted, *p)
+		return ""
 	}
-	return p
+	by := make(map[string]bool) // who approves the files, whatever index it compiled
+	for _, v := range admitted {
+		said, _ := v.Verdict()
+		p.Index = said.Index
+		for _, name := range audit.Approvals([]audit.SignedVerdict{v}, s.id, s.quorum.Members, *p) {
+			by[name] = true
+		}
+	}
+	if len(by) >= s.quorum.Need {
+		return ReasonIndex
+	}
+	return ReasonVerdicts
 }
 
 // approvals picks one approving verdict a member, in the members' order; what

@@ -404,8 +404,8 @@ func (p *prover) inForce(l audit.InForceList) error {
 		if t.List != pub.List {
 			continue
 		}
-		want := publishLeaf(v, t, pub.Metadata)
-		want.Verdicts, want.PublicProof = pub.Verdicts, pub.PublicProof
+		want := audit.NewPublish(v, t, pub.Metadata, pub.Verdicts)
+		want.Index, want.PublicProof = pub.Index, pub.PublicProof
 		if bytes.Equal(encode(want), encode(pub)) {
 			return nil
 		}

@@ -137,6 +137,7 @@ func (r *Refusal) Error() string {
 // Reasons of this package; all others are trust.Reason's.
 const (
 	ReasonVerdicts       = "verdicts"        // no quorum of members approved these files
+	ReasonIndex          = "index"           // members approve these files and compile different indexes of them
 	ReasonSequence       = "sequence"        // does not follow what is in force
 	ReasonUnknownHotline = "unknown_hotline" // not in the cluster file
 	ReasonUnknownList    = "unknown_list"    // the metadata signs no such list

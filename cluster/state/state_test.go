@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"testing"
 	"time"
@@ -74,6 +75,14 @@ func TestWhatIsWrongWithAPublicationIsALeafAndChangesNothing(t *testing.T) {
 			other := l
 			other.Edge = []byte("something else")
 			return w.publish(w.metadata(l), listMain, append(w.verdicts(l, "control-1"), w.verdicts(other, "control-2")...))
+		}},
+		{"two verdicts of different indexes", state.ReasonIndex, func(w *world) []byte {
+			l := trusttest.Files(listMain, 2)
+			return w.publish(w.metadata(l), listMain, append(w.verdicts(l, "control-1"), w.of(l, "control-2", sha256.Sum256([]byte("another")))))
+		}},
+		{"a verdict of no index", state.ReasonVerdicts, func(w *world) []byte {
+			l := trusttest.Files(listMain, 2)
+			return w.publish(w.metadata(l), listMain, append(w.verdicts(l, "control-1"), w.of(l, "control-1", [32]byte{})))
 		}},
 		{"an objecting verdict", state.ReasonVerdicts, func(w *world) []byte {
 			l := trusttest.Files(listMain, 2)

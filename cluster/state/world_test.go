@@ -92,8 +92,18 @@ func (w *world) verdicts(l trusttest.List, members ...string) []audit.SignedVerd
 func (w *world) verdict(l trusttest.List, member, result string) audit.SignedVerdict {
 	return audit.SignVerdict(audit.Verdict{
 		Cluster: w.id, Node: member, List: l.Target.List, Seq: l.Target.Seq,
-		Edge: sha256.Sum256(l.Edge), Audit: sha256.Sum256(l.Audit), EntriesRoot: l.Target.EntriesRoot, Result: result,
+		Edge: sha256.Sum256(l.Edge), Audit: sha256.Sum256(l.Audit), EntriesRoot: l.Target.EntriesRoot, Index: sha256.Sum256(append([]byte("index\n"), l.Edge...)), Result: result,
 	}, key(member))
+}
+
+// of is a member's approval that names this index.
+func (w *world) of(l trusttest.List, member string, index [32]byte) audit.SignedVerdict {
+	v, err := w.verdict(l, member, audit.ResultOK).Verdict()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	v.Index = index
+	return audit.SignVerdict(v, key(member))
 }
 
 func (w *world) publish(m trust.Metadata, id match.ListID, verdicts []audit.SignedVerdict) []byte {

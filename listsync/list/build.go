@@ -218,7 +218,7 @@ func (b *Builder) Finish() (edge, audit []byte, sum Summary, err error) {
 	if err != nil {
 		return fail(err)
 	}
-	sum = Summary{Entries: b.added, Records: files.edge.Len(), Kinds: files.edge.Kinds(), EntriesRoot: files.root, EdgeHead: files.edge.Hash()}
+	sum = Summary{Entries: b.added, Records: files.edge.Len(), Kinds: files.edge.Kinds(), Bases: Bases(files.edge), EntriesRoot: files.root, EdgeHead: files.edge.Hash()}
 	return files.edge.Bytes(), files.audit, sum, nil
 }
 

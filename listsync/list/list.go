@@ -32,6 +32,7 @@ type Summary struct {
 	Entries     int            // as given
 	Records     int            // entries, steer records and decoys
 	Kinds       map[string]int // entries of each kind that has any
+	Bases       map[string]int // entries of each legal basis that has any
 	EntriesRoot [32]byte       // RFC 6962 root of the commitments
 	EdgeHead    [32]byte       // Edge.Hash of the edge list
 }

@@ -186,6 +186,7 @@ func (s *session) compose(c *candidate, entries [32]byte, n int) (v made, err er
 		target.Counts = append(target.Counts, trust.Count{Kind: kind, N: n})
 	}
 	slices.SortFunc(target.Counts, func(a, b trust.Count) int { return bytes.Compare([]byte(a.Kind), []byte(b.Kind)) })
+	target.Bases = trust.BasesOf(built.Bases)
 	meta, err := newList(trust.ListSpec{Hotline: s.set.Hotline, Version: int64(c.Seq), Expires: created.Add(listAge)}, target)
 	if err != nil {
 		return v, fault(CodeInput, err, "check operators and accreditation with status", "cannot build version %d", c.Seq)

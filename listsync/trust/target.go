@@ -27,6 +27,22 @@ type Count struct {
 	N    int
 }
 
+// BasisCount is the number of entries of one legal basis in a list ("law", "order", "voluntary"), the canary's among them.
+type BasisCount struct {
+	Basis string
+	N     int
+}
+
+// BasesOf are counts by basis (list.Summary.Bases) in the order that is signed.
+func BasesOf(counts map[string]int) []BasisCount {
+	out := make([]BasisCount, 0, len(counts))
+	for basis, n := range counts {
+		out = append(out, BasisCount{Basis: basis, N: n})
+	}
+	slices.SortFunc(out, func(a, b BasisCount) int { return cmp.Compare(a.Basis, b.Basis) })
+	return out
+}
+
 // KeyFile is the target that holds the keys of a list's epoch, wrapped for one operator's cluster.
 type KeyFile struct {
 	Cluster string
@@ -42,11 +58,12 @@ type DeltaFile struct {
 // ListTarget is one version of a list as the hotline's officers signed it: what it is and the files that make it up.
 type ListTarget struct {
 	List        match.ListID
-	Seq, Prev   uint64   // Prev is the version this one was compared with, 0 for the first
-	Epoch       uint32   // of the keys the digests were made with
-	CanonID     [32]byte // rules its expressions are canonical by; see CheckCanon
-	EntriesRoot [32]byte // RFC 6962 root over the auditor list's commitments
-	Counts      []Count  // ascending by kind
+	Seq, Prev   uint64       // Prev is the version this one was compared with, 0 for the first
+	Epoch       uint32       // of the keys the digests were made with
+	CanonID     [32]byte     // rules its expressions are canonical by; see CheckCanon
+	EntriesRoot [32]byte     // RFC 6962 root over the auditor list's commitments
+	Counts      []Count      // ascending by kind
+	Bases       []BasisCount // ascending by basis, those that have entries
 	Added       int
 	Removed     int
 	NeverBlock  string   // version of the never-block list the hotline checked against
@@ -78,6 +95,8 @@ const (
 
 // MaxDeltas bounds the deltas of one list. An edge that is further behind fetches the whole list.
 const MaxDeltas = 32
+
+var baseWords = []string{"law", "order", "voluntary"}
 
 var countKinds = []string{"canary", "decoy", "domain", "host", "prefix", "steer", "url"}
 
@@ -184,6 +203,13 @@ func readCustom(h HotlineID, t targetDoc) (*ListTarget, error) {
 		l.Counts = append(l.Counts, Count{Kind: kind, N: int(v.num)})
 		return nil
 	})
+	f.each("bases", len(baseWords), func(basis string, v *value) error {
+		if !slices.Contains(baseWords, basis) || v.kind != kindInt || v.num < 1 || v.num > maxEntries {
+			return fmt.Errorf("%w: %s counts an unknown basis (%d bytes), or none or too many", ErrFormat, t.of, len(basis))
+		}
+		l.Bases = append(l.Bases, BasisCount{Basis: basis, N: int(v.num)})
+		return nil
+	})
 	if err := f.end(); err != nil {
 		return nil, err
 	}
@@ -271,6 +297,13 @@ func encodeCustom(l ListTarget) ([]byte, error) {
 		}
 		counts[c.Kind] = c.N
 	}
+	bases := map[string]int{}
+	for _, b := range l.Bases {
+		if _, twice := bases[b.Basis]; twice {
+			return nil, fmt.Errorf("%w: two counts of one basis", ErrFormat)
+		}
+		bases[b.Basis] = b.N
+	}
 	canaries := slices.Sorted(slices.Values(l.Canaries))
 	if canaries == nil {
 		canaries = []string{}
@@ -278,6 +311,6 @@ func encodeCustom(l ListTarget) ([]byte, error) {
 	return json.Marshal(map[string]any{ // a map: encoding/json writes its keys in ascending order, as canonical JSON has them
 		"scope": scopeCSAM, "list": l.List, "seq": l.Seq, "prev": l.Prev, "epoch": l.Epoch,
 		"canon_id": hex.EncodeToString(l.CanonID[:]), "entries_root": hex.EncodeToString(l.EntriesRoot[:]), "edge_head": hex.EncodeToString(l.EdgeHead[:]),
-		"counts": counts, "added": l.Added, "removed": l.Removed, "never_block": l.NeverBlock, "canaries": canaries,
+		"counts": counts, "bases": bases, "added": l.Added, "removed": l.Removed, "never_block": l.NeverBlock, "canaries": canaries,
 	})
 }

@@ -120,6 +120,9 @@ func (e *Edge) Kinds() map[string]int { return e.counts.Kinds() }
 // Record is record i in total order (digest, kind, entry id).
 func (e *Edge) Record(i int) Record { return e.columns.record(i) }
 
+// Meta is what record i says besides its digest and entry.
+func (e *Edge) Meta(i int) Meta { return e.columns.meta(i) }
+
 func (e *Edge) meta(i int) Meta { return e.columns.meta(i) }
 
 func (e *Edge) entry(i int) EntryID { return e.columns.entry(i) }

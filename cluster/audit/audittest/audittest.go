@@ -174,6 +174,7 @@ func (l *Log) Offer(n int) audit.Publish {
 	for _, b := range [][]byte{edge, aud} {
 		l.Files[sha256.Sum256(b)] = b
 	}
+	l.index(edge)
 	built := trusttest.Built(edge, aud, l.seq-1, listtest.Canary)
 	built.Deltas = l.delta(edge, aud)
 	if l.EdgeHead != [32]byte{} {
@@ -181,12 +182,13 @@ func (l *Log) Offer(n int) audit.Publish {
 	}
 	md := l.Hotline.Publish(now, built)
 	hash := l.doc(md)
-	l.index(edge)
 	if v, err := trust.Verify(l.start(md), trust.HighWater{}, md, now); err == nil {
 		l.verified = v
 		for _, t := range v.Lists {
 			if t.List == listtest.List {
-				return audit.NewPublish(v, t, hash, nil)
+				p := audit.NewPublish(v, t, hash, nil)
+				p.Index = l.Indexes[t.Edge.SHA256]
+				return p
 			}
 		}
 	}
@@ -197,7 +199,9 @@ func (l *Log) Offer(n int) audit.Publish {
 	t.CanonID = version.CanonID
 	t.Edge = trust.File{Length: int64(len(edge)), SHA256: sha256.Sum256(edge)}
 	t.Audit = trust.File{Length: int64(len(aud)), SHA256: sha256.Sum256(aud)}
-	return audit.NewPublish(&trust.Verified{Hotline: Hotline, Charter: l.Hotline.Charter, CharterHash: sha256.Sum256(charter)}, t, hash, nil)
+	p := audit.NewPublish(&trust.Verified{Hotline: Hotline, Charter: l.Hotline.Charter, CharterHash: sha256.Sum256(charter)}, t, hash, nil)
+	p.Index = l.Indexes[t.Edge.SHA256]
+	return p
 }
 
 // delta makes the delta from the version before, where one leads here, and gives all that the version names.
@@ -337,7 +341,7 @@ func (l *Log) Hold(p audit.Publish, brake string, members ...string) {
 	for _, m := range members {
 		h.Verdicts = append(h.Verdicts, audit.SignVerdict(audit.Verdict{
 			Cluster: l.Desc.ID(), Node: m, List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot,
-			NeverBlock: NeverBlock, Result: brake,
+			Index: p.Index, NeverBlock: NeverBlock, Result: brake,
 		}, l.Members[m]))
 	}
 	l.Append(h)
@@ -386,7 +390,7 @@ func (l *Log) Verdicts(p audit.Publish, members ...string) []audit.SignedVerdict
 	for _, m := range members {
 		out = append(out, audit.SignVerdict(audit.Verdict{
 			Cluster: l.Desc.ID(), Node: m, List: p.List, Seq: p.Seq, Edge: p.Edge, Audit: p.Audit,
-			EntriesRoot: p.EntriesRoot, NeverBlock: NeverBlock, Result: audit.ResultOK,
+			EntriesRoot: p.EntriesRoot, Index: p.Index, NeverBlock: NeverBlock, Result: audit.ResultOK,
 		}, l.Members[m]))
 	}
 	return out

@@ -90,7 +90,10 @@ var hotlineLies = []Lie{
 				check(err)
 				p.Edge, p.EdgeSize, p.Audit, p.AuditSize = sha256.Sum256(edge), int64(len(edge)), sha256.Sum256(aud), int64(len(aud))
 				l.Files[p.Edge], l.Files[p.Audit] = edge, aud
-				p.EntriesRoot, p.Counts = sum.EntriesRoot, nil
+				p.EntriesRoot, p.Counts, p.Index, p.Bases = sum.EntriesRoot, nil, indexOf(edge), nil
+				for _, basis := range slices.Sorted(maps.Keys(sum.Bases)) {
+					p.Bases = append(p.Bases, audit.BasisCount{Basis: basis, N: uint64(sum.Bases[basis])})
+				}
 				for _, kind := range slices.Sorted(maps.Keys(sum.Kinds)) {
 					p.Counts = append(p.Counts, audit.KindCount{Kind: kind, N: uint64(sum.Kinds[kind])})
 				}

@@ -118,6 +118,7 @@ func Files(id match.ListID, seq uint64) List {
 		Target: trust.ListTarget{
 			List: id, Seq: seq, Prev: seq - 1, Epoch: 1, EntriesRoot: sha256.Sum256(body("root")),
 			Counts: []trust.Count{{Kind: "domain", N: 2}, {Kind: "host", N: 1}}, Added: 3, NeverBlock: "2026-05-01",
+			Bases:    []trust.BasisCount{{Basis: "law", N: 1}, {Basis: "voluntary", N: 2}},
 			Canaries: []string{"canary." + id.Hotline() + ".test"},
 		},
 		Edge: body("edge list"), Audit: body("auditor list"),
@@ -138,6 +139,7 @@ func Built(edge, audit []byte, prev uint64, canaries ...string) List {
 	for kind, n := range e.Kinds() {
 		t.Counts = append(t.Counts, trust.Count{Kind: kind, N: n})
 	}
+	t.Bases = trust.BasesOf(list.Bases(e))
 	return List{Target: t, Edge: edge, Audit: audit}
 }
 
