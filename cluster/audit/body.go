@@ -41,7 +41,7 @@ type Publish struct {
 	Added       uint64          `cbor:"added"`
 	Removed     uint64          `cbor:"removed"`
 	Verdicts    []SignedVerdict `cbor:"verdicts"`
-	PublicProof []byte          `cbor:"public_proof"` // of the hotline's public log; empty until there is one
+	PublicProof []byte          `cbor:"public_proof"` // publiclog.Proof, encoded; empty when the charter names no log
 }
 
 // NewPublish fills a publish body from what a hotline's verified metadata says about one of its lists.
@@ -220,6 +220,9 @@ func (p Publish) check() error {
 	}
 	if len(p.Counts) > maxKinds || len(p.Verdicts) > maxVerdicts {
 		return fmt.Errorf("%d counts, %d verdicts: %w", len(p.Counts), len(p.Verdicts), ErrTooLarge)
+	}
+	if err := checkPublicProof(p.PublicProof); err != nil {
+		return err
 	}
 	for i, c := range p.Counts {
 		if i > 0 && p.Counts[i-1].Kind >= c.Kind {

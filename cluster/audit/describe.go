@@ -19,8 +19,8 @@ func (l Leaf) Describe() string {
 func describe(body Body) string {
 	switch b := body.(type) {
 	case Publish:
-		return fmt.Sprintf("list %s follows %d: %s; by basis %s; %d added, %d removed; edge list %x, index %x; verdicts of %s",
-			listSeq(b.List, b.Seq), b.Prev, counts(b.Counts), bases(b.Bases), b.Added, b.Removed, b.Edge[:8], b.Index[:8], signers(b.Verdicts))
+		return fmt.Sprintf("list %s follows %d: %s; by basis %s; %d added, %d removed; edge list %x, index %x; verdicts of %s%s",
+			listSeq(b.List, b.Seq), b.Prev, counts(b.Counts), bases(b.Bases), b.Added, b.Removed, b.Edge[:8], b.Index[:8], signers(b.Verdicts), sayLogged(b))
 	case Reject:
 		var what string
 		switch {

@@ -28,6 +28,7 @@ type history struct {
 	Tally   tally
 
 	Hotlines   []following // by id
+	Logged     []logged    // their public logs, in the order in which they came
 	Owed       []owing     // withdrawals that one officer alone has signed
 	Statements []stated    // withdrawals that verified, by id
 	Heard      []heard     // the last receipt of each edge and key, by both
@@ -38,6 +39,7 @@ type history struct {
 // tally counts leaves for what a report says.
 type tally struct {
 	Versions, Renewals, Withdrawals, Orders uint64
+	Logged                                  uint64 // versions with a proof of the public log
 	Receipts, Direct                        uint64
 }
 

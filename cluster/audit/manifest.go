@@ -123,7 +123,7 @@ type OpenedList struct {
 // OpenManifest checks everything an edge must check before it fetches a file: the checkpoint's quorum;
 // that the last leaf is in it and vouches for InForce; for each list that its publish leaf is in the
 // log, that the hotline's metadata verifies from the pinned root, through every root since, at the leaf's time, that metadata,
-// leaf and InForce agree on every hash, and that the filter is the charter's. anchors are the pinned
+// leaf and InForce agree on every hash, that the filter is the charter's, and that the version is in the hotline's public log. anchors are the pinned
 // root.json bytes by hotline (Cluster.Anchors).
 //
 // It keeps no memory: call Advance on the result with what the edge saw before.
@@ -217,6 +217,9 @@ func (q Quorum) openList(l InForceList, m ManifestList, c Checkpoint, anchors ma
 		return none, err
 	}
 	if err := sameCharter(v, p); err != nil {
+		return none, err
+	}
+	if err := openPublicLog(v, p, md.List, t); err != nil {
 		return none, err
 	}
 	return OpenedList{InForceList: l, Publish: p, Verified: v, Target: t}, nil

@@ -20,6 +20,7 @@ const (
 	CheckReplay      = "replay"      // each leaf's in-force hash is what replay yields
 	CheckMetadata    = "metadata"    // hotlines signed what the leaves say
 	CheckCharter     = "charter"     // scope csam, valid at that time, filter the charter's
+	CheckPublicLog   = "publiclog"   // each version is in its hotline's public log, and that only ever grew
 	CheckVerdicts    = "verdicts"    // a quorum of members had checked each version
 	CheckWithdrawals = "withdrawals" // each removal is a hotline's
 	CheckOrders      = "orders"      // what the operator decided was signed by two officers, and nothing held came into force without them
@@ -52,6 +53,7 @@ type Report struct {
 	visit  *Visit
 	leaves []Leaf
 	served *Served
+	logged []Logged
 }
 
 // ReportCheckpoint is the verified checkpoint.

@@ -72,6 +72,7 @@ type verifier struct {
 	leaves      []Leaf
 	versions    []version
 	returns     []returnAt
+	logged      []Logged
 	receipts    []pending // whose state is still to be compared
 	withdrawals []ServedWithdrawal
 
@@ -237,8 +238,8 @@ func (v *verifier) note(format string, args ...any) {
 }
 
 func (v *verifier) report() *Report {
-	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served}
-	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter,
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged}
+	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
 		CheckVerdicts, CheckWithdrawals, CheckOrders, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
 		if n == CheckConsistency && v.o.Before == nil {

@@ -34,6 +34,7 @@ var looks = []func(*verifier, *moment){
 func (v *verifier) ends() {
 	v.endReplay()
 	v.endMetadata()
+	v.endPublicLog()
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")
 }
 

@@ -67,6 +67,7 @@ func (v *verifier) lookMetadata(m *moment) {
 		if err := sameCharter(got, b); err != nil {
 			v.fail(CheckCharter, "%s: %v", what, err)
 		}
+		v.lookPublicLog(l, b, got)
 	case Trust:
 		if b.Metadata == ([32]byte{}) {
 			if l.N >= uint64(len(v.genesis)) { // those of genesis were compared by the log check

@@ -7,6 +7,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/cordon-project/cordon/cluster/audit/strict"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 )
 
 // Limits on what a body may hold; the 64 KiB of the whole bound them too.
@@ -145,7 +146,7 @@ func (p Publish) check() error {
 	if err := text(string(p.List), maxID); err != nil {
 		return err
 	}
-	if len(p.Verdicts) > maxItems || len(p.PublicProof) != 0 || len(p.Metadata) == 0 {
+	if len(p.Verdicts) > maxItems || len(p.PublicProof) > publiclog.MaxProof || len(p.Metadata) == 0 {
 		return fmt.Errorf("publish: metadata, verdicts or proof: %w", ErrFormat)
 	}
 	return nil

@@ -73,7 +73,7 @@ type Publish struct {
 	Metadata    []byte                `cbor:"metadata"` // trust.Metadata, encoded
 	List        match.ListID          `cbor:"list"`
 	Verdicts    []audit.SignedVerdict `cbor:"verdicts"`
-	PublicProof []byte                `cbor:"public_proof"` // reserved, empty
+	PublicProof []byte                `cbor:"public_proof"` // publiclog.Proof, encoded; empty when the charter names no log
 }
 
 // Withdraw carries an officer's signed statement, trust.SignedWithdrawal encoded.

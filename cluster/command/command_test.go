@@ -13,6 +13,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 )
 
 // samples are the commands whose bytes COMMAND.md gives.
@@ -166,7 +167,7 @@ func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 		{"an order without a statement", command.Command{Body: command.Order{As: command.KindPolicy}}, command.ErrFormat},
 		{"an act that says nothing", command.Command{Body: command.Admin{Act: "appeal", By: "ops", Node: "control-1"}}, command.ErrFormat},
 		{"a hold without a brake", command.Command{Body: command.Hold{Edge: make([]byte, 32), Metadata: make([]byte, 32)}}, command.ErrFormat},
-		{"a public proof", command.Command{Body: command.Publish{Metadata: []byte{1}, PublicProof: []byte{1}}}, command.ErrFormat},
+		{"a public proof over its bound", command.Command{Body: command.Publish{Metadata: []byte{1}, PublicProof: make([]byte, publiclog.MaxProof+1)}}, command.ErrFormat},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if b, err := command.Encode(c.c); !errors.Is(err, c.want) {

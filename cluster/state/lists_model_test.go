@@ -95,6 +95,7 @@ type lists struct {
 func newLists(t *testing.T, rt *rapid.T) *lists {
 	m := &lists{world: newWorld(t), rt: rt, byEdge: map[[32]byte]*files{}, bySeq: map[uint64]*files{}, numbers: map[order.Kind]uint64{}}
 	m.hotline.Charter.Jurisdictions = []string{"AA", "ZZ"}
+	m.hotline.KeepLog()
 	m.model = plain{now: -1, suppressed: map[int]int64{}, left: map[uint64]map[int]bool{}}
 	for i := range m.replicas {
 		m.replicas[i] = m.state()
@@ -218,6 +219,7 @@ func (m *lists) decide(life int64, b order.Body) {
 }
 
 func (m *lists) publication(f *files) []byte {
+	m.accepted(m.replicas[0].View())
 	return m.publish(m.metadata(f.l), listMain, m.verdicts(f.l, "control-1", "control-2"))
 }
 

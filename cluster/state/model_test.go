@@ -27,6 +27,7 @@ type story struct {
 func (y *story) next(t *rapid.T, v *state.View) []byte {
 	w := y.w
 	w.now += rapid.Int64Range(-20, 4000).Draw(t, "seconds")
+	w.accepted(v)
 	id := rapid.SampledFrom([]match.ListID{listMain, listOther}).Draw(t, "list")
 	cmd := func() []byte {
 		switch rapid.IntRange(0, 11).Draw(t, "what") {
@@ -96,6 +97,9 @@ func (y *story) next(t *rapid.T, v *state.View) []byte {
 func TestReplicasHoldTheSameBytesAndRestoreAnywhere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
+		if rapid.Bool().Draw(rt, "public log") {
+			w.hotline.KeepLog()
+		}
 		y := &story{w: w, seqs: map[match.ListID]uint64{}}
 		a, b := w.state(), w.state()
 		for range rapid.IntRange(1, 14).Draw(rt, "commands") {

@@ -55,7 +55,11 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	} else if ok && (target.Seq < cur.High() || target.Prev < cur.High()) {
 		return no(ReasonSequence)
 	}
+	if _, err := publicLog(&s.cluster, v.Charter.Log, h.publicLog, m, target, c.PublicProof); err != nil {
+		return s.notLogged(t, err, refuse)
+	}
 	leaf := audit.NewPublish(v, target, hash, nil)
+	leaf.PublicProof = c.PublicProof
 	if reason := s.agree(&leaf, c.Verdicts); reason != "" {
 		return no(reason)
 	}

@@ -251,6 +251,9 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 		if got := s.approvals(b.Verdicts, b); len(got) < s.quorum.Need || len(got) != len(b.Verdicts) {
 			return fmt.Errorf("%d of %d verdicts: %w", len(got), len(b.Verdicts), ErrSnapshot)
 		}
+		if err := p.publicLog(b); err != nil {
+			return err
+		}
 		return p.follow(b.Hotline, b.Metadata)
 	case audit.Trust:
 		if s.hotline(b.Hotline) == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/command"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
@@ -75,14 +76,15 @@ type State struct {
 
 // hotline is what was accepted of one hotline.
 type hotline struct {
-	id       trust.HotlineID
-	roots    trust.Roots // from the cluster file's pin to the newest accepted
-	high     trust.HighWater
-	last     accepted
-	verified *trust.Verified // of last; nil before the first
-	metadata trust.Metadata  // of last
-	renewals tally
-	alone    map[string]tally // entries withdrawn alone today, by officer's key id
+	id        trust.HotlineID
+	roots     trust.Roots // from the cluster file's pin to the newest accepted
+	high      trust.HighWater
+	last      accepted
+	verified  *trust.Verified // of last; nil before the first
+	metadata  trust.Metadata  // of last
+	publicLog publiclog.Head  // at the last version that had a proof
+	renewals  tally
+	alone     map[string]tally // entries withdrawn alone today, by officer's key id
 
 	withdrawals []withdrawals // by list
 }
@@ -301,6 +303,9 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 		h := s.hotline(b.Hotline)
 		h.last = accepted{metadata: b.Metadata, at: leaf.T}
 		h.settle(b.List, b.Seq)
+		if err := h.enterPublicLog(b); err != nil {
+			return fmt.Errorf("enter leaf %d: %w", leaf.N, err)
+		}
 	case audit.Trust:
 		h := s.hotline(b.Hotline)
 		if b.Metadata != ([32]byte{}) { // not an anchor at genesis

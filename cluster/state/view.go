@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -40,6 +41,7 @@ type Hotline struct {
 	Metadata    [32]byte        // hash of the newest accepted metadata; zero before the first
 	Verified    *trust.Verified // of it; nil before the first
 	Withdrawals []WithdrawMark  // by list
+	PublicLog   publiclog.Head  // at the last version accepted with a proof; zero before the first
 }
 
 // WithdrawMark is the last withdrawal accepted for a list, and those of it
@@ -91,7 +93,7 @@ func (s *State) publishView() {
 		id: s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
-		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified}
+		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified, PublicLog: h.publicLog}
 		for _, b := range h.withdrawals {
 			m := WithdrawMark{List: b.list, Number: b.number, At: b.at}
 			for _, o := range b.owed {

@@ -11,6 +11,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -24,6 +25,7 @@ type world struct {
 	id      string
 	hotline *trusttest.Hotline
 	now     int64
+	logged  publiclog.Head // of the hotline's public log, as the cluster has accepted it
 }
 
 const (
@@ -112,7 +114,7 @@ func (w *world) publish(m trust.Metadata, id match.ListID, verdicts []audit.Sign
 	if err != nil {
 		w.t.Fatalf("encode metadata: %v", err)
 	}
-	return w.command(command.Publish{Metadata: b, List: id, Verdicts: verdicts})
+	return w.command(command.Publish{Metadata: b, List: id, Verdicts: verdicts, PublicProof: w.hotline.PublicProof(m, id, w.logged)})
 }
 
 // good is a publication that must be accepted.

@@ -188,6 +188,7 @@ func (l *Log) Offer(n int) audit.Publish {
 			if t.List == listtest.List {
 				p := audit.NewPublish(v, t, hash, nil)
 				p.Index = l.Indexes[t.Edge.SHA256]
+				p.PublicProof = l.Hotline.PublicProof(md, t.List, l.PublicLog())
 				return p
 			}
 		}

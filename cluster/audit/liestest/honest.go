@@ -2,6 +2,7 @@ package liestest
 
 import (
 	"crypto/ed25519"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -13,7 +14,7 @@ import (
 )
 
 // Histories are all honest ones.
-func Histories() []History { return histories }
+func Histories() []History { return slices.Concat(histories, publicHistories) }
 
 var histories = []History{
 	{Name: "nothing but genesis", GoOn: nil},

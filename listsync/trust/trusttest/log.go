@@ -10,15 +10,15 @@ import (
 )
 
 // KeepLog gives the hotline a public log: its charter names the key from the next Accredit on (the first Publish accredits), and each
-// version that is published from now on is a leaf. The repository has its files.
+// version of the list role that is published from now on is a leaf for each list in it. The repository has its files.
 func (h *Hotline) KeepLog() *publiclogtest.Log {
 	h.Log = publiclogtest.New("canary."+string(h.ID)+".test/"+string(h.ID)+"/log", Key(h.seed, string(h.ID), "log"))
 	h.Charter.Log = h.Log.VKey()
 	return h.Log
 }
 
-// logged appends the leaves of lists and writes the log's files. The caller holds mu.
-func (h *Hotline) logged(role []byte, lists []List) {
+// logged appends a leaf for each list of a list role and writes the log's files. The caller holds mu.
+func (h *Hotline) logged(role []byte) {
 	if h.Log == nil {
 		return
 	}
@@ -26,16 +26,11 @@ func (h *Hotline) logged(role []byte, lists []List) {
 	if err != nil {
 		return // a fault made it so that nobody can read it
 	}
-	for _, l := range lists {
-		for _, t := range spec.Lists {
-			if t.List != l.Target.List {
-				continue
-			}
-			leaf, err := publiclog.LeafOf(role, t)
-			check(err)
-			n := h.Log.Append(leaf.Encode())
-			h.files[publiclog.ProofName(t.List, t.Seq)] = h.Log.TLogProof(n, n+1)
-		}
+	for _, t := range spec.Lists {
+		leaf, err := publiclog.LeafOf(role, t)
+		check(err)
+		n := h.Log.Append(leaf.Encode())
+		h.files[publiclog.ProofName(t.List, t.Seq)] = h.Log.TLogProof(n, n+1)
 	}
 	maps.Copy(h.files, h.Log.Files())
 }

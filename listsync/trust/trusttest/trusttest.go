@@ -158,7 +158,7 @@ func (h *Hotline) Publish(now time.Time, lists ...List) trust.Metadata {
 	}
 	m := trust.Metadata{Roots: slices.Clone(h.roots[max(0, len(h.roots)-trust.MaxRootSteps):]), Targets: h.files[trust.TargetsName(h.targets)], Charter: h.charter}
 	m.List = h.role("list", h.listRole(now), h.listSigners()...)
-	h.logged(m.List, lists)
+	h.logged(m.List)
 	snapshot, err := trust.NewSnapshot(h.version, now.Add(SnapshotLife), h.ID, m.Targets, m.List)
 	if err != nil { // a fault made a role that the honest author cannot read: pin the bytes all the same
 		snapshot = pin("snapshot", h.version, now.Add(SnapshotLife), map[string]pinned{
