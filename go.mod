@@ -5,6 +5,7 @@ go 1.26.8
 require (
 	filippo.io/age v1.3.2
 	filippo.io/edwards25519 v1.2.0
+	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e
 	github.com/bits-and-blooms/bitset v1.24.2
 	github.com/bits-and-blooms/bloom/v3 v3.7.1
 	github.com/dchest/siphash v1.2.3
@@ -32,7 +33,6 @@ require (
 
 require (
 	filippo.io/hpke v0.4.0 // indirect
-	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e // indirect
 	github.com/fatih/color v1.13.0 // indirect
 	github.com/google/go-containerregistry v0.21.7 // indirect
 	github.com/hashicorp/go-immutable-radix v1.3.1 // indirect

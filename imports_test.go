@@ -61,7 +61,8 @@ var homes = []struct {
 	{"github.com/theupdateframework/go-tuf", []string{"listsync/trust", "listsync/publish"}},
 	{"github.com/sigstore/sigstore", []string{"listsync/trust", "listsync/publish"}},
 	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
-	{"filippo.io/edwards25519", []string{"appliance/identity"}}, // signatures with a key that never leaves locked memory
+	{"filippo.io/edwards25519", []string{"appliance/identity"}},                     // signatures with a key that never leaves locked memory
+	{"filippo.io/mldsa", []string{"appliance/identity", "cluster/audit/audittest"}}, // a second, quantum-safe half of nodes' keys; verifying is transparency-dev/formats'
 	{"github.com/google/go-tpm", []string{"appliance/identity/seal"}},
 	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/witness"}},
 	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake", "listsync/witness"}}, // checkpoints; signed popularity files
@@ -72,7 +73,7 @@ var homes = []struct {
 	{"golang.org/x/net/idna", []string{"resolver/canon"}},
 	{"golang.org/x/net/publicsuffix", []string{"resolver/canon"}},
 	{"golang.org/x/net/dns", []string{"resolver/probe"}}, // a second codec: what probes edges must not be wrong where they are
-	{"github.com/nlnwa/whatwg-url", nil}, // the second opinion of resolver/canon's tests: no program has it
+	{"github.com/nlnwa/whatwg-url", nil},                 // the second opinion of resolver/canon's tests: no program has it
 	{"github.com/prometheus/client_golang", []string{"appliance/metrics"}},
 }
 

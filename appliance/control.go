@@ -105,7 +105,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	}
 	peers := api.NewPeers(apiURLs, clientTLS)
 	node, err := cluster.Open(ctx, cluster.Config{
-		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private,
+		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private, MLDSA: key.MLDSA,
 		RaftListener: raftListener, PeerAddrs: raftAddrs, TLS: serverTLS,
 		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock, Popularity: popularity, Limits: c.Brakes,
 		Peers: peers, Clock: o.clock(), Log: o.Log, Rejoin: o.Rejoin,

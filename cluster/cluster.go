@@ -65,6 +65,7 @@ type Config struct {
 	Name    string        // this member's name in Cluster
 	Dir     string        // owned by the node alone
 	Key     crypto.Signer // node key, Ed25519; its public half is in Cluster
+	MLDSA   crypto.Signer // its ML-DSA-44 half (audit.Signer.WithMLDSA); needed when Cluster has one for this member, else left alone
 
 	// RaftListener, when set, is the bound Raft port; otherwise RaftAddr is
 	// bound by Open.

@@ -118,6 +118,9 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.checkIdentity(); err != nil {
 		return err
 	}
+	if err := n.secondKey(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(n.c.Dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}

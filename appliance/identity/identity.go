@@ -217,12 +217,12 @@ func build(dir string, p Plan) error {
 		Recipient: sealed.recipient, LogWitnesses: p.LogWitnesses}
 	controls := make([][]byte, len(p.Controls))
 	for i, n := range p.Controls {
-		public, private, err := newSigningKey(p.Development)
+		member, private, err := newMemberKey(n.Name, p.Development)
 		if err != nil {
 			return err
 		}
 		controls[i] = private
-		c.Members = append(c.Members, audit.MemberKey{Name: n.Name, Key: public})
+		c.Members = append(c.Members, member)
 	}
 	c.Officers = p.Officers
 	edges := make([]secrets, len(p.Edges))

@@ -18,9 +18,10 @@ import (
 // "development" in cluster.json, which is part of the cluster's id.
 const developmentMark = "# Cordon-Development: true"
 
-// SigningKey is a node's Ed25519 key, in locked memory for as long as the process runs.
+// SigningKey is a node's Ed25519 key, in locked memory for as long as the process runs, and the ML-DSA-44 key that is made of its seed.
 type SigningKey struct {
 	Private     crypto.Signer
+	MLDSA       crypto.Signer
 	Development bool // made by cordon dev: must be refused elsewhere
 }
 
@@ -47,7 +48,10 @@ func LoadSigningKey(path string) (SigningKey, error) {
 		}
 		defer clear(plain)
 		key.Development = isDevelopment(text)
-		key.Private, err = holdSigner(plain)
+		if key.Private, err = holdSigner(plain); err != nil {
+			return err
+		}
+		key.MLDSA, err = holdMLDSA(plain)
 		return err
 	})
 	return key, err

@@ -49,9 +49,12 @@ type Signer struct {
 	name  string      // "<origin>/<node>"
 	hash  uint32
 	key   crypto.Signer
+
+	mldsa     crypto.Signer // nil: Ed25519 alone
+	mldsaHash uint32
 }
 
-// NewSigner makes the signer of the named node of the log with this origin.
+// NewSigner makes the signer of the named node of the log with this origin, with an Ed25519 key. WithMLDSA adds the other half.
 func NewSigner(origin, node string, key crypto.Signer) (*Signer, error) {
 	if err := checkOrigin(origin); err != nil {
 		return nil, err
@@ -75,24 +78,35 @@ func NewSigner(origin, node string, key crypto.Signer) (*Signer, error) {
 }
 
 // Sign writes the note that the assembling node starts with: the checkpoint, its plain signature
-// under the origin's name and its own cosignature of this moment.
+// under the origin's name and its own cosignatures of this moment.
 func (s *Signer) Sign(c Checkpoint, at time.Time) ([]byte, error) {
-	b, err := note.Sign(&note.Note{Text: c.Text()}, s.plain, cosigner{s, at})
+	b, err := note.Sign(&note.Note{Text: c.Text()}, append([]note.Signer{s.plain}, s.cosigners(at)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint of size %d: %w", c.Size, err)
 	}
 	return b, nil
 }
 
-// Cosign returns one signature line (with its newline): a cosignature/v1 of this moment. The caller
+// Cosign returns one signature line (with its newline) for each kind of key: cosignatures of this moment. The caller
 // has computed the checkpoint itself; a node never cosigns one it was merely told.
 func (s *Signer) Cosign(c Checkpoint, at time.Time) ([]byte, error) {
-	sig, err := cosigner{s, at}.Sign([]byte(c.Text()))
-	if err != nil {
-		return nil, fmt.Errorf("cosign checkpoint of size %d: %w", c.Size, err)
+	var lines []byte
+	for _, by := range s.cosigners(at) {
+		sig, err := by.Sign([]byte(c.Text()))
+		if err != nil {
+			return nil, fmt.Errorf("cosign checkpoint of size %d: %w", c.Size, err)
+		}
+		b := append(binary.BigEndian.AppendUint32(nil, by.KeyHash()), sig...)
+		lines = append(lines, "— "+s.name+" "+base64.StdEncoding.EncodeToString(b)+"\n"...)
 	}
-	b := binary.BigEndian.AppendUint32(nil, s.hash)
-	return []byte("— " + s.name + " " + base64.StdEncoding.EncodeToString(append(b, sig...)) + "\n"), nil
+	return lines, nil
+}
+
+func (s *Signer) cosigners(at time.Time) []note.Signer {
+	if s.mldsa == nil {
+		return []note.Signer{cosigner{s, at}}
+	}
+	return []note.Signer{cosigner{s, at}, mldsaCosigner{s, at}}
 }
 
 // VerifierKey is the plain verifier key ("name+hash+base64") of a member, as golang.org/x/mod/sumdb/note

@@ -34,8 +34,8 @@ func TestAStandardToolOpensOurCheckpoint(t *testing.T) {
 		t.Fatalf("sumdb/note: %v", err)
 	}
 	size, root := l.Tree().Head()
-	if want := (audit.Checkpoint{Origin: l.Desc.Origin, Size: size, Root: root}).Text(); n.Text != want || len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 3 {
-		t.Errorf("got %q with %d and %d signatures, want %q with 1 and 3", n.Text, len(n.Sigs), len(n.UnverifiedSigs), want)
+	if want := (audit.Checkpoint{Origin: l.Desc.Origin, Size: size, Root: root}).Text(); n.Text != want || len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 6 {
+		t.Errorf("got %q with %d and %d signatures, want %q with 1 and 6", n.Text, len(n.Sigs), len(n.UnverifiedSigs), want)
 	}
 
 	var cosigners []note.Verifier
@@ -49,13 +49,20 @@ func TestAStandardToolOpensOurCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		cosigners = append(cosigners, c)
+		if key, err = audit.MLDSAKey(l.Desc.Origin, m.Name, m.MLDSA); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = fnote.NewVerifier(key); err != nil {
+			t.Fatal(err)
+		}
+		cosigners = append(cosigners, c)
 	}
 	cp, _, n, err := flog.ParseCheckpoint(signed, l.Desc.Origin, v, cosigners...)
 	if err != nil {
 		t.Fatalf("transparency-dev: %v", err)
 	}
-	if cp.Size != size || !bytes.Equal(cp.Hash, root[:]) || len(n.Sigs) != 4 {
-		t.Errorf("got size %d with %d signatures, want %d with 4", cp.Size, len(n.Sigs), size)
+	if cp.Size != size || !bytes.Equal(cp.Hash, root[:]) || len(n.Sigs) != 7 {
+		t.Errorf("got size %d with %d signatures, want %d with 7", cp.Size, len(n.Sigs), size)
 	}
 }
 
@@ -65,21 +72,13 @@ func TestACheckpointIsAsFreshAsAQuorumSaysItIs(t *testing.T) {
 	cp := audit.Checkpoint{Origin: l.Desc.Origin, Size: size, Root: root}
 	q := l.Desc.Quorum()
 	at := func(name string, age time.Duration) []byte {
-		s, err := audit.NewSigner(q.Origin, name, l.Members[name])
-		if err != nil {
-			t.Fatal(err)
-		}
-		line, err := s.Cosign(cp, l.Now.Add(-age))
+		line, err := l.Signer(q.Origin, name).Cosign(cp, l.Now.Add(-age))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return line
 	}
-	s, err := audit.NewSigner(q.Origin, audittest.C1, l.Members[audittest.C1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := s.Sign(cp, l.Now.Add(100*time.Hour)) // c1's clock is far ahead, or it lies
+	signed, err := l.Signer(q.Origin, audittest.C1).Sign(cp, l.Now.Add(100*time.Hour)) // c1's clock is far ahead, or it lies
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +107,8 @@ func TestNonsenseFromOneMemberDoesNotSpoilACheckpoint(t *testing.T) {
 	cp := audit.Checkpoint{Origin: l.Desc.Origin, Size: size, Root: root}
 	q := l.Desc.Quorum()
 	signers := map[string]*audit.Signer{}
-	for name, key := range l.Members {
-		s, err := audit.NewSigner(q.Origin, name, key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signers[name] = s
+	for name := range l.Members {
+		signers[name] = l.Signer(q.Origin, name)
 	}
 	signed, err := signers["c1"].Sign(cp, l.Now)
 	if err != nil {

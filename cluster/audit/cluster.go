@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"slices"
 
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -106,6 +107,9 @@ func (c Cluster) Check() error {
 		if err := once("member", m.Name, m.Key); err != nil {
 			return err
 		}
+		if err := c.checkMLDSA(m, keys); err != nil {
+			return err
+		}
 	}
 	if n := len(c.Officers); n == 1 || n > order.MaxOfficers {
 		return fmt.Errorf("%d officers: none, or %d to %d: %w", n, order.Threshold, order.MaxOfficers, ErrFormat)
@@ -190,6 +194,12 @@ func (c Cluster) Genesis() []Leaf {
 func (c Cluster) normal() Cluster {
 	if c.Members == nil {
 		c.Members = []MemberKey{}
+	}
+	c.Members = slices.Clone(c.Members)
+	for i := range c.Members {
+		if c.Members[i].MLDSA == nil {
+			c.Members[i].MLDSA = []byte{}
+		}
 	}
 	if c.Officers == nil {
 		c.Officers = []order.Officer{}

@@ -13,10 +13,11 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// MemberKey is a control node's name and Ed25519 public key.
+// MemberKey is a control node's name and public keys.
 type MemberKey struct {
-	Name string            `json:"name" cbor:"name"`
-	Key  ed25519.PublicKey `json:"key" cbor:"key"`
+	Name  string            `json:"name" cbor:"name"`
+	Key   ed25519.PublicKey `json:"key" cbor:"key"`
+	MLDSA []byte            `json:"mldsa" cbor:"mldsa"` // ML-DSA-44, FIPS 204; empty: it cosigns with Ed25519 alone
 }
 
 // Quorum is whom a reader trusts about one log: Need of Members must have cosigned. It is a value and
@@ -43,7 +44,8 @@ func (q Quorum) Member(name string) (ed25519.PublicKey, bool) {
 }
 
 // Open verifies a checkpoint note: three canonical lines of this log, the plain signature of at least
-// one member under the origin's name, cosignatures of at least Need different members. Signatures of
+// one member under the origin's name, cosignatures of at least Need different members. A member that has an ML-DSA key counts when it has
+// cosigned with both keys at one time. Signatures of
 // others (witnesses) are left alone; a wrong one under a member's name refuses the note. It returns who
 // cosigned, in Members' order, and the freshness: the time of the Need-th newest cosignature, so that
 // at least Need members say the log was like this at that time or later. Errors: ErrOtherLog,
@@ -98,7 +100,11 @@ func (q Quorum) open(b []byte) (Checkpoint, []string, time.Time, error) {
 // count takes the verified signatures of n apart.
 func (q Quorum) count(c Checkpoint, n *note.Note) (Checkpoint, []string, time.Time, error) {
 	plain := false
-	times := make(map[string]int64) // by member
+	var times [2]map[string]int64 // by member: Ed25519, ML-DSA
+	for kind := range times {
+		times[kind] = make(map[string]int64)
+	}
+	post := q.mldsaHashes()
 	for _, s := range n.Sigs {
 		if s.Name == q.Origin {
 			plain = true
@@ -108,7 +114,11 @@ func (q Quorum) count(c Checkpoint, n *note.Note) (Checkpoint, []string, time.Ti
 		if err != nil || at.Unix() < 0 || at.Unix() > maxTime {
 			return Checkpoint{}, nil, time.Time{}, fmt.Errorf("cosignature of %q: time out of range: %w", s.Name, ErrFormat)
 		}
-		times[strings.TrimPrefix(s.Name, q.Origin+"/")] = at.Unix()
+		member, kind := strings.TrimPrefix(s.Name, q.Origin+"/"), 0
+		if h, ok := post[member]; ok && h == s.Hash {
+			kind = 1
+		}
+		times[kind][member] = at.Unix()
 	}
 	if !plain {
 		return Checkpoint{}, nil, time.Time{}, fmt.Errorf("no member's signature under the log's own name: %w", ErrSignature)
@@ -116,7 +126,12 @@ func (q Quorum) count(c Checkpoint, n *note.Note) (Checkpoint, []string, time.Ti
 	var by []string
 	var newest []int64
 	for _, m := range q.Members {
-		if t, ok := times[m.Name]; ok {
+		t, ok := times[0][m.Name]
+		if len(m.MLDSA) > 0 {
+			second, both := times[1][m.Name]
+			ok = ok && both && second == t
+		}
+		if ok {
 			by = append(by, m.Name)
 			newest = append(newest, t)
 		}
@@ -128,6 +143,20 @@ func (q Quorum) count(c Checkpoint, n *note.Note) (Checkpoint, []string, time.Ti
 	sort.Slice(newest, func(i, j int) bool { return newest[i] > newest[j] })
 	return c, by, time.Unix(newest[q.Need-1], 0).UTC(), nil
 }
+
+// mldsaHashes are the key hashes of the members that have an ML-DSA key.
+func (q Quorum) mldsaHashes() map[string]uint32 {
+	out := make(map[string]uint32)
+	for _, m := range q.Members {
+		if len(m.MLDSA) > 0 {
+			out[m.Name] = mldsaKeyHash(q.Origin+"/"+m.Name, m.MLDSA)
+		}
+	}
+	return out
+}
+
+// maxCosignature is the longest line of a member: an ML-DSA cosignature is 3244 characters, its name at most 193.
+const maxCosignature = 4 << 10
 
 // Assemble adds members' cosignature lines (Signer.Cosign) to a note that Signer.Sign began. Lines that
 // do not verify, are not of a member, or are there already are left out: one member's nonsense does not
@@ -143,8 +172,8 @@ func (q Quorum) Assemble(signed []byte, lines ...[]byte) ([]byte, error) {
 	}
 	known := note.VerifierList(verifiers...)
 	out := slices.Clone(signed)
-	for _, line := range lines {
-		if len(line) > 1024 || bytes.Count(line, []byte("\n")) != 1 || bytes.Contains(out, line) {
+	for _, line := range bytes.SplitAfter(bytes.Join(lines, nil), []byte("\n")) {
+		if len(line) > maxCosignature || !bytes.HasSuffix(line, []byte("\n")) || bytes.Contains(out, line) {
 			continue
 		}
 		alone := slices.Concat(text, []byte("\n\n"), line)
@@ -159,7 +188,7 @@ func (q Quorum) Assemble(signed []byte, lines ...[]byte) ([]byte, error) {
 }
 
 func (q Quorum) verifiers() ([]note.Verifier, error) {
-	out := make([]note.Verifier, 0, 2*len(q.Members))
+	out := make([]note.Verifier, 0, 3*len(q.Members))
 	for _, m := range q.Members {
 		plain, err := plainVerifier(q.Origin, m.Key)
 		if err != nil {
@@ -170,6 +199,14 @@ func (q Quorum) verifiers() ([]note.Verifier, error) {
 			return nil, fmt.Errorf("member %s: %w: %v", m.Name, ErrFormat, err)
 		}
 		out = append(out, plain, co)
+		if len(m.MLDSA) == 0 {
+			continue
+		}
+		second, err := mldsaVerifier(q.Origin, m.Name, m.MLDSA)
+		if err != nil {
+			return nil, fmt.Errorf("member %s: %w: %v", m.Name, ErrFormat, err)
+		}
+		out = append(out, second)
 	}
 	return out, nil
 }

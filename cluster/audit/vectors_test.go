@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/audittest"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -36,9 +38,13 @@ func vectors(t *testing.T) [][2]string {
 	add := func(name string, b []byte) { text(name, hex.EncodeToString(b)) }
 	hash := func(name string, h [32]byte) { add(name, h[:]) }
 
+	seed, err := hkdf.Key(sha256.New, seeded(3).Seed(), nil, "cordon/node-key/ml-dsa-44/v1", 32)
+	must(err)
+	second := audittest.MLDSAOf(seed)
+	add("ML-DSA seed of c3", seed)
 	c := audit.Cluster{
 		V: 1, Name: "isp.example", Origin: "isp.example/cordon", Created: 1780000000,
-		Members:  []audit.MemberKey{{Name: "c1", Key: pub(1)}, {Name: "c2", Key: pub(2)}, {Name: "c3", Key: pub(3)}},
+		Members:  []audit.MemberKey{{Name: "c1", Key: pub(1)}, {Name: "c2", Key: pub(2)}, {Name: "c3", Key: pub(3), MLDSA: audittest.MLDSAPublic(second)}},
 		Officers: []order.Officer{{Name: "o1", Key: pub(5)}, {Name: "o2", Key: pub(6)}},
 		Edges:    []audit.EdgeKey{{Name: "e1", Key: pub(4)}},
 		Hotlines: []audit.HotlineAnchor{{ID: "hotline-one", Root: []byte("root.json")}},
@@ -167,6 +173,10 @@ func vectors(t *testing.T) [][2]string {
 	for i, name := range []string{"c1", "c2", "c3"} {
 		s, err := audit.NewSigner(c.Origin, name, seeded(byte(i+1)))
 		must(err)
+		if name == "c3" {
+			s, err = s.WithMLDSA(second)
+			must(err)
+		}
 		cp := audit.Checkpoint{Origin: c.Origin, Size: size, Root: root}
 		if i == 0 {
 			note, err = s.Sign(cp, time.Unix(1780000080, 0))
@@ -189,6 +199,9 @@ func vectors(t *testing.T) [][2]string {
 	key, err = audit.CosignatureKey(c.Origin, "c1", pub(1))
 	must(err)
 	text("cosignature key of c1", key)
+	key, err = audit.MLDSAKey(c.Origin, "c3", audittest.MLDSAPublic(second))
+	must(err)
+	text("ML-DSA cosignature key of c3", key)
 	return out
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/audittest"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/transport"
 	"github.com/cordon-project/cordon/listsync/fetch"
@@ -125,7 +126,7 @@ func New(t testing.TB, o Options) *Cluster {
 		m := &Member{Name: fmt.Sprintf("control-%d", i+1), c: c}
 		m.Dir = filepath.Join(base, m.Name)
 		c.Members = append(c.Members, m)
-		c.Desc.Members = append(c.Desc.Members, audit.MemberKey{Name: m.Name, Key: Public(m.Name)})
+		c.Desc.Members = append(c.Desc.Members, audit.MemberKey{Name: m.Name, Key: Public(m.Name), MLDSA: audittest.MLDSAPublic(audittest.MLDSAKey(m.Name))})
 	}
 	c.must(c.Desc.Check())
 	c.ID = c.Desc.ID()
@@ -238,7 +239,7 @@ func (m *Member) config(l net.Listener) (cluster.Config, error) {
 		return cluster.Config{}, err
 	}
 	c := cluster.Config{
-		Cluster: m.c.Desc, Name: m.Name, Dir: m.Dir, Key: Key(m.Name), RaftListener: l, PeerAddrs: addrs, TLS: conf,
+		Cluster: m.c.Desc, Name: m.Name, Dir: m.Dir, Key: Key(m.Name), MLDSA: audittest.MLDSAKey(m.Name), RaftListener: l, PeerAddrs: addrs, TLS: conf,
 		Files: m.Files, Identity: m.c.identity, NeverBlock: []string{"never-block.example"}, Peers: peers{m.c, m.Name},
 		Clock: m.Now, Log: m.c.o.Log, Timeouts: m.c.o.Timeouts,
 	}

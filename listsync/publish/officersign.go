@@ -223,7 +223,13 @@ func (s *session) takeWords(g *Signed, c *candidate, t trust.ListTarget, o Answe
 			all += n.N
 		}
 	}
+	bases := 0
+	for _, n := range t.Bases {
+		bases += n.N
+	}
 	switch {
+	case bases != all:
+		return bad(fmt.Errorf("%d entries by kind, and %d by legal basis are signed", all, bases))
 	case d.From != c.Prev:
 		return bad(fmt.Errorf("a difference to version %d, and the version before it is %d", d.From, c.Prev))
 	case d.AddedCount != t.Added || d.RemovedCount != t.Removed:

@@ -7,6 +7,7 @@ package audittest
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
@@ -33,6 +34,7 @@ type Log struct {
 
 	Desc     audit.Cluster // Cluster returns it
 	Members  map[string]ed25519.PrivateKey
+	MLDSA    map[string]crypto.Signer // the members' second keys
 	Edges    map[string]ed25519.PrivateKey
 	Officers map[string]ed25519.PrivateKey // the operator's
 	InForce  audit.InForce
@@ -73,7 +75,7 @@ func Key(words ...string) ed25519.PrivateKey {
 func New(seed string) *Log {
 	l := &Log{
 		Hotline: trusttest.New(seed, Hotline, trusttest.Now), Now: trusttest.Now,
-		Members: map[string]ed25519.PrivateKey{}, Edges: map[string]ed25519.PrivateKey{}, Officers: map[string]ed25519.PrivateKey{}, orders: map[order.Kind]uint64{},
+		Members: map[string]ed25519.PrivateKey{}, MLDSA: map[string]crypto.Signer{}, Edges: map[string]ed25519.PrivateKey{}, Officers: map[string]ed25519.PrivateKey{}, orders: map[order.Kind]uint64{},
 		Docs: map[[32]byte][]byte{}, Files: map[[32]byte][]byte{}, Indexes: map[[32]byte][32]byte{},
 		Counters: map[string]uint64{}, Signers: []string{C1, C2, C3}, InForce: audit.Genesis(), Epoch: 1,
 	}
@@ -83,8 +85,8 @@ func New(seed string) *Log {
 		Hotlines: []audit.HotlineAnchor{{ID: Hotline, Root: l.Hotline.Pinned}},
 	}
 	for _, name := range []string{C1, C2, C3} {
-		l.Members[name] = Key(seed, name)
-		l.Desc.Members = append(l.Desc.Members, audit.MemberKey{Name: name, Key: public(l.Members[name])})
+		l.Members[name], l.MLDSA[name] = Key(seed, name), MLDSAKey(seed, name)
+		l.Desc.Members = append(l.Desc.Members, audit.MemberKey{Name: name, Key: public(l.Members[name]), MLDSA: MLDSAPublic(l.MLDSA[name])})
 	}
 	for _, name := range []string{O1, O2} {
 		l.Officers[name] = Key(seed, name)
@@ -413,8 +415,8 @@ func (l *Log) Sign(origin string, signers ...string) []byte {
 	var lines [][]byte
 	var note []byte
 	for i, name := range signers {
-		s, err := audit.NewSigner(origin, name, l.Members[name])
-		check(err)
+		s := l.Signer(origin, name)
+		var err error
 		if i == 0 {
 			note, err = s.Sign(cp, l.Now)
 		} else {
