@@ -142,6 +142,15 @@ func (n *Node) Withdraw(ctx context.Context, statement []byte) error {
 	return refused("withdraw", res)
 }
 
+// Open proposes a hotline's signed statement that it showed entries to a reviewer, as Withdraw does.
+func (n *Node) Open(ctx context.Context, statement []byte) error {
+	res, err := n.Propose(ctx, command.Command{Body: command.Open{Statement: statement}})
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	return refused("open", res)
+}
+
 // Refuse has a refusal recorded that was found before anything was proposed.
 // Node and, when empty, Stage are filled in.
 func (n *Node) Refuse(ctx context.Context, r command.Reject) error {

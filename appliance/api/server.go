@@ -140,6 +140,7 @@ func (s *Server) routes() http.Handler {
 	open("GET /v1/bundle", s.bundle)
 	open("GET /v1/withdrawals", s.withdrawals)
 	open("POST /v1/withdrawals", s.postWithdrawal)
+	open("POST /v1/openings", s.postOpening)
 
 	only("GET /v1/status", s.status, operator, control)
 	only("GET /v1/manifest", s.manifest, edge)

@@ -31,9 +31,10 @@ type history struct {
 	Logged     []logged    // their public logs, in the order in which they came
 	Owed       []owing     // withdrawals that one officer alone has signed
 	Statements []stated    // withdrawals that verified, by id
-	Heard      []heard     // the last receipt of each edge and key, by both
-	States     []stateAt   // what was in force at each size where it changed
-	Versions   []version   // those that can be in force, in the order of the log
+	Openings   openings
+	Heard      []heard   // the last receipt of each edge and key, by both
+	States     []stateAt // what was in force at each size where it changed
+	Versions   []version // those that can be in force, in the order of the log
 }
 
 // tally counts leaves for what a report says.

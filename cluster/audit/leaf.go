@@ -9,7 +9,7 @@ import (
 // Kind says what a leaf records. The set is closed; an unknown word is refused when decoding.
 type Kind string
 
-// The kinds of leaf. Those after KindCertificate have their names reserved: they decode, their body stays
+// The kinds of leaf. Those after KindOpen have their names reserved: they decode, their body stays
 // opaque, and replaying one is ErrUnknownKind until the version that defines it.
 const (
 	KindPublish  Kind = "publish"  // a list version came into force
@@ -29,8 +29,9 @@ const (
 
 	KindCertificate Kind = "certificate" // officers certify what the log says of a period
 
+	KindOpen Kind = "open" // a hotline showed entries to a reviewer
+
 	KindPin   Kind = "pin"
-	KindOpen  Kind = "open"
 	KindFork  Kind = "fork"
 	KindRekey Kind = "rekey"
 )
@@ -39,7 +40,7 @@ const (
 func (k Kind) Known() bool {
 	switch k {
 	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove,
-		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate:
+		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen:
 		return true
 	}
 	return false
@@ -48,7 +49,7 @@ func (k Kind) Known() bool {
 // Reserved reports whether the name is one of the closed set but its body is not defined here yet.
 func (k Kind) Reserved() bool {
 	switch k {
-	case KindPin, KindOpen, KindFork, KindRekey:
+	case KindPin, KindFork, KindRekey:
 		return true
 	}
 	return false
@@ -68,7 +69,7 @@ type Leaf struct {
 }
 
 // NewLeaf builds a leaf around a body (Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered,
-// Returned or Admin, by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
+// Returned, Admin or Open, by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
 // rules (too long, unknown word) is an error.
 func NewLeaf(n uint64, t int64, body Body) (Leaf, error) {
 	if err := body.check(); err != nil {
@@ -104,7 +105,7 @@ func DecodeLeaf(b []byte) (Leaf, error) {
 }
 
 // Body decodes the leaf's body: a Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered,
-// Returned or Admin by value, or Unknown for a kind whose name is reserved.
+// Returned, Admin or Open by value, or Unknown for a kind whose name is reserved.
 func (l Leaf) Body() (Body, error) {
 	switch l.K {
 	case KindPublish:
@@ -129,6 +130,8 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Returned](l)
 	case KindAdmin:
 		return decodeBody[Admin](l)
+	case KindOpen:
+		return decodeBody[Open](l)
 	}
 	if l.K.Reserved() {
 		var opaque any
@@ -155,7 +158,7 @@ func (l Leaf) check() error {
 const maxTime = 1 << 36
 
 func decodeBody[B interface {
-	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin
+	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin | Open
 	Body
 }](l Leaf) (Body, error) {
 	var b B

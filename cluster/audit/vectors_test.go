@@ -16,6 +16,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
 	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -161,6 +162,24 @@ func vectors(t *testing.T) [][2]string {
 		must(err)
 		add(a.Act+" leaf", b)
 	}
+	opened := trust.Opening{
+		Cluster: c.ID(), List: p.List, Seq: 2, Request: sha256.Sum256([]byte("request")), Count: 60, File: sha256.Sum256([]byte("file")),
+		Recipient: audit.RecipientHash("age1reviewer"), Issued: 1780000060, Expires: 1780086460,
+	}
+	raw, err = trust.SignOpening(opened, seeded(7))
+	must(err)
+	raw, err = trust.CosignOpening(raw, seeded(8))
+	must(err)
+	shown, signers, err := trust.OpeningSigners(trust.Officers{Threshold: 2, Keys: []trust.OfficerKey{
+		{ID: trust.KeyID(pub(7)), Public: pub(7)}, {ID: trust.KeyID(pub(8)), Public: pub(8)},
+	}}, raw)
+	must(err)
+	leaf, err = audit.NewLeaf(6, 1780000061, audit.NewOpen(raw, shown, signers))
+	must(err)
+	leaf.F = next.Hash()
+	b, err = audit.EncodeLeaf(leaf)
+	must(err)
+	add("open leaf", b)
 
 	r := audit.SignReceipt(audit.Receipt{
 		Cluster: c.ID(), Edge: "e1", Counter: 7, State: match.StateID(sha256.Sum256([]byte("state"))), Size: size, Root: root, Time: 1780000070,

@@ -25,6 +25,7 @@ type moment struct {
 var looks = []func(*verifier, *moment){
 	(*verifier).lookMetadata,
 	(*verifier).lookWithdrawal,
+	(*verifier).lookOpening,
 	(*verifier).lookVerdicts,
 	(*verifier).lookVersion,
 	(*verifier).lookReceipts,
@@ -35,6 +36,7 @@ func (v *verifier) ends() {
 	v.endReplay()
 	v.endMetadata()
 	v.endPublicLog()
+	v.endOpenings()
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")
 }
 

@@ -121,6 +121,7 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindAdmin:    read[Admin],
 
 	KindCertificate: readOrder(KindCertificate),
+	KindOpen:        read[Open],
 }
 
 func readOrder(as Kind) func(cbor.RawMessage) (Body, error) {
@@ -155,6 +156,13 @@ func (p Publish) check() error {
 func (w Withdraw) check() error {
 	if len(w.Statement) == 0 {
 		return fmt.Errorf("withdraw: no statement: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (o Open) check() error {
+	if len(o.Statement) == 0 {
+		return fmt.Errorf("open: no statement: %w", ErrFormat)
 	}
 	return nil
 }

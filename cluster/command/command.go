@@ -49,6 +49,7 @@ const (
 	KindAdmin    Kind = "admin"
 
 	KindCertificate Kind = "certificate"
+	KindOpen        Kind = "open"
 
 	// Reserved: named by the format, decoded as ErrUnknown by this version.
 	KindPin     Kind = "pin"
@@ -78,6 +79,11 @@ type Publish struct {
 
 // Withdraw carries an officer's signed statement, trust.SignedWithdrawal encoded.
 type Withdraw struct {
+	Statement []byte `cbor:"statement"`
+}
+
+// Open carries a hotline's signed statement that it showed entries to a reviewer, trust.Opening.
+type Open struct {
 	Statement []byte `cbor:"statement"`
 }
 
@@ -162,3 +168,4 @@ func (Hold) kind() Kind     { return KindHold }
 func (o Order) kind() Kind  { return o.As }
 func (Return) kind() Kind   { return KindReturn }
 func (Admin) kind() Kind    { return KindAdmin }
+func (Open) kind() Kind     { return KindOpen }

@@ -55,6 +55,7 @@ func samples() []struct {
 		}}},
 		{"admin", command.Command{Time: 1767225613, Body: command.Admin{Act: "appeal", By: "ops", Node: "control-1", D: []byte{27}}}},
 		{"certificate", command.Command{Time: 1767225614, Body: command.Order{As: command.KindCertificate, Statement: []byte{28}}}},
+		{"open", command.Command{Time: 1767225615, Body: command.Open{Statement: []byte{27, 28}}}},
 		{"checkpoint_assert", command.Command{Time: 1767225606, Body: command.Assert{
 			Size: 14, Root: bytes32(15), Checkpoint: []byte("note\n"),
 		}}},

@@ -8,3 +8,5 @@ func (s *State) SetRoom(bytes int, leaves uint64) {
 
 // Weight is what bounds the snapshot's length.
 func (s *State) Weight() int { return s.weight() }
+
+const MaxOpenings = maxOpenings

@@ -277,6 +277,8 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 	case audit.Reject:
 		p.rejects++
 		return nil
+	case audit.Open:
+		return p.open(leaf, b)
 	case audit.Ordered, audit.Returned, audit.Hold:
 		return nil // enter verifies them, by audit.Orders
 	case audit.Admin:

@@ -87,6 +87,9 @@ type hotline struct {
 	alone     map[string]tally // entries withdrawn alone today, by officer's key id
 
 	withdrawals []withdrawals // by list
+
+	opened   map[[32]byte]int64 // when statements of openings expire, by trust.OpeningID; replaced, never altered
+	openings tally
 }
 
 // accepted names metadata and the time it was verified at.
@@ -230,6 +233,8 @@ func (s *State) Apply(cmd []byte) Result {
 		return s.goBack(s.time, b)
 	case command.Admin:
 		return s.admin(s.time, b)
+	case command.Open:
+		return s.open(s.time, b)
 	case command.Tick:
 		return Result{}
 	}
@@ -324,6 +329,8 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 		s.enterOrder(b.Order, b.Statement)
 	case audit.Returned:
 		s.enterOrder(b.Order, b.Statement)
+	case audit.Open:
+		s.hotline(b.Hotline).enterOpen(leaf.T, b)
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ type Hotline struct {
 	Verified    *trust.Verified // of it; nil before the first
 	Withdrawals []WithdrawMark  // by list
 	PublicLog   publiclog.Head  // at the last version accepted with a proof; zero before the first
+
+	opened map[[32]byte]int64
 }
 
 // WithdrawMark is the last withdrawal accepted for a list, and those of it
@@ -93,7 +95,7 @@ func (s *State) publishView() {
 		id: s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
-		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified, PublicLog: h.publicLog}
+		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified, PublicLog: h.publicLog, opened: h.opened}
 		for _, b := range h.withdrawals {
 			m := WithdrawMark{List: b.list, Number: b.number, At: b.at}
 			for _, o := range b.owed {

@@ -273,6 +273,28 @@ func (l *Log) withdraw(w trust.Withdrawal, officers []int) {
 	l.Append(audit.NewWithdraw(raw, w, signers, l.Hotline.OfficerKeys()))
 }
 
+// Open logs that entries of the newest version were shown to a reviewer, signed by these officers of the hotline. change may alter what
+// they sign. Nothing verifies it.
+func (l *Log) Open(change func(*trust.Opening), officers ...int) {
+	now := l.Tick()
+	o := trust.Opening{
+		Cluster: l.Desc.ID(), List: listtest.List, Seq: l.seq, Request: sha256.Sum256([]byte("request")), Count: 5,
+		File: sha256.Sum256([]byte("file")), Recipient: audit.RecipientHash("age1reviewer"), Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(),
+	}
+	if change != nil {
+		change(&o)
+	}
+	raw, err := trust.SignOpening(o, l.Hotline.Officers[officers[0]])
+	for _, n := range officers[1:] {
+		check(err)
+		raw, err = trust.CosignOpening(raw, l.Hotline.Officers[n])
+	}
+	check(err)
+	o, signers, err := trust.OpeningSigners(l.Hotline.OfficerKeys(), raw)
+	check(err)
+	l.Append(audit.NewOpen(raw, o, signers))
+}
+
 // Order logs the next order of its kind, for the next hour, signed by these officers, both when none is named. Nothing verifies it.
 func (l *Log) Order(b order.Body, by ...string) {
 	now := l.Tick()

@@ -55,6 +55,12 @@ var histories = []History{
 		l.Publish(45)
 		l.Receipts(audittest.E1, audittest.E2, "e3")
 	}},
+	{Name: "entries of two versions are opened to a reviewer", GoOn: func(l *audittest.Log) {
+		l.Open(nil, 0, 2)
+		l.Publish(45)
+		l.Open(func(o *trust.Opening) { o.Seq = 1 }, 1, 2)
+		l.Open(nil, 0, 1, 2)
+	}},
 	{Name: "an edge that reports late", GoOn: func(l *audittest.Log) {
 		r := l.Receipt(audittest.E2) // signed before the next version came
 		l.Publish(45)
