@@ -12,6 +12,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync"
@@ -119,8 +120,12 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	control.backfill = backfill{node: node, files: files, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
 	control.expected = newExpected(node, files, o.Log)
 	control.statements = newStatements(node, control.look, o.clock(), o.Log)
+	heads, err := listsync.OpenHeads(dir.join("publiclogs"))
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range c.Hotlines {
-		s, err := newSyncer(c, h, id, node, files, control.statements.seen, o)
+		s, err := newSyncer(c, h, description, node, files, heads, control.statements.seen, o)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +138,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	return control, nil
 }
 
-func newSyncer(c *config.Control, h config.Hotline, clusterID string, node *cluster.Node, files *fetch.Store, seen func([]byte), o Options) (*listsync.Syncer, error) {
+func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), o Options) (*listsync.Syncer, error) {
 	var repos []*fetch.Repository
 	for _, url := range append([]string{h.URL}, h.Mirrors...) {
 		r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
@@ -143,8 +148,8 @@ func newSyncer(c *config.Control, h config.Hotline, clusterID string, node *clus
 		repos = append(repos, r)
 	}
 	return listsync.New(listsync.Config{
-		Hotline: trust.HotlineID(h.ID), Cluster: clusterID, Repositories: repos, Files: files,
-		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen,
+		Hotline: trust.HotlineID(h.ID), Cluster: description.ID(), Repositories: repos, Files: files,
+		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads,
 	}), nil
 }
 
@@ -209,7 +214,7 @@ func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
 	if !ok {
 		return listsync.Accepted{}, false
 	}
-	a := listsync.Accepted{Roots: known.Roots, High: known.High, Metadata: known.Metadata}
+	a := listsync.Accepted{Roots: known.Roots, High: known.High, Metadata: known.Metadata, PublicLog: known.PublicLog}
 	if known.Verified != nil {
 		a.Officers = known.Verified.Officers
 	}
@@ -226,8 +231,8 @@ func (p proposer) Accepted(h trust.HotlineID) (listsync.Accepted, bool) {
 	return a, true
 }
 
-func (p proposer) Publish(ctx context.Context, m trust.Metadata, list match.ListID) error {
-	return decision(p.node.Publish(ctx, m, list))
+func (p proposer) Publish(ctx context.Context, m trust.Metadata, list match.ListID, proof []byte) error {
+	return decision(p.node.PublishLogged(ctx, m, list, proof))
 }
 
 func (p proposer) Withdraw(ctx context.Context, statement []byte) error {

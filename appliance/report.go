@@ -40,7 +40,11 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		if l.Newest != l.Seq {
 			back = fmt.Sprintf(" (officers went back to it from version %d)", l.Newest)
 		}
-		fmt.Fprintf(w, "  %s version %d%s, %d entries with its canaries, since %s; the hotline must renew before %s\n", l.List, l.Seq, back, l.Entries, clock(l.Since), clock(l.Expires))
+		logged := "not in any public log: its charter names none"
+		if l.Logged > 0 {
+			logged = fmt.Sprintf("in the hotline's public log (size %d)", l.Logged)
+		}
+		fmt.Fprintf(w, "  %s version %d%s, %d entries with its canaries, since %s, %s; the hotline must renew before %s\n", l.List, l.Seq, back, l.Entries, clock(l.Since), logged, clock(l.Expires))
 	}
 	for _, h := range n.Held {
 		state := "waits for the approval of two officers (cordon approve), or for the hotline's next version"
@@ -264,6 +268,8 @@ var reasons = map[string]string{
 	"rollback":        "older than what was accepted before",
 	"scope":           "scope is not csam",
 	"charter":         "outside of what the charter allows",
+	"public_log":      "no valid proof that it is in the hotline's public log, seen by the witnesses that this cluster asks for: ask the hotline",
+	"split_view":      "the hotline's public log was rewritten: somebody is shown another list than others; tell the hotline, its authority and other operators",
 	"order":           "an order whose number was used, or that does not fit what is in force: look at cordon status and sign another",
 	"held":            "a brake holds the version back and no two officers have approved it",
 	"receipt":         "a receipt that is not true, or not the edge's",

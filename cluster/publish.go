@@ -12,6 +12,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -23,13 +24,20 @@ import (
 // is in the log, ErrHeld when a brake holds it back and that is in the log, ErrNoQuorum, ErrNoLeader or ErrSkew when nothing was decided.
 // It may be called on any member and repeated.
 func (n *Node) Publish(ctx context.Context, m trust.Metadata, id match.ListID) error {
-	if err := n.publish(ctx, m, id); err != nil {
+	return n.PublishLogged(ctx, m, id, nil)
+}
+
+// PublishLogged is Publish for a hotline whose charter names a public log: proof
+// is a publiclog.Proof, encoded, that goes on from View's head of that log. When
+// another version was accepted meanwhile nothing is decided: publiclog.ErrStale.
+func (n *Node) PublishLogged(ctx context.Context, m trust.Metadata, id match.ListID, proof []byte) error {
+	if err := n.publish(ctx, m, id, proof); err != nil {
 		return fmt.Errorf("publish list %s: %w", id, err)
 	}
 	return nil
 }
 
-func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) error {
+func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID, proof []byte) error {
 	view := n.fsm.view()
 	refusal := command.Reject{Hotline: id.Hotline(), List: id, Stage: "stage", Node: n.c.Name}
 	refuse := func(reason, detail string) error {
@@ -63,8 +71,13 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 	if err != nil {
 		return refuse(trust.Reason(err), err.Error())
 	}
-	publish := command.Publish{Metadata: encoded, List: id}
+	publish := command.Publish{Metadata: encoded, List: id, PublicProof: proof}
 	if cur, ok := view.InForce.List(id); !ok || cur.High() != target.Seq {
+		if err := view.CheckPublicLog(m, v.Charter, target, proof); errors.Is(err, publiclog.ErrStale) {
+			return err
+		} else if err != nil {
+			return refuse(trust.Reason(err), "")
+		}
 		if err := waits(view, target); err != nil {
 			return err
 		}
@@ -88,6 +101,9 @@ func (n *Node) publish(ctx context.Context, m trust.Metadata, id match.ListID) e
 	res, err := n.Propose(ctx, command.Command{Body: publish})
 	if err != nil {
 		return err
+	}
+	if r, ok := errors.AsType[*state.Refusal](res.Err); ok && r.Reason == state.ReasonStale {
+		return fmt.Errorf("%w: %s", publiclog.ErrStale, r.Detail)
 	}
 	if res.Err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, res.Err)

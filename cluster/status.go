@@ -94,6 +94,7 @@ type ListStatus struct {
 	Since   time.Time       `json:"since,omitzero"`   // time of its publish leaf
 	Expires time.Time       `json:"expires,omitzero"` // of the hotline's newest accepted metadata: no new list after it
 	Newest  uint64          `json:"newest"`           // the newest version that ever was in force: another one than Seq when officers went back
+	Logged  uint64          `json:"public_log"`       // size of the hotline's public log at its last accepted version; 0 when the charter names none
 	Missing int             `json:"missing_files"`    // files of it that this node does not hold
 }
 
@@ -289,6 +290,9 @@ func (n *Node) lists(view *state.View) []ListStatus {
 		}
 		if h, ok := view.Hotline(l.Hotline); ok && h.Verified != nil {
 			s.Expires = h.Verified.Expires
+			if h.Verified.Charter.Log != "" {
+				s.Logged = h.PublicLog.Size
+			}
 		}
 		if t, err := n.target(l); err == nil {
 			for _, f := range n.filesOf(t) {

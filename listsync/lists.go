@@ -83,14 +83,14 @@ func (l *lists) follow(ctx context.Context, repo *fetch.Repository, accepted Acc
 		return l.refuse(ctx, hash, Refusal{Object: hash, Reason: trust.Reason(err)}, mirror, err)
 	}
 	if hash == accepted.Metadata && allInForce(v, accepted) {
-		return nil
+		return l.watchLog(ctx, repo, v)
 	}
 	if !l.myTurn(hash, l.Proposer.Leading()) {
 		return nil
 	}
 	for _, t := range v.Lists {
 		more(time.Duration(t.Edge.Length+t.Audit.Length) * time.Second / listPace)
-		if err := l.publish(ctx, repo, m, t, mirror); err != nil {
+		if err := l.publish(ctx, repo, m, v, t, mirror); err != nil {
 			return err
 		}
 	}
@@ -131,15 +131,19 @@ func allInForce(v *trust.Verified, a Accepted) bool {
 	return true
 }
 
-func (l *lists) publish(ctx context.Context, repo *fetch.Repository, m trust.Metadata, t trust.ListTarget, mirror bool) error {
+func (l *lists) publish(ctx context.Context, repo *fetch.Repository, m trust.Metadata, v *trust.Verified, t trust.ListTarget, mirror bool) error {
 	what := fmt.Sprintf("list %s seq %d", t.List, t.Seq)
+	proof, err := l.publicLog(ctx, repo, m, v, t, mirror)
+	if err != nil {
+		return err
+	}
 	if err := l.stage(ctx, repo, t); errors.Is(err, errFile) {
 		// Not remembered against the metadata: this place may lie where another has the signed file.
 		return l.record(ctx, Refusal{List: t.List, Seq: t.Seq, Object: t.Edge.SHA256, Reason: trust.Reason(err)}, mirror, err)
 	} else if err != nil {
 		return fmt.Errorf("fetch %s: %w", what, err)
 	}
-	err := l.Proposer.Publish(ctx, m, t.List)
+	err = l.Proposer.Publish(ctx, m, t.List, proof)
 	if errors.Is(err, ErrHeld) {
 		return nil // the cluster says so itself; the next poll finds out whether it has been approved
 	}

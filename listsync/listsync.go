@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/witness"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -26,8 +28,8 @@ type Proposer interface {
 	Accepted(h trust.HotlineID) (a Accepted, ok bool)
 	// Leading reports whether this node leads. Others act only when the leader visibly does not.
 	Leading() bool
-	// Publish proposes a list of verified metadata. Its files lie in the store.
-	Publish(ctx context.Context, m trust.Metadata, list match.ListID) error
+	// Publish proposes a list of verified metadata. Its files lie in the store. proof is a publiclog.Proof, encoded; nil when the charter names no log.
+	Publish(ctx context.Context, m trust.Metadata, list match.ListID, proof []byte) error
 	// Withdraw proposes an officer's signed statement.
 	Withdraw(ctx context.Context, statement []byte) error
 	// Refuse has a refusal recorded in the log.
@@ -51,6 +53,7 @@ type Accepted struct {
 	Metadata    [32]byte        // hash of the newest accepted metadata
 	InForce     []Version       // by list
 	Withdrawals []Withdrawn     // by list
+	PublicLog   publiclog.Head  // at the last version that was accepted with a proof
 }
 
 // Version is a list's version in force and its files.
@@ -103,9 +106,13 @@ type Config struct {
 	Poll         time.Duration
 	Clock        func() time.Time
 	Log          *slog.Logger
+	LogPolicy    witness.Policy // that the hotline's public log must meet
+	Heads        *Heads         // what this node has seen of public logs; nil remembers nothing
 
 	// Seen, when not nil, is told of every withdrawal that a poll reads, agreed or not, before anything is proposed. Nothing is verified yet.
 	Seen func(statement []byte)
+	// SeenLog, when not nil, is told of every checkpoint of the hotline's public log that its key has signed.
+	SeenLog func(vkey string, checkpoint []byte)
 }
 
 // Syncer follows one hotline: its lists, and beside them, so that a large list never holds one up, its withdrawals. Its Health may be read
@@ -120,6 +127,9 @@ type Syncer struct {
 func New(c Config) *Syncer {
 	if c.Seen == nil {
 		c.Seen = func([]byte) {}
+	}
+	if c.SeenLog == nil {
+		c.SeenLog = func(string, []byte) {}
 	}
 	urgent := c
 	urgent.Poll = min(c.Poll, withdrawalPoll)

@@ -15,6 +15,7 @@ import (
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/listsync/trust/trusttest"
+	"github.com/cordon-project/cordon/listsync/witness"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -31,17 +32,21 @@ type agreed struct {
 	answer    error // to Publish and Withdraw, when set
 	alone     error // to a Withdraw that one officer has signed, when set
 	now       time.Time
+	policy    witness.Policy // of public logs
 }
 
 func (a *agreed) Accepted(trust.HotlineID) (Accepted, bool) { return a.accepted, true }
 func (a *agreed) Leading() bool                             { return !a.follower }
 
-func (a *agreed) Publish(_ context.Context, m trust.Metadata, _ match.ListID) error {
+func (a *agreed) Publish(_ context.Context, m trust.Metadata, id match.ListID, proof []byte) error {
 	if a.answer != nil {
 		return a.answer
 	}
 	v, err := trust.Verify(a.accepted.Roots.Newest(), a.accepted.High, m, a.now)
 	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if err := a.logged(v, m, id, proof); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if a.accepted.Roots, err = a.accepted.Roots.Follow(m.Roots); err != nil {
@@ -99,6 +104,10 @@ func setupWith(t *testing.T, a *agreed, hotline *trusttest.Hotline, handlers ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	heads, err := OpenHeads(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var repos []*fetch.Repository
 	for _, h := range handlers {
 		server := httptest.NewServer(h)
@@ -111,7 +120,7 @@ func setupWith(t *testing.T, a *agreed, hotline *trusttest.Hotline, handlers ...
 	}
 	return New(Config{
 		Hotline: hotline.ID, Repositories: repos, Files: files, Proposer: a, Poll: time.Second,
-		Clock: func() time.Time { return a.now }, Log: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { return a.now }, Log: slog.New(slog.DiscardHandler), LogPolicy: a.policy, Heads: heads,
 	}), a
 }
 

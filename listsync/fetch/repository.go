@@ -149,6 +149,15 @@ func (r *Repository) Withdrawal(ctx context.Context, list match.ListID, number u
 	return b, err
 }
 
+// LogFile reads a file of the hotline's public log, unverified: at most limit bytes, ErrNotFound if there is none.
+func (r *Repository) LogFile(ctx context.Context, name string, limit int64) ([]byte, error) {
+	if !strings.HasPrefix(name, "log/") || !safePath(name) {
+		return nil, fmt.Errorf("read public log: %w", ErrPath)
+	}
+	b, _, err := r.read(ctx, name, "", limit)
+	return b, err
+}
+
 // Stage brings the target f into the store, verified. Errors are those of Store.Put, ErrNotFound, ErrTimeout, ErrStatus and the
 // network's.
 func (r *Repository) Stage(ctx context.Context, f trust.File, s *Store) error {
