@@ -64,9 +64,11 @@ var homes = []struct {
 	{"filippo.io/edwards25519", []string{"appliance/identity"}},                     // signatures with a key that never leaves locked memory
 	{"filippo.io/mldsa", []string{"appliance/identity", "cluster/audit/audittest"}}, // a second, quantum-safe half of nodes' keys; verifying is transparency-dev/formats'
 	{"github.com/google/go-tpm", []string{"appliance/identity/seal"}},
-	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/witness"}},
-	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake", "listsync/witness"}}, // checkpoints; signed popularity files
+	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/publish/ledger", "listsync/witness"}},
+	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake", "listsync/publish/ledger", "listsync/witness"}}, // checkpoints; signed popularity files
 	{"github.com/transparency-dev/formats", []string{"cluster/audit", "listsync/witness"}},
+	{"github.com/transparency-dev/tessera", []string{"listsync/publish/ledger"}}, // the hotline's own log; never inside Raft: it is not deterministic
+	{"k8s.io/klog", []string{"listsync/publish/ledger"}},                         // Tessera's, kept silent
 	{"go.yaml.in/yaml", []string{"appliance/config"}},
 	{"github.com/spf13/cobra", []string{"cmd"}},
 	{"github.com/miekg/pkcs11", []string{"cmd/cordon-pkcs11"}}, // a module of its own: C code never gets into the static programs
