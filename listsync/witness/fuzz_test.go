@@ -49,3 +49,15 @@ func FuzzParseProof(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseRequest: what parses has one spelling.
+func FuzzParseRequest(f *testing.F) {
+	log := logParty(f, "log.example/one", 1)
+	f.Add(Request{Old: 1, Proof: [][32]byte{{1}}, Note: sign(f, newTree(2).text("log.example/one", 2), log)}.Encode())
+	f.Add([]byte("old 0\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := ParseRequest(b); err == nil && !bytes.Equal(r.Encode(), b) {
+			t.Fatalf("read %q, written %q", b, r.Encode())
+		}
+	})
+}

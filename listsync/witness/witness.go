@@ -4,6 +4,9 @@
 //   - Key and Log: verifier keys, and a checkpoint of a log opened with the keys that may sign it
 //   - Policy: which witnesses must have seen a checkpoint before it counts (c2sp.org/tlog-policy)
 //   - Proof: one leaf's place in a witnessed log, checked offline (c2sp.org/tlog-proof)
+//   - Keeper: a witness, which cosigns only what continues what it cosigned before (c2sp.org/tlog-witness)
+//   - Asker: the other side of it, which has witnesses cosign a checkpoint
+//   - Seen: which checkpoints logs have signed, whoever showed them, and which logs told two stories
 //
 // Nothing here decides whom to trust: keys and policies come from the caller. Everything that comes from
 // outside is bounded before memory is taken for it. All values are safe for concurrent use.
