@@ -10,20 +10,24 @@ import (
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/fetch"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// backfill brings a control node that was away the files that the others staged meanwhile: those of every version in the log, so that each
-// node can serve each edge and give auditors a whole bundle.
+// backfill brings a control node that was away what the others staged meanwhile: of every version in the log the files, or the delta that
+// makes them (retain.go), so that each node can serve each edge and give auditors a whole bundle.
 type backfill struct {
-	node  *cluster.Node
-	files *fetch.Store
-	peers api.Peers
-	log   *slog.Logger
+	node   *cluster.Node
+	files  *fetch.Store
+	deltas *fetch.Deltas
+	peers  api.Peers
+	log    *slog.Logger
 
 	// owned by run
-	walked  uint64             // leaves looked at
-	checked time.Time          // when the files were last read and compared with their hashes
-	wanted  map[[32]byte]int64 // files that the log names and the store lacks, with their sizes
+	walked  uint64    // leaves looked at
+	checked time.Time // when the files were last read and compared with their hashes
+	lists   map[match.ListID][]kept
+	cannot  map[[32]byte]bool  // versions to which no delta could be made since then
+	wanted  map[[32]byte]int64 // files that are needed and the store lacks, with their sizes
 }
 
 const (
@@ -43,6 +47,16 @@ func (b *backfill) check(ctx context.Context) {
 			b.log.ErrorContext(ctx, "damaged file not removed", slog.Any("error", err))
 		}
 	}
+	damaged, err = b.deltas.CheckAll(ctx)
+	if err != nil && ctx.Err() == nil {
+		b.log.ErrorContext(ctx, "stored deltas not checked", slog.Any("error", err))
+	}
+	for _, edge := range damaged {
+		b.log.ErrorContext(ctx, "stored delta is damaged: fetching it anew; look at this disk", slog.String("version", fmt.Sprintf("%x", edge)))
+		if err := b.deltas.Remove(edge); err != nil {
+			b.log.ErrorContext(ctx, "damaged delta not removed", slog.Any("error", err))
+		}
+	}
 }
 
 func (b *backfill) run(ctx context.Context) error {
@@ -51,9 +65,10 @@ func (b *backfill) run(ctx context.Context) error {
 	for {
 		if time.Since(b.checked) > checkEvery {
 			b.check(ctx)
-			b.walked, b.checked = 0, time.Now()
+			b.walked, b.lists, b.cannot, b.checked = 0, map[match.ListID][]kept{}, map[[32]byte]bool{}, time.Now()
 		}
 		b.look()
+		b.retain(ctx)
 		for sum, size := range b.wanted {
 			if b.files.Has(sum) || b.get(ctx, sum, size) {
 				delete(b.wanted, sum)
@@ -67,7 +82,7 @@ func (b *backfill) run(ctx context.Context) error {
 	}
 }
 
-// look walks the leaves that are new and the lists in force.
+// look walks the leaves that are new.
 func (b *backfill) look() {
 	view := b.node.View()
 	for ; b.walked < view.Size; b.walked++ {
@@ -75,11 +90,7 @@ func (b *backfill) look() {
 		if !ok {
 			continue
 		}
-		b.want(p.Edge, p.EdgeSize)
-		b.want(p.Audit, p.AuditSize)
-	}
-	for _, f := range b.node.Missing() { // wrapped keys too
-		b.want(f.SHA256, f.Length)
+		b.lists[p.List] = append(b.lists[p.List], keptOf(p))
 	}
 }
 

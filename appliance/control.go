@@ -87,6 +87,10 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	if err != nil {
 		return nil, err
 	}
+	deltas, err := fetch.OpenDeltas(dir.join("deltas"))
+	if err != nil {
+		return nil, err
+	}
 	apiListener, err := listen("api_listen", c.APIListen.String())
 	if err != nil {
 		return nil, err
@@ -117,7 +121,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	undo.add(node)
 
 	control := &Control{dir: dir, node: node}
-	control.backfill = backfill{node: node, files: files, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
+	control.backfill = backfill{node: node, files: files, deltas: deltas, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
 	control.expected = newExpected(node, files, o.Log)
 	control.statements = newStatements(node, control.look, o.clock(), o.Log)
 	heads, err := listsync.OpenHeads(dir.join("publiclogs"))
@@ -132,7 +136,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		control.syncs = append(control.syncs, s)
 	}
 	control.server = api.NewServer(api.Config{
-		Node: node, Cluster: description, Files: files, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
+		Node: node, Cluster: description, Files: files, Deltas: deltas, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
 		TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil

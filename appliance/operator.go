@@ -13,6 +13,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/cluster/audit"
 )
 
 // Operator asks an operator's control nodes, with an operator's certificate.
@@ -64,8 +65,8 @@ func (o *Operator) Status(ctx context.Context) []NodeStatus {
 	return all
 }
 
-// Bundle writes everything an auditor verifies to path, from the first control node that gives it whole.
-func (o *Operator) Bundle(ctx context.Context, path string) error {
+// Bundle writes what an auditor verifies to path, of every list version or of those in force, from the first control node that gives it whole.
+func (o *Operator) Bundle(ctx context.Context, path string, all bool) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".bundle-*")
 	if err != nil {
 		return fmt.Errorf("write bundle: %w", err)
@@ -79,7 +80,7 @@ func (o *Operator) Bundle(ctx context.Context, path string) error {
 		if _, err := tmp.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		return c.Bundle(ctx, tmp)
+		return c.Bundle(ctx, audit.Part{All: all}, tmp)
 	})
 	if err != nil {
 		return fmt.Errorf("get bundle: %w", err)

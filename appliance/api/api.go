@@ -8,7 +8,8 @@
 //	GET  /checkpoint                  anyone    latest checkpoint cosigned by a quorum (C2SP tlog-checkpoint)
 //	GET  /tile/...                    anyone    the audit log (C2SP tlog-tiles)
 //	GET  /v1/files/{sha256}           anyone    list files and wrapped keys, by content hash
-//	GET  /v1/bundle                   anyone    everything cordon-audit verifies, as one tar
+//	GET  /v1/deltas/{sha256}          anyone    what makes the files of the version with this edge list of those of the version before
+//	GET  /v1/bundle                   anyone    what cordon-audit verifies, as one tar; ?since=N: what is new, ?all=1: every version
 //	GET  /v1/withdrawals              anyone    withdrawals signed by the officers' threshold, for edges while there is no quorum
 //	POST /v1/withdrawals              anyone    a withdrawal that an officer of one of the hotlines has signed; anything else is refused
 //	GET  /v1/status                   operator, control

@@ -6,6 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
+	"os"
+	"strconv"
 	"sync"
 
 	"github.com/cordon-project/cordon/cluster"
@@ -20,6 +23,7 @@ type source struct {
 	checkpoint []byte
 	view       *state.View
 	files      *fetch.Store
+	deltas     *fetch.Deltas
 }
 
 func newSource(s *Server) (source, error) {
@@ -27,7 +31,7 @@ func newSource(s *Server) (source, error) {
 	if note == nil {
 		return source{}, cluster.ErrNotYet
 	}
-	return source{s.cluster, note, s.node.View(), s.files}, nil
+	return source{s.cluster, note, s.node.View(), s.files, s.deltas}, nil
 }
 
 func (s source) Cluster() audit.Cluster { return s.cluster }
@@ -43,7 +47,11 @@ func (s source) Metadata(hash [32]byte) ([]byte, error) {
 }
 
 func (s source) File(hash [32]byte) (io.ReadCloser, int64, error) {
-	f, err := s.files.Open(hash)
+	return opened(s.files.Open(hash))
+}
+
+// opened is an open file of a store, and its length.
+func opened(f *os.File, err error) (io.ReadCloser, int64, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, fs.ErrNotExist
 	} else if err != nil {
@@ -55,6 +63,45 @@ func (s source) File(hash [32]byte) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+// Delta is the delta to a version that this node keeps instead of its files, or beside them.
+func (s source) Delta(edge [32]byte) (io.ReadCloser, int64, error) {
+	return opened(s.deltas.Open(edge))
+}
+
+// partOf reads which part of the log is asked for: ?since=N, ?all=1.
+func partOf(q url.Values) (audit.Part, error) {
+	var p audit.Part
+	for key, values := range q {
+		switch {
+		case key == "since" && len(values) == 1:
+			n, err := strconv.ParseUint(values[0], 10, 40)
+			if err != nil {
+				return p, errors.New("since is not a number of leaves")
+			}
+			p.Since = n
+		case key == "all" && len(values) == 1 && values[0] == "1":
+			p.All = true
+		default:
+			return p, errors.New("a bundle is asked for with since=N or with all=1")
+		}
+	}
+	if p.All && p.Since > 0 {
+		return p, errors.New("a bundle of every version has the whole log: leave since out")
+	}
+	return p, nil
+}
+
+// query is how partOf reads a part.
+func query(p audit.Part) string {
+	switch {
+	case p.All:
+		return "?all=1"
+	case p.Since > 0:
+		return "?since=" + strconv.FormatUint(p.Since, 10)
+	}
+	return ""
 }
 
 // readers are who reads a bundle now: a few at once, and each address once, so that one who reads slowly keeps out only himself.
@@ -84,6 +131,6 @@ func (r *readers) enter(remote string) (leave func(), ok bool) {
 }
 
 // writeBundle writes everything that an auditor verifies.
-func (s *Server) writeBundle(ctx context.Context, w io.Writer, src source) error {
-	return audit.WriteBundle(ctx, w, src, s.clock())
+func (s *Server) writeBundle(ctx context.Context, w io.Writer, src source, part audit.Part) error {
+	return audit.WriteBundle(ctx, w, src, part, s.clock())
 }

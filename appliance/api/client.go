@@ -173,9 +173,14 @@ func (c *Client) Forward(ctx context.Context, command []byte) ([]byte, error) {
 	return c.postBytes(ctx, "/v1/forward", command)
 }
 
-// Bundle copies the node's bundle to w.
-func (c *Client) Bundle(ctx context.Context, w io.Writer) error {
-	body, err := c.open(ctx, http.MethodGet, "/v1/bundle", nil)
+// Delta opens what makes the files of the version with this edge list.
+func (c *Client) Delta(ctx context.Context, edge [32]byte) (io.ReadCloser, error) {
+	return c.open(ctx, http.MethodGet, "/v1/deltas/"+hex.EncodeToString(edge[:]), nil)
+}
+
+// Bundle copies this part of the node's log to w, as a bundle.
+func (c *Client) Bundle(ctx context.Context, part audit.Part, w io.Writer) error {
+	body, err := c.open(ctx, http.MethodGet, "/v1/bundle"+query(part), nil)
 	if err != nil {
 		return err
 	}

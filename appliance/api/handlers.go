@@ -58,7 +58,28 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, _ caller) error {
 	return err
 }
 
+func (s *Server) delta(w http.ResponseWriter, r *http.Request, _ caller) error {
+	sum, err := parseSum(r.PathValue("sum"))
+	if err != nil {
+		return fail(http.StatusBadRequest, "version: %v", err)
+	}
+	f, err := s.deltas.Open(sum)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(http.StatusNotFound, "this node has no delta to that version")
+	} else if err != nil {
+		return fmt.Errorf("open delta: %w", err)
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, err = io.Copy(reading(w), f)
+	return err
+}
+
 func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error {
+	part, err := partOf(r.URL.Query())
+	if err != nil {
+		return fail(http.StatusBadRequest, "%v", err)
+	}
 	leave, ok := s.readers.enter(r.RemoteAddr)
 	if !ok {
 		return fail(http.StatusServiceUnavailable, "other bundles are being written; ask again in a minute")
@@ -69,7 +90,7 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := s.writeBundle(r.Context(), reading(w), src); err != nil {
+	if err := s.writeBundle(r.Context(), reading(w), src, part); err != nil {
 		s.log.WarnContext(r.Context(), "bundle broke off", slog.Any("error", err))
 		panic(http.ErrAbortHandler) // the reader must not take half a bundle for a whole one
 	}

@@ -28,7 +28,8 @@ type Config struct {
 	Node     *cluster.Node
 	Cluster  audit.Cluster
 	Files    *fetch.Store
-	Peers    Peers // to fetch staged files from the member that asks
+	Deltas   *fetch.Deltas // of versions that are no longer held whole
+	Peers    Peers         // to fetch staged files from the member that asks
 	Hotlines func() []listsync.Health
 	// Preview reads what a hotline publishes now and brings the list's files here; Control does it.
 	Preview    func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
@@ -50,6 +51,7 @@ type Server struct {
 	node    *cluster.Node
 	cluster audit.Cluster
 	files   *fetch.Store
+	deltas  *fetch.Deltas
 	peers   Peers
 	follows func() []listsync.Health
 	preview func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
@@ -69,7 +71,7 @@ type Server struct {
 // NewServer returns a server for c. Run serves it.
 func NewServer(c Config) *Server {
 	s := &Server{
-		node: c.Node, cluster: c.Cluster, files: c.Files, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
+		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[string]bool{}}, statements: c.Statements, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
 	}
@@ -137,6 +139,7 @@ func (s *Server) routes() http.Handler {
 	open("GET /checkpoint", s.checkpoint)
 	open("GET /tile/{path...}", s.tile)
 	open("GET /v1/files/{sum}", s.file)
+	open("GET /v1/deltas/{sum}", s.delta)
 	open("GET /v1/bundle", s.bundle)
 	open("GET /v1/withdrawals", s.withdrawals)
 	open("POST /v1/withdrawals", s.postWithdrawal)

@@ -18,6 +18,7 @@ const (
 	classMetadata // before the entries that name it
 	classEntries
 	classFile
+	classDelta
 )
 
 // member is one checked header of a bundle.
@@ -26,7 +27,7 @@ type member struct {
 	name  string
 	size  int64
 	tile  tilePath // classEntries
-	hash  [32]byte // classMetadata, classFile: the hash its name claims
+	hash  [32]byte // classMetadata, classFile: the hash its name claims; classDelta: of the edge list that it makes
 }
 
 // bundleReader reads a bundle member by member. It accepts only the names a bundle may have, each once,
@@ -141,7 +142,7 @@ func (m *member) limit() int64 {
 }
 
 // follows reports whether m may come now: bundle.json, the checkpoint, then entry bundles without a gap, each behind the metadata that its
-// leaves name (ascending), then files. The order of files is the log's; the verifier holds them to it.
+// leaves name (ascending), then files and deltas, whose order the verifier holds to the log.
 func (b *bundleReader) follows(m *member) bool {
 	if b.last == nil {
 		return m.class == classInfo
@@ -155,8 +156,8 @@ func (b *bundleReader) follows(m *member) bool {
 		return b.full && (last == classCheckpoint || last == classEntries || last == classMetadata && b.last.name < m.name)
 	case classEntries:
 		return b.full && m.tile.n == b.tile && (last == classCheckpoint || last == classEntries || last == classMetadata)
-	case classFile:
-		return last == classCheckpoint || last == classEntries || last == classFile
+	case classFile, classDelta:
+		return last == classCheckpoint || last == classEntries || last == classFile || last == classDelta
 	}
 	return false
 }
@@ -190,6 +191,9 @@ func parseMember(name string) (*member, error) {
 	case len(name) == len(filesPrefix)+64 && name[:len(filesPrefix)] == filesPrefix:
 		m.class = classFile
 		return m, hash(name[len(filesPrefix):])
+	case len(name) == len(deltasPrefix)+64 && name[:len(deltasPrefix)] == deltasPrefix:
+		m.class = classDelta
+		return m, hash(name[len(deltasPrefix):])
 	default:
 		return nil, bad
 	}

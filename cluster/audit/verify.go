@@ -20,6 +20,7 @@ type Options struct {
 	// Statements are withdrawals, as a hotline published them, that the log may lack: an edge without a quorum takes them from the hotline.
 	Statements [][]byte
 
+	All  bool // the bundle must have the files of every version, not only those in force
 	Lean bool // keep no leaves: Report.Leaves is nil, and memory does not grow with the log
 }
 
@@ -58,6 +59,10 @@ type verifier struct {
 	trust TrustFile
 	cp    Checkpoint
 	rcp   *ReportCheckpoint
+
+	all   bool   // the bundle has the files of every version
+	since uint64 // what the bundle leaves out: entry bundles before that of this leaf
+	began uint64 // leaves that an earlier visit has followed
 
 	tree    treeHashes // of the leaves read so far
 	genesis [][]byte   // the leaves that the trusted cluster file begins with
@@ -132,11 +137,18 @@ func (v *verifier) head(b *bundleReader) (*member, error) {
 	if info.V != bundleVersion {
 		return nil, fmt.Errorf("bundle has version %d, this tool reads %d: %w", info.V, bundleVersion, ErrFormat)
 	}
+	v.all, v.since = info.All, info.Since
+	if err := (Part{Since: info.Since, All: info.All}).Check(); err != nil {
+		return nil, err
+	}
 	id := v.trust.Cluster.ID()
 	if info.Cluster != id {
 		return nil, v.stop(CheckTrust, "the bundle is of another cluster", "the bundle is of cluster %s, trusted is %s (%s)", info.Cluster, id, v.trust.Cluster.Name)
 	}
 	v.pass(CheckTrust, "cluster %s (%s), %d of %d members must have signed", v.trust.Cluster.Name, id, v.trust.Need, len(v.trust.Cluster.Members))
+	if info.Since > v.began {
+		return nil, v.stop(CheckBundle, "the bundle goes on from a visit that this is not", "the bundle goes on from leaf %d, and no earlier visit has verified what comes before: give the state of that visit, or get a bundle of the whole log", info.Since)
+	}
 	if m, err = v.next(b); err != nil {
 		return nil, err
 	}

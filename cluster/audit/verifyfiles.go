@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -14,158 +16,247 @@ type wanted struct {
 	hash  [32]byte
 	size  int64
 	edge  bool // else an auditor list
+	need  bool // the bundle must have it
 	of    []*version
 	found bool
 }
 
-// wantedFiles are the files the log names, in its order.
-func (v *verifier) wantedFiles() ([]*wanted, map[[32]byte]int) {
-	var order []*wanted
-	index := make(map[[32]byte]int)
+// files are the list files of a bundle while they are read, by list and version: an edge list, then its auditor list, or a delta that
+// makes both of the version before. They are checked one version at a time; deltas are applied beside the reading of the next.
+type files struct {
+	v     *verifier
+	order []*wanted
+	index map[[32]byte]int
+	place int     // in order, of the member read last
+	last  *made   // the version read last; nil when its edge list did not pass
+	queue []*made // deltas being applied, oldest first
+}
+
+func (v *verifier) newFiles() *files {
+	f := &files{v: v, index: make(map[[32]byte]int), place: -1}
 	add := func(hash [32]byte, size int64, edge bool, at *version) {
-		if i, ok := index[hash]; ok {
-			order[i].of = append(order[i].of, at)
+		if i, ok := f.index[hash]; ok {
+			f.order[i].of = append(f.order[i].of, at)
 			return
 		}
-		index[hash] = len(order)
-		order = append(order, &wanted{hash: hash, size: size, edge: edge, of: []*version{at}})
+		f.index[hash] = len(f.order)
+		f.order = append(f.order, &wanted{hash: hash, size: size, edge: edge, need: v.all, of: []*version{at}})
 	}
-	for i := range v.versions {
-		at := &v.versions[i]
+	all := v.known()
+	slices.SortStableFunc(all, func(a, b *version) int { return cmp.Or(cmp.Compare(a.List, b.List), cmp.Compare(a.Seq, b.Seq)) })
+	for _, at := range all {
 		add(at.Edge, at.EdgeSize, true, at)
 		add(at.Audit, at.AuditSize, false, at)
 	}
-	return order, index
+	need := func(hash [32]byte) {
+		if i, ok := f.index[hash]; ok && !f.order[i].of[0].Checked {
+			f.order[i].need = true
+		}
+	}
+	for _, l := range v.h.InForce.Lists {
+		need(l.Edge)
+		need(l.Audit)
+	}
+	for _, r := range v.returns {
+		if v.stands(r) {
+			need(r.b.HighEdge)
+		}
+	}
+	return f
 }
 
-// lists reads the list files, starting with member m, one at a time, and compiles the index of each edge
-// list: receipts are judged by the result.
+// known are the versions that files can be held to: those of this run's leaves, and earlier ones that can still be in force.
+func (v *verifier) known() []*version {
+	var all []*version
+	for i := range v.h.Versions {
+		if at := &v.h.Versions[i]; at.Leaf < v.began {
+			all = append(all, at)
+		}
+	}
+	for i := range v.versions {
+		all = append(all, &v.versions[i])
+	}
+	return all
+}
+
+// lists reads the list files, starting with member m, and compiles the index of each edge list: receipts are judged by the result.
 func (v *verifier) lists(b *bundleReader, m *member) error {
-	order, index := v.wantedFiles()
+	f := v.newFiles()
+	defer f.settle(0)
 	v.wantEntries()
-	var last *list.Edge // of the file before this one
-	place := -1
 	for m != nil {
-		i, ok := index[m.hash]
-		if !ok {
+		i, ok := f.index[m.hash]
+		switch {
+		case m.class == classDelta && !v.all:
+			return fmt.Errorf("member %q is not one of a bundle of what is in force: %w", m.name, ErrFormat)
+		case !ok || m.class == classDelta && !f.order[i].edge:
 			v.fail(CheckVersions, "the bundle has a file %x of %d bytes that the log does not name: a hidden version", m.hash[:8], m.size)
-		} else {
-			if i <= place {
-				return fmt.Errorf("member %q is not in the order of the log: %w", m.name, ErrFormat)
-			}
-			place = i
-			edge, err := v.file(b, order[i], m, last)
-			if err != nil {
+		case i <= f.place:
+			return fmt.Errorf("member %q is not in the order of the log: %w", m.name, ErrFormat)
+		default:
+			f.place = i
+			if err := f.take(b, i, m); err != nil {
 				return err
 			}
-			last = edge
 		}
 		var err error
 		if m, err = v.next(b); err != nil {
 			return err
 		}
 	}
-	for _, w := range order {
-		if !w.found {
+	f.settle(0)
+	seen := map[*version]bool{}
+	for _, w := range f.order {
+		switch {
+		case w.need && !w.found:
 			v.fail(CheckLists, "%s is missing from the bundle", w)
+		case w.found && w.edge:
+			seen[w.of[0]] = true
 		}
 	}
 	v.checkReturns()
-	v.pass(CheckLists, "%d files of %d versions are the signed and logged ones", len(order), len(v.versions))
+	if n := v.h.Tally.Versions - uint64(len(seen)); !v.all && n > 0 {
+		v.note("the files of %d other versions are not in this bundle: what is in force was checked; ask for --all to have every version checked", n)
+	}
+	if v.o.All && !v.all {
+		v.fail(CheckLists, "the files of every version were asked for, and the bundle has only those in force: make it with cordon bundle --all")
+	}
+	if c := v.check(CheckLists); len(c.Causes) == 0 {
+		v.checked(seen)
+	}
+	v.pass(CheckLists, "the files of %d versions are the signed and logged ones", len(seen))
 	return nil
 }
 
-// file checks one list file. For an edge list it returns the open list, so that the auditor list that
-// comes next can be held to it.
-func (v *verifier) file(b *bundleReader, w *wanted, m *member, last *list.Edge) (*list.Edge, error) {
+// checked marks versions that can be in force and whose files passed: a later visit needs them no more.
+func (v *verifier) checked(seen map[*version]bool) {
+	for at := range seen {
+		if kept := v.h.version(at.Edge); kept != nil {
+			kept.Checked = true
+		}
+	}
+}
+
+// take reads one member, which is order[i] or the delta to it.
+func (f *files) take(b *bundleReader, i int, m *member) error {
+	v, w := f.v, f.order[i]
 	w.found = true
+	if m.class == classDelta {
+		return f.delta(b, i)
+	}
+	f.settle(0) // one version at a time
+	if w.edge {
+		f.last = nil
+	}
 	if m.size != w.size {
 		v.fail(CheckLists, "%s has %d bytes, the log says %d", w, m.size, w.size)
-		return nil, nil
+		return nil
 	}
 	data, err := b.read()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if got := sha256.Sum256(data); got != w.hash {
 		v.fail(CheckLists, "%s was changed: it hashes to %x, the log says %x", w, got[:8], w.hash[:8])
-		return nil, nil
+		return nil
 	}
 	if w.edge {
-		return v.edge(w, data), nil
-	}
-	v.audit(w, data, last)
-	return nil, nil
-}
-
-func (v *verifier) edge(w *wanted, data []byte) *list.Edge {
-	e, err := list.OpenEdge(data)
-	if err != nil {
-		v.fail(CheckLists, "%s: %v", w, err)
+		e, err := list.OpenEdge(data)
+		if err != nil {
+			v.fail(CheckLists, "%s: %v", w, err)
+			return nil
+		}
+		f.last = v.wholeEdge(w, e)
 		return nil
 	}
-	ok := true
-	for _, at := range w.of {
-		if !sameVersion(e.Version(), at) {
-			v.fail(CheckLists, "%s says inside that it is list %s", w, listSeq(e.Version().List, e.Version().Seq))
-			ok = false
-		}
-		if !sameKinds(e, at.Counts) {
-			v.fail(CheckLists, "%s has other counts than were signed", w)
-			ok = false
-		}
-		if at.Head != [32]byte{} && at.Head != e.Hash() {
-			v.fail(CheckLists, "%s has another head than was signed: edges that follow by deltas would have another list", w)
-			ok = false
-		}
-	}
-	if !ok {
-		return nil
-	}
-	if _, ok := v.entries[w.hash]; ok {
-		v.entries[w.hash] = list.EntryIDs(e)
-	}
-	if err := v.compile(e, w.hash); err != nil {
-		v.fail(CheckLists, "%s: %v", w, err)
-	}
-	v.follows(w, e)
-	return e
-}
-
-// compile makes the index of the edge list with this file hash and keeps the index's own.
-func (v *verifier) compile(e *list.Edge, file [32]byte) error {
-	b, err := match.Compile(e)
-	if err != nil {
-		return err
-	}
-	ix, err := match.OpenHead(b)
-	if err != nil {
-		return err
-	}
-	v.indexes[file] = ix.Hash()
-	return nil
-}
-
-func (v *verifier) audit(w *wanted, data []byte, edge *list.Edge) {
 	a, err := list.OpenAudit(data)
 	if err != nil {
 		v.fail(CheckLists, "%s: %v", w, err)
-		return
+		return nil
 	}
+	for _, cause := range auditCauses(w, a) {
+		v.fail(CheckLists, "%s", cause)
+	}
+	if f.last == nil || f.last.at != w.of[0] {
+		f.last = nil // an auditor list whose edge list is not there is no base for a delta
+		return nil
+	}
+	if err := a.Fits(f.last.e); err != nil {
+		v.fail(CheckLists, "%s: %v", w, err)
+		return nil
+	}
+	f.last.a = a
+	return nil
+}
+
+// wholeEdge checks an edge list that is there whole. nil: it did not pass.
+func (v *verifier) wholeEdge(w *wanted, e *list.Edge) *made {
+	if causes := edgeCauses(w, e); len(causes) > 0 {
+		for _, cause := range causes {
+			v.fail(CheckLists, "%s", cause)
+		}
+		return nil
+	}
+	ix, err := compile(e)
+	if err != nil {
+		v.fail(CheckLists, "%s: %v", w, err)
+		return nil
+	}
+	m := &made{at: w.of[0], w: w, e: e, ix: ix}
+	v.keep(m)
+	return m
+}
+
+// keep takes in what is known of an edge list that passed: its index, and its entries where a return is about it.
+func (v *verifier) keep(m *made) {
+	v.indexes[m.w.hash] = m.ix.Hash()
+	if _, ok := v.entries[m.w.hash]; ok {
+		v.entries[m.w.hash] = list.EntryIDs(m.e)
+	}
+	for _, cause := range indexCauses(m.w, m.ix.Hash()) {
+		v.fail(CheckLists, "%s", cause)
+	}
+}
+
+// edgeCauses is what is wrong with an edge list, held to the leaves that name it.
+func edgeCauses(w *wanted, e *list.Edge) (causes []string) {
+	for _, at := range w.of {
+		if !sameVersion(e.Version(), at) {
+			causes = append(causes, fmt.Sprintf("%s says inside that it is list %s", w, listSeq(e.Version().List, e.Version().Seq)))
+		}
+		if !sameKinds(e, at.Counts) {
+			causes = append(causes, fmt.Sprintf("%s has other counts than were signed", w))
+		}
+		if at.Head != [32]byte{} && at.Head != e.Hash() {
+			causes = append(causes, fmt.Sprintf("%s has another head than was signed: edges that follow by deltas would have another list", w))
+		}
+	}
+	if len(causes) == 0 {
+		causes = basesCauses(w, e)
+	}
+	return causes
+}
+
+// auditCauses is what is wrong with an auditor list, held to the leaves that name it.
+func auditCauses(w *wanted, a *list.Audit) (causes []string) {
 	for _, at := range w.of {
 		switch {
 		case !sameVersion(a.Version(), at):
-			v.fail(CheckLists, "%s says inside that it is list %s", w, listSeq(a.Version().List, a.Version().Seq))
+			causes = append(causes, fmt.Sprintf("%s says inside that it is list %s", w, listSeq(a.Version().List, a.Version().Seq)))
 		case a.Root() != at.EntriesRoot:
 			root := a.Root()
-			v.fail(CheckLists, "%s has entries root %x, signed was %x", w, root[:8], at.EntriesRoot[:8])
+			causes = append(causes, fmt.Sprintf("%s has entries root %x, signed was %x", w, root[:8], at.EntriesRoot[:8]))
 		}
 	}
-	if edge != nil && edge.Version() == a.Version() {
-		if err := a.Fits(edge); err != nil {
-			v.fail(CheckLists, "%s: %v", w, err)
-		}
+	return causes
+}
+
+func compile(e *list.Edge) (*match.Index, error) {
+	b, err := match.Compile(e)
+	if err != nil {
+		return nil, err
 	}
+	return match.OpenHead(b)
 }
 
 func sameVersion(h match.Header, p *version) bool {

@@ -1,24 +1,32 @@
 package audit
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
 
-// follows holds what publish leaves say of an edge list to the list itself: the index it compiles to, and its entries by legal basis.
-func (v *verifier) follows(w *wanted, e *list.Edge) {
-	bases := BasesOf(trust.ListTarget{Bases: trust.BasesOf(list.Bases(e))})
-	index, compiled := v.indexes[w.hash]
+// indexCauses is what is wrong when publish leaves name another index than the edge list compiles to.
+func indexCauses(w *wanted, index [32]byte) (causes []string) {
 	for _, at := range w.of {
-		if compiled && at.Index != index {
-			v.fail(CheckLists, "%s: leaf %d names an index that does not follow from the list: %x, anyone compiles %x", w, at.Leaf, at.Index[:8], index[:8])
-		}
-		if !slices.Equal(at.Bases, bases) {
-			v.fail(CheckLists, "%s has other counts by legal basis than were signed", w)
+		if at.Index != index {
+			causes = append(causes, fmt.Sprintf("%s: leaf %d names an index that does not follow from the list: %x, anyone compiles %x", w, at.Leaf, at.Index[:8], index[:8]))
 		}
 	}
+	return causes
+}
+
+// basesCauses is what is wrong when publish leaves say other counts by legal basis than the edge list has.
+func basesCauses(w *wanted, e *list.Edge) (causes []string) {
+	bases := BasesOf(trust.ListTarget{Bases: trust.BasesOf(list.Bases(e))})
+	for _, at := range w.of {
+		if !slices.Equal(at.Bases, bases) {
+			causes = append(causes, fmt.Sprintf("%s has other counts by legal basis than were signed", w))
+		}
+	}
+	return causes
 }
 
 // indexOf is the hash of the index of an edge list that the log names: compiled from the list where the bundle has it, else as the

@@ -14,6 +14,20 @@ type returnAt struct {
 	b    order.Return
 }
 
+// stands reports whether what a return put in force still is: its files are needed then.
+func (v *verifier) stands(r returnAt) bool {
+	l, ok := v.h.InForce.List(r.b.List)
+	if !ok || l.Edge != r.b.Edge || l.High() != r.b.High || l.Seq == l.High() {
+		return false
+	}
+	for _, later := range v.returns {
+		if later.b.List == r.b.List && later.leaf > r.leaf {
+			return false
+		}
+	}
+	return true
+}
+
 // wantEntries names the edge lists whose entries returns must be held to.
 func (v *verifier) wantEntries() {
 	v.entries = make(map[[32]byte][]match.EntryID)
@@ -27,6 +41,13 @@ func (v *verifier) checkReturns() {
 	for _, r := range v.returns {
 		n, b := r.leaf, r.b
 		to, high := v.entries[b.Edge], v.entries[b.HighEdge]
+		if b.Edge == b.HighEdge { // back to the newest: nothing is left out
+			to, high = []match.EntryID{}, []match.EntryID{}
+		}
+		if !v.all && !v.stands(r) && (to == nil || high == nil) {
+			v.note("leaf %d: the return of list %s to version %d was not held to the files, which are not in this bundle; ask for --all", n, b.List, b.Seq)
+			continue
+		}
 		if to == nil || high == nil {
 			v.fail(CheckOrders, "leaf %d: the edge lists of %s and %d did not pass, so what the return should leave out is not known", n, listSeq(b.List, b.Seq), b.High)
 			continue

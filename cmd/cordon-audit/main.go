@@ -133,7 +133,7 @@ func versionCommand() *cobra.Command {
 					}
 				}
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nbundle version 1, leaf version 1\ncanonicalisation %s\n", version, revision, canon.RuleSet())
+			_, err := fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nbundle version 2, leaf version 1\ncanonicalisation %s\n", version, revision, canon.RuleSet())
 			return unwritten("output", err)
 		},
 	}

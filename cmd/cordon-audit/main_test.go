@@ -245,7 +245,7 @@ func TestALiveNodeIsVerifiedLikeABundle(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
-		if err := audit.WriteBundle(r.Context(), w, l, l.Now); err != nil {
+		if err := audit.WriteBundle(r.Context(), w, l, audit.Part{}, l.Now); err != nil {
 			t.Error(err)
 		}
 	}

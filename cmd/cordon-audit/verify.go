@@ -25,6 +25,7 @@ type flags struct {
 	key     string
 	timeout time.Duration
 	json    bool
+	all     bool // ask a node for, and expect of a file, every version
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -49,6 +50,9 @@ func verifyCommand() *cobra.Command {
 		Long: `verify reads a bundle file, or the same bundle from a control node, and prints a line for each check: PASS, FAIL with the
 cause, or ---- for a check that could not be made because an earlier one failed.
 
+It checks everything that ever came into force by the log, and the files of the lists in force now. With --all it also checks the files of every
+version there ever was: the bundle must be made with cordon bundle --all, or the node is asked for one.
+
 With --state FILE it remembers the size and root of the log it verified, and at the next visit holds the log to it: a log
 that became shorter or has another past fails.`,
 		Args: cobra.ExactArgs(1),
@@ -61,7 +65,7 @@ that became shorter or has another past fails.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given})
+			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given, All: f.all, Lean: true})
 			if err != nil {
 				return err
 			}
@@ -82,6 +86,7 @@ that became shorter or has another past fails.`,
 	f.add(c)
 	c.Flags().DurationVar(&maxAge, "max-age", 0, "fail when the checkpoint is older than this, for instance 1h (default: any age)")
 	c.Flags().StringArrayVar(&statements, "statement", nil, "a withdrawal as the hotline published it (withdrawals/...), for receipts of edges that took it while there was no quorum; may be given again")
+	c.Flags().BoolVar(&f.all, "all", false, "check the files of every list version, not only of those in force")
 	c.Flags().StringVar(&state, "state", "", "file that remembers the last verified size and root")
 	return c
 }
@@ -140,7 +145,7 @@ func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*au
 		return nil, unreadable(fmt.Errorf("the state file is of cluster %s, and the trust file of cluster %s (%s)", b.Cluster, tf.Cluster.ID(), tf.Cluster.Name),
 			"keep a state file for each cluster and name this one's; if it is to be the same cluster, ask why its trust file is another one now")
 	}
-	bundle, err := source.Open(ctx, target, tf, source.Config{Cert: f.cert, Key: f.key})
+	bundle, err := source.Open(ctx, target, tf, source.Config{Cert: f.cert, Key: f.key, Part: audit.Part{All: f.all}})
 	if no, ok := errors.AsType[*source.Error](err); ok {
 		return nil, unreadable(no.Err, no.Do)
 	}

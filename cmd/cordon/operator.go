@@ -59,9 +59,13 @@ func statusCommand() *cobra.Command {
 
 func bundleCommand() *cobra.Command {
 	var profile, out string
+	var all bool
 	c := &cobra.Command{
 		Use:   "bundle",
 		Short: "Write everything an auditor verifies into one file: log, metadata, lists, receipts; no key, no name",
+		Long: `bundle writes the log, the hotlines' metadata and the files of the lists in force: all that an auditor needs to check everything that
+ever came into force here, and the contents of what is in force now. With --all it has the files of every version there ever was,
+most of them as what changed since the version before.`,
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
@@ -71,7 +75,7 @@ func bundleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := o.Bundle(c.Context(), out); err != nil {
+			if err := o.Bundle(c.Context(), out, all); err != nil {
 				return err
 			}
 			fmt.Printf("Wrote %s. An auditor verifies it with: cordon-audit verify --trust TRUST.json %s\n", out, out)
@@ -80,5 +84,6 @@ func bundleCommand() *cobra.Command {
 	}
 	profileFlag(c, &profile)
 	c.Flags().StringVarP(&out, "out", "o", "", "file to write")
+	c.Flags().BoolVar(&all, "all", false, "with the files of every list version, not only of those in force")
 	return c
 }

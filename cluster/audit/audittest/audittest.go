@@ -41,6 +41,7 @@ type Log struct {
 	Leaves   [][]byte // encoded; Tree builds a tree of them
 	Docs     map[[32]byte][]byte
 	Files    map[[32]byte][]byte
+	Deltas   map[[32]byte][]byte   // by the edge list they make, from the version before at the hotline
 	Indexes  map[[32]byte][32]byte // index hash by edge list hash
 	Counters map[string]uint64
 	Signers  []string // who cosigns checkpoints; all members unless changed
@@ -471,10 +472,42 @@ func (l *Log) File(hash [32]byte) (io.ReadCloser, int64, error) {
 	return nil, 0, fs.ErrNotExist
 }
 
-// Bundle is the whole log as cordon bundle writes it.
-func (l *Log) Bundle() []byte {
+// Delta is the delta that makes the files of the version with this edge list out of those of the version before it in the log, as a node
+// makes it.
+func (l *Log) Delta(edge [32]byte) (io.ReadCloser, int64, error) {
+	var before, p audit.Publish
+	for _, b := range l.Leaves {
+		leaf, err := audit.DecodeLeaf(b)
+		check(err)
+		body, err := leaf.Body()
+		check(err)
+		if next, ok := body.(audit.Publish); ok && p.Edge != edge {
+			before, p = p, next
+		}
+	}
+	if p.Edge != edge || before.Epoch != p.Epoch || l.Files[before.Edge] == nil || l.Files[p.Edge] == nil || l.Files[p.Audit] == nil {
+		return nil, 0, fs.ErrNotExist
+	}
+	from, err := list.OpenEdge(l.Files[before.Edge])
+	check(err)
+	to, err := list.OpenEdge(l.Files[p.Edge])
+	check(err)
+	aud, err := list.OpenAudit(l.Files[p.Audit])
+	check(err)
+	d, err := list.Diff(from, to, aud)
+	check(err)
+	b, err := d.Encode()
+	check(err)
+	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
+}
+
+// Bundle is what cordon bundle writes: the whole log, and the files of what is in force.
+func (l *Log) Bundle() []byte { return l.Part(audit.Part{}) }
+
+// Part is a bundle of part of the log, or with the files of every version.
+func (l *Log) Part(p audit.Part) []byte {
 	var b bytes.Buffer
-	check(audit.WriteBundle(context.Background(), &b, l, l.Now))
+	check(audit.WriteBundle(context.Background(), &b, l, p, l.Now))
 	return b.Bytes()
 }
 

@@ -63,7 +63,7 @@ var archiveLies = []Lie{
 	{Who: Mirror, Name: "bundle.json has a key twice", Fails: []string{audit.CheckBundle}, Says: "there twice",
 		Build: func(l *audittest.Log) []byte {
 			return edit(l.Bundle(), func(p []part) []part {
-				p[0].data = bytes.Replace(p[0].data, []byte(`{"v":1`), []byte(`{"v":1,"v":1`), 1)
+				p[0].data = bytes.Replace(p[0].data, []byte(`{"v":2`), []byte(`{"v":2,"v":2`), 1)
 				return p
 			})
 		}},

@@ -172,11 +172,11 @@ func operatorMetadata(l *audittest.Log, change func(*trust.Metadata)) []byte {
 }
 
 var listLies = []Lie{
-	{Who: Mirror, Name: "a list file was changed", Fails: []string{audit.CheckLists}, Says: "edge list of hotline-one/main sequence 1",
+	{Who: Mirror, Name: "a list file was changed", Fails: []string{audit.CheckLists}, Says: "edge list of hotline-one/main sequence 2",
 		Build: func(l *audittest.Log) []byte {
 			return edit(l.Bundle(), func(p []part) []part { i := find(p, "files/"); p[i].data[1000] ^= 1; return p })
 		}},
-	{Who: Mirror, Name: "an auditor list was changed", Fails: []string{audit.CheckLists}, Says: "auditor list of hotline-one/main sequence 1",
+	{Who: Mirror, Name: "an auditor list was changed", Fails: []string{audit.CheckLists}, Says: "auditor list of hotline-one/main sequence 2",
 		Build: func(l *audittest.Log) []byte {
 			return edit(l.Bundle(), func(p []part) []part { i := find(p, "files/"); p[i+1].data[600] ^= 1; return p })
 		}},

@@ -30,8 +30,12 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func unreadable(err error, do string) error { return &Error{err, do} }
 
-// Config is a client certificate for nodes that ask for one: PEM files, both or none.
-type Config struct{ Cert, Key string }
+// Config is how a node is asked: with a client certificate where it wants one (PEM files, both or none), and for which part of its log. A
+// file is the part that it is.
+type Config struct {
+	Cert, Key string
+	Part      audit.Part
+}
 
 const namesBundle = "name a file made by cordon bundle, or a control node as https://NAME:PORT"
 
@@ -79,7 +83,7 @@ func (c Config) fetch(ctx context.Context, target string, trust audit.TrustFile)
 			return errors.New("the node redirects, which a node never does")
 		},
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.String(), "/")+"/v1/bundle", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.String(), "/")+"/v1/bundle"+c.query(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("address %q: %w", target, err)
 	}
@@ -92,6 +96,16 @@ func (c Config) fetch(ctx context.Context, target string, trust audit.TrustFile)
 		return nil, unreadable(fmt.Errorf("node %s answers %s", u.Host, resp.Status), "ask again in a minute, or another node")
 	}
 	return resp.Body, nil
+}
+
+func (c Config) query() string {
+	switch {
+	case c.Part.All:
+		return "?all=1"
+	case c.Part.Since > 0:
+		return fmt.Sprintf("?since=%d", c.Part.Since)
+	}
+	return ""
 }
 
 // tls trusts the trust file's CA alone, and only a control node of this cluster.

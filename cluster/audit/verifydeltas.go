@@ -1,0 +1,154 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// made is a version whose files passed, or are being made of those of the version before: a base for the delta to the next.
+type made struct {
+	at *version
+	w  *wanted // its edge list
+
+	// Each is written by one goroutine and read when its channel is closed. nil channels: all is there. nil values: it did not pass.
+	edge, audit chan struct{}
+	e           *list.Edge
+	ix          *match.Index
+	a           *list.Audit
+	said        [2][]string // causes
+}
+
+// maxApplying is how many deltas may be waiting or under way: one is applied while the next is read. More would hold more lists in memory.
+const maxApplying = 2
+
+// delta reads the delta to order[i], an edge list, and begins to apply it.
+func (f *files) delta(b *bundleReader, i int) error {
+	v, w := f.v, f.order[i]
+	at := w.of[0]
+	aud, ok := f.index[at.Audit]
+	if !ok {
+		panic("audit: a version without an auditor list")
+	}
+	f.order[aud].found = true
+	f.place = max(f.place, aud)
+	data, err := b.read()
+	if err != nil {
+		return err
+	}
+	from := f.last
+	f.last = nil
+	var before *version
+	if i > 0 {
+		before = f.order[i-1].of[0]
+	}
+	if from == nil || from.at != before || before.List != at.List {
+		v.fail(CheckLists, "%s: there is a delta to it, and the version before it is not in the bundle or did not pass", w)
+		return nil
+	}
+	d, err := list.OpenDelta(data)
+	if err != nil {
+		v.fail(CheckLists, "%s: delta: %v", w, err)
+		return nil
+	}
+	m := &made{at: at, w: w, edge: make(chan struct{}), audit: make(chan struct{})}
+	go m.applyEdge(d, from)
+	go m.applyAudit(d, from, f.order[aud])
+	f.queue = append(f.queue, m)
+	f.last = m
+	f.settle(maxApplying)
+	return nil
+}
+
+// settle waits until at most so many deltas are being applied, and takes in what came of the others.
+func (f *files) settle(left int) {
+	for len(f.queue) > left {
+		m := f.queue[0]
+		f.queue = f.queue[1:]
+		<-m.edge
+		<-m.audit
+		for _, causes := range m.said {
+			for _, cause := range causes {
+				f.v.fail(CheckLists, "%s", cause)
+			}
+		}
+		if m.e != nil {
+			f.v.keep(m)
+		}
+		if f.last == m && (m.e == nil || m.a == nil) {
+			f.last = nil
+		}
+	}
+}
+
+// applyEdge makes the edge list and its index.
+func (m *made) applyEdge(d *list.Delta, from *made) {
+	defer close(m.edge)
+	from.waitEdge()
+	if from.e == nil {
+		m.said[0] = []string{fmt.Sprintf("%s: the version before it did not pass", m.w)}
+		return
+	}
+	e, err := d.Apply(from.e, match.Memory{})
+	if err != nil {
+		m.said[0] = []string{fmt.Sprintf("%s: %v", m.w, err)}
+		return
+	}
+	if got := sha256.Sum256(e.Bytes()); got != m.w.hash {
+		m.said[0] = []string{fmt.Sprintf("%s: the delta leads to another list: it hashes to %x, the log says %x", m.w, got[:8], m.w.hash[:8])}
+		return
+	}
+	if m.said[0] = edgeCauses(m.w, e); len(m.said[0]) > 0 {
+		return
+	}
+	b, err := d.Recompile(from.ix, from.e, e)
+	if err == nil {
+		m.ix, err = match.OpenHead(b)
+	}
+	if err != nil {
+		m.said[0] = []string{fmt.Sprintf("%s: %v", m.w, err)}
+		return
+	}
+	m.e = e
+}
+
+// applyAudit makes the auditor list.
+func (m *made) applyAudit(d *list.Delta, from *made, w *wanted) {
+	defer close(m.audit)
+	from.waitAudit()
+	if from.a == nil {
+		m.said[1] = []string{fmt.Sprintf("%s: the version before it did not pass", w)}
+		return
+	}
+	b, err := d.ApplyAudit(from.a, nil)
+	if err != nil {
+		m.said[1] = []string{fmt.Sprintf("%s: %v", w, err)}
+		return
+	}
+	if got := sha256.Sum256(b); got != w.hash {
+		m.said[1] = []string{fmt.Sprintf("%s: the delta leads to another list: it hashes to %x, the log says %x", w, got[:8], w.hash[:8])}
+		return
+	}
+	a, err := list.OpenAuditHead(b) // ApplyAudit has computed the root
+	if err != nil {
+		m.said[1] = []string{fmt.Sprintf("%s: %v", w, err)}
+		return
+	}
+	if m.said[1] = auditCauses(w, a); len(m.said[1]) == 0 {
+		m.a = a
+	}
+}
+
+func (m *made) waitEdge() {
+	if m.edge != nil {
+		<-m.edge
+	}
+}
+
+func (m *made) waitAudit() {
+	if m.audit != nil {
+		<-m.audit
+	}
+}
