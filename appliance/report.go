@@ -72,6 +72,11 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 	if p := n.Orders.Policy; p != nil {
 		fmt.Fprintf(w, "  checked against the never-block list %.16s of %d names, which the officers decided on at %s\n", p.NeverBlock, p.Names, clock(p.Since))
 	}
+	for _, h := range n.Known {
+		if h.Order > 0 {
+			fmt.Fprintf(w, "  hotline %s was added by officers at %s (pin order %d, leaf %d), root %.16s\n", h.ID, clock(h.Since), h.Order, h.Leaf, h.Root)
+		}
+	}
 	fmt.Fprintf(w, "\nLog: %d leaves, checkpoint over %d from %s, %d refusals\n", n.LogSize, n.CheckpointSize, clock(n.CheckpointAt), n.Refused)
 	for _, r := range n.Refusals {
 		fmt.Fprintf(w, "  refused (%s) at %s, leaf %d: %s\n", r.Reason, clock(time.Unix(r.Time, 0)), r.Leaf, cmp.Or(r.Detail, reasons[r.Reason]))
@@ -258,7 +263,7 @@ var reasons = map[string]string{
 	"index":           "control nodes compile different indexes of the same edge list: give all of them the same version of Cordon, and look at their memory and disks",
 	"bases":           "the counts by legal basis are not those that were signed",
 	"sequence":        "it does not follow what is in force",
-	"unknown_hotline": "the cluster file names no such hotline",
+	"unknown_hotline": "the cluster file names no such hotline, and no officers have pinned it",
 	"unknown_list":    "the metadata signs no such list",
 	"equivocation":    "one version number came with two contents: ask the hotline at once",
 	"limit":           "a daily limit is used up",

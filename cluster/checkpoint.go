@@ -210,6 +210,8 @@ func (n *Node) assemble(ctx context.Context, view *state.View) error {
 		p.base.Checkpoint = note
 	} else if p.base, err = audit.NewManifest(view.Tree(), note, view.Size, view.InForce, view.Metadata, view.Roots, 0); err != nil {
 		return err
+	} else if err := p.base.AddPins(view.Tree(), view.Size, view.InForce, view.Orders.Pins); err != nil {
+		return err
 	}
 	if before == nil || before.size < p.size {
 		// With the commit index the end of the log is known after a restart alone.

@@ -221,7 +221,7 @@ func TestAnUnknownCommandStopsApplyingAndNotServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.WaitAll("version 1 in force and cosigned", inForce(1))
-	if err := leader.Node().Inject([]byte("\xa4\x61b\xa0\x61k\x63pin\x61t\x01\x61v\x01")); err != nil {
+	if err := leader.Node().Inject([]byte("\xa4\x61b\xa0\x61k\x67feature\x61t\x01\x61v\x01")); err != nil {
 		t.Fatal(err)
 	}
 	halted := func(n *cluster.Node) bool {

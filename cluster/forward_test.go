@@ -19,7 +19,7 @@ func TestForwardedBytesThatAreNoCommandAreToldApart(t *testing.T) {
 			{"nothing", nil, command.ErrFormat},
 			{"no CBOR", []byte("{}"), command.ErrFormat},
 			{"an empty map", []byte{0xa0}, command.ErrUnknown},
-			{"a reserved kind", []byte("\xa4\x61b\xa0\x61k\x63pin\x61t\x01\x61v\x01"), command.ErrUnknown},
+			{"a reserved kind", []byte("\xa4\x61b\xa0\x61k\x67feature\x61t\x01\x61v\x01"), command.ErrUnknown},
 			{"too much", make([]byte, command.MaxSize+1), command.ErrTooLarge},
 		} {
 			if out, err := m.Node().Forwarded(c.Context(), tc.b); !errors.Is(err, tc.want) {

@@ -69,6 +69,9 @@ type Status struct {
 	Held   []HeldStatus `json:"held"` // versions that a brake holds back, by list
 	Orders OrderStatus  `json:"orders"`
 
+	Known       []KnownHotline `json:"hotlines"`    // whose lists may come into force, by id
+	Development bool           `json:"development"` // a throw-away cluster
+
 	Receipts     ReceiptStatus `json:"receipts"`
 	ConnsRefused uint64        `json:"connections_refused"` // connections on the Raft port that were no member's
 }
@@ -197,6 +200,7 @@ func (n *Node) status(view *state.View) Status {
 		Fenced: n.stream.Fenced(), LogSize: view.Size, LogFilled: view.Filled, LastTime: time.Unix(view.Time, 0).UTC(),
 		Refused: view.Refused, ConnsRefused: n.stream.Refused(),
 		CosignedBy: []string{}, Lists: n.lists(view), Alarms: []Alarm{}, Refusals: []Refusal{}, Held: held(view), Orders: n.orders(view),
+		Known: knownHotlines(view), Development: n.c.Cluster.Development,
 	}
 	for _, r := range view.Refusals {
 		s.Refusals = append(s.Refusals, Refusal{r})

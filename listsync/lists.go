@@ -36,7 +36,7 @@ func (l *lists) poll(ctx context.Context) error {
 	for i, repo := range l.Repositories {
 		accepted, ok := l.Proposer.Accepted(l.Hotline)
 		if !ok {
-			return fmt.Errorf("follow hotline %s: the cluster file does not name it", l.Hotline)
+			return fmt.Errorf("follow hotline %s: %w", l.Hotline, errNotPinned)
 		}
 		switch err := l.take(ctx, repo, func(more func(time.Duration)) error { return l.follow(ctx, repo, accepted, i > 0, more) }); {
 		case ctx.Err() != nil:
@@ -54,6 +54,9 @@ func (l *lists) poll(ctx context.Context) error {
 	}
 	return err
 }
+
+// errNotPinned is a hotline that is configured here and that the cluster does not know yet: it waits.
+var errNotPinned = errors.New("it waits to be pinned: cluster.json does not name it, and no two officers have added it yet (cordon pin)")
 
 // errOffer marks metadata that the first repository, the hotline's own, offers and that does not verify.
 var errOffer = errors.New("what the hotline offers is refused")

@@ -152,7 +152,7 @@ func (c Cluster) ID() string {
 
 // Quorum is whom to trust about this cluster's log: a majority of its first members.
 func (c Cluster) Quorum() Quorum {
-	return Quorum{Origin: c.Origin, Cluster: c.ID(), Members: c.Members, Need: Majority(len(c.Members)), Development: c.Development}
+	return Quorum{Origin: c.Origin, Cluster: c.ID(), Members: c.Members, Need: Majority(len(c.Members)), Development: c.Development, Officers: c.Officers}
 }
 
 // Anchors are the pinned roots by hotline, as OpenManifest takes them.
@@ -222,6 +222,8 @@ type TrustFile struct {
 	Need         int     `json:"need"`          // at least a majority of the members
 	Witnesses    string  `json:"witnesses"`     // witness policy that this cluster's checkpoints must meet; may be empty
 	LogWitnesses string  `json:"log_witnesses"` // witness policy that hotlines' public logs must meet; may be empty
+
+	Hotlines []HotlineAnchor `json:"hotlines"` // beyond the cluster file's: those that the operator may have added since
 }
 
 // ParseTrustFile reads a trust file strictly. Errors: ErrFormat, ErrTooLarge, ErrMismatch.
@@ -245,6 +247,9 @@ func NewTrustFile(c Cluster, ca string) TrustFile {
 // Encode writes the trust file in the form ParseTrustFile reads.
 func (t TrustFile) Encode() []byte {
 	t.Cluster = t.Cluster.normal()
+	if t.Hotlines == nil {
+		t.Hotlines = []HotlineAnchor{}
+	}
 	return encodeJSON(t)
 }
 
@@ -274,7 +279,7 @@ func (t TrustFile) check() error {
 	if _, err := t.Roots(); err != nil {
 		return err
 	}
-	return nil
+	return t.checkHotlines()
 }
 
 // Roots is the CA as a pool for TLS, nil when the file has none.

@@ -9,7 +9,7 @@ import (
 // Kind says what a leaf records. The set is closed; an unknown word is refused when decoding.
 type Kind string
 
-// The kinds of leaf. Those after KindOpen have their names reserved: they decode, their body stays
+// The kinds of leaf. Those after KindPin have their names reserved: they decode, their body stays
 // opaque, and replaying one is ErrUnknownKind until the version that defines it.
 const (
 	KindPublish  Kind = "publish"  // a list version came into force
@@ -31,7 +31,8 @@ const (
 
 	KindOpen Kind = "open" // a hotline showed entries to a reviewer
 
-	KindPin   Kind = "pin"
+	KindPin Kind = "pin" // officers added a hotline
+
 	KindFork  Kind = "fork"
 	KindRekey Kind = "rekey"
 )
@@ -40,7 +41,7 @@ const (
 func (k Kind) Known() bool {
 	switch k {
 	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove,
-		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen:
+		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen, KindPin:
 		return true
 	}
 	return false
@@ -49,7 +50,7 @@ func (k Kind) Known() bool {
 // Reserved reports whether the name is one of the closed set but its body is not defined here yet.
 func (k Kind) Reserved() bool {
 	switch k {
-	case KindPin, KindFork, KindRekey:
+	case KindFork, KindRekey:
 		return true
 	}
 	return false
@@ -124,7 +125,7 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Alarm](l)
 	case KindHold:
 		return decodeBody[Hold](l)
-	case KindPolicy, KindApprove, KindSuppress, KindBypass, KindCertificate:
+	case KindPolicy, KindApprove, KindSuppress, KindBypass, KindCertificate, KindPin:
 		return decodeBody[Ordered](l)
 	case KindReturn:
 		return decodeBody[Returned](l)

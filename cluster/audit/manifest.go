@@ -18,6 +18,7 @@ type Manifest struct {
 	LastProof   [][32]byte     `cbor:"last_proof"`
 	InForce     []byte         `cbor:"in_force"` // InForce.Encode after that leaf
 	Lists       []ManifestList `cbor:"lists"`    // in the order of InForce.Lists
+	Pins        []ManifestPin  `cbor:"pins"`     // of those lists' hotlines that the cluster file does not name
 	Since       uint64         `cbor:"since"`    // the size the edge asked from; 0 for none
 	Consistency [][32]byte     `cbor:"consistency"`
 }
@@ -93,7 +94,7 @@ func DecodeManifest(b []byte) (Manifest, error) {
 	if m.V != manifestVersion {
 		return Manifest{}, fmt.Errorf("decode manifest of version %d: %w", m.V, ErrFormat)
 	}
-	if len(m.Lists) > MaxLists {
+	if len(m.Lists) > MaxLists || len(m.Pins) > MaxLists {
 		return Manifest{}, fmt.Errorf("decode manifest of %d lists: %w", len(m.Lists), ErrTooLarge)
 	}
 	return m, nil
@@ -124,7 +125,7 @@ type OpenedList struct {
 // that the last leaf is in it and vouches for InForce; for each list that its publish leaf is in the
 // log, that the hotline's metadata verifies from the pinned root, through every root since, at the leaf's time, that metadata,
 // leaf and InForce agree on every hash, that the filter is the charter's, and that the version is in the hotline's public log. anchors are the pinned
-// root.json bytes by hotline (Cluster.Anchors).
+// root.json bytes by hotline (Cluster.Anchors); the manifest proves those that officers have pinned since.
 //
 // It keeps no memory: call Advance on the result with what the edge saw before.
 // Errors wrap this package's sentinels, or those of package trust (trust.Reason names them).
@@ -162,6 +163,9 @@ func (q Quorum) openManifest(m Manifest, anchors map[trust.HotlineID][]byte) (*O
 	}
 	if len(m.Lists) != len(o.InForce.Lists) {
 		return nil, fmt.Errorf("proofs for %d lists, in force are %d: %w", len(m.Lists), len(o.InForce.Lists), ErrMismatch)
+	}
+	if anchors, err = q.openPins(m.Pins, c, anchors); err != nil {
+		return nil, err
 	}
 	for i, l := range o.InForce.Lists {
 		ol, err := q.openList(l, m.Lists[i], c, anchors)

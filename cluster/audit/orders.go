@@ -80,6 +80,7 @@ type Orders struct {
 	Policy    Policy        // zero while there is none
 	Held      []Held        // versions that are held back, by list, one each
 	Approvals []Approval    // for versions that are not in force yet, by list, one each
+	Pins      []Pin         // hotlines that were added since the cluster was made, by id
 }
 
 // OrderNumber is the highest number of a kind of order.
@@ -192,6 +193,10 @@ func (o Orders) ordered(c *Cluster, id string, f InForce, leaf Leaf, statement [
 	}
 	next := o
 	switch s := said.Body.(type) {
+	case order.Pin:
+		if next.Pins, err = o.pin(c, leaf, said.Number, s); err != nil {
+			return o, err
+		}
 	case order.Suppress:
 		if l, ok := f.List(s.List); !ok || l.Epoch != s.Epoch {
 			return o, fmt.Errorf("suppression %d: list %s with keys of epoch %d is not in force: %w", said.Number, s.List, s.Epoch, ErrOrder)

@@ -11,6 +11,8 @@ import (
 
 	fnote "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/cordon-project/cordon/cluster/audit/order"
 )
 
 // MemberKey is a control node's name and public keys.
@@ -28,6 +30,8 @@ type Quorum struct {
 	Members     []MemberKey
 	Need        int
 	Development bool // metadata of throw-away authorities is accepted
+
+	Officers []order.Officer // two of whom can pin a further hotline
 }
 
 // Majority is the smallest number of n members that no other such group can avoid overlapping.

@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -111,6 +112,21 @@ func vectors(t *testing.T) [][2]string {
 		lb, err := audit.EncodeLeaf(leaf)
 		must(err)
 		add(string(b.Kind())+" leaf", lb)
+	}
+	{
+		raw, err := order.Sign(order.Order{Cluster: c.ID(), Number: 3, Issued: 1780000060, Expires: 1780003660, Reason: "appeal", Body: pinVector(t)}, "o1", seeded(5))
+		must(err)
+		raw, err = order.Countersign(raw, "o2", seeded(6))
+		must(err)
+		said, signers, err := order.Verify(c.Officers, c.ID(), raw, time.Unix(1780000061, 0))
+		must(err)
+		leaf, err := audit.NewLeaf(6, 1780000061, audit.NewOrdered(raw, said, signers))
+		must(err)
+		leaf.F = next.Hash()
+		lb, err := audit.EncodeLeaf(leaf)
+		must(err)
+		hash("pin order, SHA-256", sha256.Sum256(raw))
+		hash("pin leaf, SHA-256", sha256.Sum256(lb))
 	}
 	back := order.Return{List: p.List, Seq: 2, Edge: p.Edge, High: 3, HighEdge: sha256.Sum256([]byte("edge 3")), Entries: []match.EntryID{{1}, {2}}}
 	raw, err := order.Sign(order.Order{Cluster: c.ID(), Number: 3, Issued: 1780000060, Expires: 1780003660, Reason: "appeal", Body: back}, "o1", seeded(5))
@@ -234,6 +250,22 @@ func adminVectors(cluster string) []audit.Admin {
 			Cluster: cluster, Role: audit.RoleEdge, Name: "e1", Program: "cordon", Version: "v1.2.3", Digest: sha256.Sum256([]byte("program")), Time: 1780000060,
 		}, seeded(4))}}),
 	}
+}
+
+// pinVector pins the root of trust's golden file.
+func pinVector(t *testing.T) order.Pin {
+	t.Helper()
+	b, err := os.ReadFile("../../listsync/trust/testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Root string `json:"pinned_root"`
+	}
+	if err := json.Unmarshal(b, &golden); err != nil || golden.Root == "" {
+		t.Fatalf("golden file: %v", err)
+	}
+	return order.Pin{Hotline: "north", Root: sha256.Sum256([]byte(golden.Root)), Document: []byte(golden.Root)}
 }
 
 // orderVectors is one order of each kind that has a leaf.

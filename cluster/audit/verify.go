@@ -252,7 +252,7 @@ func (v *verifier) note(format string, args ...any) {
 func (v *verifier) report() *Report {
 	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
-		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckLists, CheckVersions, CheckReceipts}
+		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
 		if n == CheckConsistency && v.o.Before == nil {
 			continue

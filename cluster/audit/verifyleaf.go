@@ -23,6 +23,7 @@ type moment struct {
 // looks are the checks that look at each leaf, in this order; each is called once for each leaf, in the log's order. By then the leaf is in
 // its place, decoded, and replay has followed it. See history for where a check keeps what it knows of earlier leaves.
 var looks = []func(*verifier, *moment){
+	(*verifier).lookPin,
 	(*verifier).lookMetadata,
 	(*verifier).lookWithdrawal,
 	(*verifier).lookOpening,
@@ -35,6 +36,7 @@ var looks = []func(*verifier, *moment){
 func (v *verifier) ends() {
 	v.endReplay()
 	v.endMetadata()
+	v.endHotlines()
 	v.endPublicLog()
 	v.endOpenings()
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")

@@ -121,6 +121,7 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindAdmin:    read[Admin],
 
 	KindCertificate: readOrder(KindCertificate),
+	KindPin:         readOrder(KindPin),
 	KindOpen:        read[Open],
 }
 
@@ -227,7 +228,7 @@ func (o Order) check() error {
 }
 
 // orders are the kinds that Order may be of.
-var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}, KindCertificate: {}}
+var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}, KindCertificate: {}, KindPin: {}}
 
 func (r Return) check() error {
 	if len(r.Statement) == 0 || len(r.Verdicts) > maxItems {

@@ -51,8 +51,9 @@ const (
 	KindCertificate Kind = "certificate"
 	KindOpen        Kind = "open"
 
+	KindPin Kind = "pin"
+
 	// Reserved: named by the format, decoded as ErrUnknown by this version.
-	KindPin     Kind = "pin"
 	KindFeature Kind = "feature"
 )
 
@@ -124,7 +125,7 @@ type Hold struct {
 
 // Order carries what the operator's officers have signed. Each kind of order is a kind of command of this one form.
 type Order struct {
-	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass, certificate
+	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass, certificate, pin
 	Statement []byte `cbor:"statement"`
 }
 

@@ -56,6 +56,7 @@ func samples() []struct {
 		{"admin", command.Command{Time: 1767225613, Body: command.Admin{Act: "appeal", By: "ops", Node: "control-1", D: []byte{27}}}},
 		{"certificate", command.Command{Time: 1767225614, Body: command.Order{As: command.KindCertificate, Statement: []byte{28}}}},
 		{"open", command.Command{Time: 1767225615, Body: command.Open{Statement: []byte{27, 28}}}},
+		{"pin", command.Command{Time: 1767225616, Body: command.Order{As: command.KindPin, Statement: []byte{29}}}},
 		{"checkpoint_assert", command.Command{Time: 1767225606, Body: command.Assert{
 			Size: 14, Root: bytes32(15), Checkpoint: []byte("note\n"),
 		}}},
@@ -93,7 +94,7 @@ func TestTheDocumentsVectorsAreWhatTheCodeWrites(t *testing.T) {
 	if len(vectors) != len(samples())+1 {
 		t.Errorf("%d vectors in the document, want %d and one of a reserved kind", len(vectors), len(samples()))
 	}
-	raw, err := hex.DecodeString(vectors["pin"])
+	raw, err := hex.DecodeString(vectors["feature"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestOnlyTheOneEncodingIsACommand(t *testing.T) {
 		{"the next version", det(m{"v": 2, "k": "tick", "t": 0, "b": m{}}), command.ErrUnknown},
 		{"the next version with other fields", det(m{"v": 2, "k": "tick", "at": "noon", "z": []int{1}}), command.ErrUnknown},
 		{"an unknown kind", det(m{"v": 1, "k": "unblock", "t": 0, "b": m{}}), command.ErrUnknown},
-		{"a reserved kind", det(m{"v": 1, "k": "pin", "t": 0, "b": m{}}), command.ErrUnknown},
+		{"a reserved kind", det(m{"v": 1, "k": "feature", "t": 0, "b": m{}}), command.ErrUnknown},
 		{"no body", det(m{"v": 1, "k": "publish", "t": 0, "b": m{}}), command.ErrFormat},
 		{"null for a list", det(m{"v": 1, "k": "receipts", "t": 0, "b": m{"items": nil}}), command.ErrFormat},
 		{"an indefinite length", []byte("\xbf\x61b\xa0\x61k\x64tick\x61t\x00\x61v\x01\xff"), command.ErrFormat},
@@ -186,7 +187,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	f.Add([]byte("\xa4\x61b\xa0\x61k\x63pin\x61t\x01\x61v\x01"))
+	f.Add([]byte("\xa4\x61b\xa0\x61k\x67feature\x61t\x01\x61v\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := command.Decode(b)
 		if err != nil {

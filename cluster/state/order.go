@@ -73,6 +73,9 @@ func (s *State) decide(t int64, as command.Kind, statement []byte, body func(o o
 	}
 	refuse.List, refuse.Seq = about(said.Body)
 	refuse.Hotline = trust.HotlineID(refuse.List.Hotline())
+	if p, ok := said.Body.(order.Pin); ok {
+		refuse.Hotline = p.Hotline
+	}
 	if said.Number == s.orders.LastNumber(kind) && s.lastOrder[kind] == sha256.Sum256(statement) {
 		return Result{Duplicate: true}
 	}

@@ -144,7 +144,7 @@ const (
 	ReasonVerdicts       = "verdicts"        // no quorum of members approved these files
 	ReasonIndex          = "index"           // members approve these files and compile different indexes of them
 	ReasonSequence       = "sequence"        // does not follow what is in force
-	ReasonUnknownHotline = "unknown_hotline" // not in the cluster file
+	ReasonUnknownHotline = "unknown_hotline" // not in the cluster file, and not pinned since
 	ReasonUnknownList    = "unknown_list"    // the metadata signs no such list
 	ReasonEquivocation   = "equivocation"    // one version number with two contents
 	ReasonCommand        = "command"         // bytes in the log that are no command
@@ -327,6 +327,9 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 		s.enterReject(leaf, b)
 	case audit.Ordered:
 		s.enterOrder(b.Order, b.Statement)
+		if p, ok := b.Order.Body.(order.Pin); ok {
+			return s.enterPin(p)
+		}
 	case audit.Returned:
 		s.enterOrder(b.Order, b.Statement)
 	case audit.Open:
@@ -335,7 +338,18 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 	return nil
 }
 
-// hotline finds a hotline of the cluster file; nil for any other.
+// enterPin begins to follow a hotline from the root that officers have pinned.
+func (s *State) enterPin(p order.Pin) error {
+	roots, err := trust.PinRoot(p.Document)
+	if err != nil {
+		return fmt.Errorf("pin hotline %s: %w", p.Hotline, err)
+	}
+	s.hotlines = append(s.hotlines, &hotline{id: p.Hotline, roots: roots, alone: map[string]tally{}})
+	sortHotlines(s.hotlines)
+	return nil
+}
+
+// hotline finds a hotline of the cluster file, or one that was pinned since; nil for any other.
 func (s *State) hotline(id trust.HotlineID) *hotline {
 	for _, h := range s.hotlines {
 		if h.id == id {

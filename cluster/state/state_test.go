@@ -324,7 +324,7 @@ func TestAnUnknownCommandStopsTheReplica(t *testing.T) {
 	s := w.state()
 	apply(t, s, w.good(listMain, 1))
 	before := s.View()
-	unknown := []byte("\xa4\x61b\xa0\x61k\x63pin\x61t\x01\x61v\x01")
+	unknown := []byte("\xa4\x61b\xa0\x61k\x67feature\x61t\x01\x61v\x01")
 	if res := s.Apply(unknown); !errors.Is(res.Err, state.ErrHalted) || !errors.Is(res.Err, command.ErrUnknown) {
 		t.Fatalf("unknown command: %+v, want ErrHalted and ErrUnknown", res)
 	}

@@ -36,7 +36,7 @@ type View struct {
 // Hotline is what the cluster has accepted of one hotline.
 type Hotline struct {
 	ID          trust.HotlineID
-	Roots       trust.Roots     // from the cluster file's pin to the newest accepted
+	Roots       trust.Roots     // from the pin of the cluster file, or of officers, to the newest accepted
 	High        trust.HighWater // nothing below it is accepted
 	Metadata    [32]byte        // hash of the newest accepted metadata; zero before the first
 	Verified    *trust.Verified // of it; nil before the first
@@ -131,7 +131,7 @@ func (v *View) Roots(id trust.HotlineID) trust.Roots {
 	return h.Roots
 }
 
-// Hotline finds a hotline of the cluster file.
+// Hotline finds a hotline of the cluster file, or one that was pinned since.
 func (v *View) Hotline(id trust.HotlineID) (Hotline, bool) {
 	for _, h := range v.Hotlines {
 		if h.ID == id {

@@ -1,5 +1,5 @@
-// Package order is what an operator's officers sign: the few things an operator may decide about lists, every one of which removes or
-// lets pass, and none of which adds a name. In go the decision and the keys of two people; out comes a statement that every replica and
+// Package order is what an operator's officers sign: the few things an operator may decide about lists, none of which adds a name. All
+// remove or let pass, but for Pin, which says whose lists may come into force at all, and which auditors do not take from an operator alone. In go the decision and the keys of two people; out comes a statement that every replica and
 // every auditor verifies for themselves. cluster/audit/LEAF.md gives the bytes.
 //
 // An order is only as good as its place: whether its number is new and whether it fits what is in force is decided by who replays the log.
@@ -58,10 +58,11 @@ const (
 	KindBypass   Kind = "bypass"
 
 	KindCertificate Kind = "certificate"
+	KindPin         Kind = "pin"
 )
 
 // Kinds are all of them, in the order of the alphabet.
-var Kinds = []Kind{KindApprove, KindBypass, KindCertificate, KindPolicy, KindReturn, KindSuppress}
+var Kinds = []Kind{KindApprove, KindBypass, KindCertificate, KindPin, KindPolicy, KindReturn, KindSuppress}
 
 // Order is one decision. Expires is until when it may be accepted, not inclusive; a suppression and a bypass also end with it.
 type Order struct {
@@ -292,6 +293,8 @@ func decodeOrder(b []byte) (Order, error) {
 		o.Body, err = read[Bypass](w.B)
 	case KindCertificate:
 		o.Body, err = read[Certificate](w.B)
+	case KindPin:
+		o.Body, err = read[Pin](w.B)
 	default:
 		err = bad("is of a kind that does not exist")
 	}

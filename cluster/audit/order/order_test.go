@@ -13,6 +13,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -42,7 +43,20 @@ func bodies() []order.Body {
 		order.Approve{List: list, Seq: 2, Edge: [32]byte{1}, Entries: e, Brakes: []string{"growth", "never_block"}, NeverBlock: [32]byte{1}},
 		order.Return{List: list, Seq: 2, Edge: [32]byte{1}, High: 4, HighEdge: [32]byte{2}, Entries: e},
 		order.Bypass{},
+		pin(),
 	}
+}
+
+func pin() order.Pin {
+	h := trusttest.New("order test", "hotline-two", now)
+	return order.Pin{Hotline: h.ID, Root: sha256.Sum256(h.Pinned), Document: h.Pinned}
+}
+
+// changed is the pin of another root than the one that it brings, or of none at all.
+func changed(change func(p *order.Pin)) order.Order {
+	p := pin()
+	change(&p)
+	return good(p)
 }
 
 func good(b order.Body) order.Order {
@@ -144,6 +158,17 @@ func TestOrdersThatNobodyCanSign(t *testing.T) {
 		{"no list", with(func(o *order.Order) { o.Body = order.Suppress{List: "x", Entries: []match.EntryID{{1}}} }), trust.ErrFormat},
 		{"approval of no brake", with(func(o *order.Order) { o.Body = order.Approve{List: "hotline-one/main", Seq: 1} }), trust.ErrFormat},
 		{"return to the future", with(func(o *order.Order) { o.Body = order.Return{List: "hotline-one/main", Seq: 5, High: 4} }), trust.ErrFormat},
+		{"pin of a root that it does not bring", changed(func(p *order.Pin) { p.Root[0] ^= 1 }), trust.ErrFormat},
+		{"pin of something else than a root", changed(func(p *order.Pin) { p.Document = []byte("{}"); p.Root = sha256.Sum256(p.Document) }), trust.ErrFormat},
+		{"pin of a root that its own keys have not signed", changed(func(p *order.Pin) {
+			p.Document = bytes.Replace(p.Document, []byte(`"sig":"`), []byte(`"sig":"00`), 1)
+			p.Root = sha256.Sum256(p.Document)
+		}), trust.ErrFormat},
+		{"pin of no hotline", changed(func(p *order.Pin) { p.Hotline = "Hotline" }), trust.ErrFormat},
+		{"pin of a larger document than any root", changed(func(p *order.Pin) {
+			p.Document = make([]byte, order.MaxDocument+1)
+			p.Root = sha256.Sum256(p.Document)
+		}), trust.ErrTooLarge},
 		{"policy without a hash", with(func(o *order.Order) { o.Body = order.Policy{Count: 1} }), trust.ErrFormat},
 	} {
 		t.Run(c.name, func(t *testing.T) {

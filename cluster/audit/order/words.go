@@ -27,6 +27,8 @@ func (o Order) Describe() string {
 			o.Number, b.List, b.Seq, b.High, count(len(b.Entries), "entry", "entries"))
 	case Certificate:
 		return b.describe(o.Number)
+	case Pin:
+		return b.describe(o.Number)
 	case Bypass:
 		if b.Lift {
 			return fmt.Sprintf("bypass ended, order %d: lists are enforced again", o.Number)
