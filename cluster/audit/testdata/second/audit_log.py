@@ -43,6 +43,7 @@ class LogMixin:
         """Follows the leaves one by one."""
         self.f, self.hash = leaves.genesis(), leaves.hash_of(leaves.genesis())
         self.states, self.edges, self.orders = [(0, self.f)], {}, leaves.Orders(self.cluster, self.id, self.officers, self.members)
+        self.orders.named = set(self.roots)
         self.present, self.skipped, self.publishes, self.returned, self.pending = {}, None, [], [], []
         self.last, self.signed_heads, self.statements, self.heard, self.public = {}, {}, {}, {}, {}
         self.opened = set()
@@ -166,6 +167,13 @@ class LogMixin:
                 self.orders.publish(l, b)
         except Bad as e:
             self.fail("orders", "leaf %d: %s" % (l["n"], e))
+        if l["k"] == "pin" and order:
+            self.roots.setdefault(order[0]["b"]["hotline"], order[0]["b"]["document"])
+
+    def pinned(self):
+        for hotline, (n, root) in self.orders.pins.items():
+            if self.accredited.get(hotline) != root:
+                self.fail("hotlines", "leaf %d: hotline %s was added by the operator, and the trust file does not name this root of it" % (n, hotline))
 
     def sequence(self, n, p):
         cur = leaves.find(self.f, p["list"])

@@ -47,6 +47,7 @@ class Auditor(LogMixin, ListsMixin, OpeningsMixin):
             rest = self.read_log(todo)
             self.follow_log()
             self.consistency()
+            self.pinned()
             self.given()
             self.read_lists(rest, todo)
             self.receipts()
@@ -67,6 +68,8 @@ class Auditor(LogMixin, ListsMixin, OpeningsMixin):
             self.roots = {h["id"]: b64(h["root"]) for h in c["hotlines"]}
             need(len(self.members) // 2 + 1 <= self.need <= len(self.members), "need")
             self.log_witnesses = t["log_witnesses"]
+            self.accredited = {h["id"]: sha(b64(h["root"])) for h in t["hotlines"]}
+            need(not set(self.accredited) & set(self.roots) and len(self.accredited) == len(t["hotlines"]) <= 16, "a hotline is there twice")
             self.id = sha(b"cordon/cluster/v1\n" + encode(binary(c))).hex()[:32]
         except (Bad, KeyError, TypeError) as e:
             self.stop("trust", "the trust file: %s" % e)

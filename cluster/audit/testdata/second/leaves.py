@@ -22,7 +22,7 @@ BODIES = {
     "admin": dict(act=str, by=str, node=str, d=dict),
     "return": dict(number=int, signers=list, statement=bytes, version=dict, verdicts=list),
 }
-for kind in ("policy", "approve", "suppress", "bypass", "certificate"):
+for kind in ("policy", "approve", "suppress", "bypass", "certificate", "pin"):
     BODIES[kind] = dict(number=int, signers=list, statement=bytes)
 FILTER = dict(kinds=list, bases=list, jurisdictions=list)
 SIGNED = dict(body=bytes, sig=(bytes, 64))
@@ -221,7 +221,7 @@ def state_id(f, index):
 # Orders of the operator's officers.
 
 DAY = 86400
-LONGEST = dict(certificate=7 * DAY, policy=7 * DAY, approve=7 * DAY, suppress=30 * DAY, bypass=DAY)
+LONGEST = dict(certificate=7 * DAY, pin=7 * DAY, policy=7 * DAY, approve=7 * DAY, suppress=30 * DAY, bypass=DAY)
 LONGEST["return"] = 7 * DAY
 ORDER = dict(v=int, cluster=str, k=str, number=int, issued=int, expires=int, reason=str, b=dict)
 ORDERS = {
@@ -231,6 +231,7 @@ ORDERS = {
     "return": dict(list=str, seq=int, edge=H, high=int, high_edge=H, entries=list),
     "bypass": dict(lift=bool),
     "certificate": {"from": int, "to": int, "size": int, "hash": H},
+    "pin": dict(hotline=str, root=H, document=bytes),
 }
 
 
@@ -247,6 +248,8 @@ def read_order(kind, b):
     if "entries" in o["b"]:
         e = o["b"]["entries"]
         need(e == sorted(set(e)) and all(len(x) == 16 for x in e), "entries of an order")
+    if kind == "pin":
+        need(len(o["b"]["document"]) <= 32 << 10 and sha(o["b"]["document"]) == o["b"]["root"], "a pin of another root than it brings")
     return o, s
 
 
@@ -255,7 +258,8 @@ class Orders:
 
     def __init__(self, cluster, cluster_id, officers, members):
         self.cluster, self.id, self.officers, self.members = cluster, cluster_id, officers, members
-        self.numbers, self.policy, self.held, self.approved = {}, None, {}, {}
+        self.numbers, self.policy, self.held, self.approved, self.pins = {}, None, {}, {}, {}
+        self.named = set()  # hotlines of the cluster file
 
     def accept(self, l, f, order):
         o, s = order
@@ -280,6 +284,10 @@ class Orders:
             self.approved[b["list"]] = (b["seq"], b["edge"], o["expires"], l["n"])
         if o["k"] == "certificate":
             need(1 <= b["size"] <= l["n"] and b["from"] < b["to"] <= l["t"], "a certificate of what is not in the log yet")
+        if o["k"] == "pin":
+            need(b["hotline"] not in self.named and b["hotline"] not in self.pins, "hotline %s is pinned already" % b["hotline"])
+            need(len(self.named) + len(self.pins) < 16, "more than 16 hotlines")
+            self.pins[b["hotline"]] = (l["n"], b["root"])
         if o["k"] == "policy":
             self.policy = b["never_block"]
         self.numbers[o["k"]] = o["number"]
