@@ -34,6 +34,7 @@ type Control struct {
 	expected *expected
 
 	statements *statements
+	witnessing *witnessing
 }
 
 // OpenControl takes the node's directory, ports and keys and joins its cluster. Run must follow.
@@ -128,8 +129,11 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	if err != nil {
 		return nil, err
 	}
+	if control.witnessing, err = openWitnessing(c, description, node, dir, o); err != nil {
+		return nil, err
+	}
 	for _, h := range c.Hotlines {
-		s, err := newSyncer(c, h, description, node, files, heads, control.statements.seen, o)
+		s, err := newSyncer(c, h, description, node, files, heads, control.statements.seen, control.witnessing.sawLog, o)
 		if err != nil {
 			return nil, err
 		}
@@ -137,12 +141,12 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	}
 	control.server = api.NewServer(api.Config{
 		Node: node, Cluster: description, Files: files, Deltas: deltas, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
-		TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.clock(), Log: o.Log,
+		Witness: control.witnessing, TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil
 }
 
-func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), o Options) (*listsync.Syncer, error) {
+func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), seenLog func(string, []byte), o Options) (*listsync.Syncer, error) {
 	var repos []*fetch.Repository
 	for _, url := range append([]string{h.URL}, h.Mirrors...) {
 		r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
@@ -153,7 +157,7 @@ func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, n
 	}
 	return listsync.New(listsync.Config{
 		Hotline: trust.HotlineID(h.ID), Cluster: description.ID(), Repositories: repos, Files: files,
-		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads,
+		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads, SeenLog: seenLog,
 	}), nil
 }
 
@@ -191,6 +195,7 @@ func (c *Control) Run(ctx context.Context) error {
 	g.Go(func() error { return c.server.Run(ctx) })
 	g.Go(func() error { return c.backfill.run(ctx) })
 	g.Go(func() error { return c.expected.run(ctx) })
+	g.Go(func() error { return c.witnessing.run(ctx) })
 	for _, s := range c.syncs {
 		g.Go(func() error { return s.Run(ctx) })
 	}

@@ -87,6 +87,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 			fmt.Fprintln(w, "  -", text)
 		}
 	}
+	reportWitnesses(w, nodes)
 	fmt.Fprintln(w, "\nControl nodes:")
 	for _, x := range nodes {
 		if x.Status == nil {
@@ -190,6 +191,9 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			if old, seen := failing[m.Name]; !m.FailingSince.IsZero() && (!seen || m.FailingSince.Before(old.FailingSince)) {
 				failing[m.Name] = m
 			}
+		}
+		for _, text := range witnessProblems(x.Status.Witness, s.Name, now) {
+			say("%s", text)
 		}
 		for _, h := range x.Status.Hotlines {
 			if !h.FailingSince.IsZero() {

@@ -32,13 +32,18 @@ type published struct {
 }
 
 // Checkpoint is the newest checkpoint that a quorum of members has cosigned,
-// as a C2SP signed note, or nil when there has never been one. It survives a
-// restart, also one without a quorum. Not to be altered.
+// as a C2SP signed note, or nil when there has never been one; the last that
+// outside witnesses have cosigned too, while that is not much older (see
+// Witnessed). It survives a restart, also one without a quorum. Not to be altered.
 func (n *Node) Checkpoint() []byte {
-	if p := n.published(); p != nil {
-		return p.note
+	p := n.published()
+	if p == nil {
+		return nil
 	}
-	return nil
+	if w := n.recentlyWitnessed(); w != nil {
+		return w
+	}
+	return p.note
 }
 
 func (n *Node) published() *published { return n.pub.Load() }

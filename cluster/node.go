@@ -55,6 +55,7 @@ type Node struct {
 	asked  time.Time     // when that last ended; guarded by asking
 	giving atomic.Bool   // leadership is being given away
 
+	seen    atomic.Pointer[witnessed]
 	pub     atomic.Pointer[published]
 	pubMu   sync.Mutex // guards renewed, waiting; held while pub is stored
 	renewed chan struct{}

@@ -12,6 +12,8 @@
 //	GET  /v1/bundle                   anyone    what cordon-audit verifies, as one tar; ?since=N: what is new, ?all=1: every version
 //	GET  /v1/withdrawals              anyone    withdrawals signed by the officers' threshold, for edges while there is no quorum
 //	POST /v1/withdrawals              anyone    a withdrawal that an officer of one of the hotlines has signed; anything else is refused
+//	POST /add-checkpoint              anyone    a checkpoint of a log that this node witnesses (C2SP tlog-witness)
+//	GET  /v1/seen                     anyone    the newest checkpoints of hotlines' and others' logs that this node has seen
 //	GET  /v1/status                   operator, control
 //	GET  /v1/manifest?since=N         edge      long poll: what is in force, with proofs
 //	POST /v1/keys                     edge      an epoch's keys, wrapped to the enrolled edge's own key

@@ -15,10 +15,11 @@ type Status struct {
 	Edges    []EdgeStatus      `json:"edges"`    // enrolled edges, by name
 	Hotlines []listsync.Health `json:"hotlines"` // as this node reaches them
 
-	LeftOut     int          `json:"left_out"`    // entries that stay out because later versions than the one gone back to left them out
-	Removals    int          `json:"removals"`    // entries of lists in force that are withdrawn
-	Withdrawals []Withdrawal `json:"withdrawals"` // the last one of each list
-	Owed        []Owed       `json:"owed"`        // withdrawals that lack their second officer's signature
+	LeftOut     int           `json:"left_out"`    // entries that stay out because later versions than the one gone back to left them out
+	Removals    int           `json:"removals"`    // entries of lists in force that are withdrawn
+	Withdrawals []Withdrawal  `json:"withdrawals"` // the last one of each list
+	Witness     WitnessStatus `json:"witness"`
+	Owed        []Owed        `json:"owed"` // withdrawals that lack their second officer's signature
 }
 
 // Withdrawal is the last withdrawal of a list.

@@ -35,6 +35,7 @@ type Config struct {
 	Preview    func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
 	Expected   Expected // what an edge must sign for what is in force
 	Statements Statements
+	Witness    Witness     // nil: this node witnesses nothing
 	TLS        *tls.Config // own certificate; client certificates verified when given
 	Listener   net.Listener
 	Keys       KeyCare // how this node keeps its own
@@ -66,6 +67,8 @@ type Server struct {
 	posts   bucket
 
 	statements Statements
+	witness    Witness
+	asks       asks
 }
 
 // NewServer returns a server for c. Run serves it.
@@ -73,7 +76,7 @@ func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
-		readers: readers{from: map[string]bool{}}, statements: c.Statements, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
+		readers: readers{from: map[string]bool{}}, statements: c.Statements, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -143,6 +146,8 @@ func (s *Server) routes() http.Handler {
 	open("GET /v1/bundle", s.bundle)
 	open("GET /v1/withdrawals", s.withdrawals)
 	open("POST /v1/withdrawals", s.postWithdrawal)
+	open("POST /add-checkpoint", s.addCheckpoint)
+	open("GET /v1/seen", s.seen)
 	open("POST /v1/openings", s.postOpening)
 
 	only("GET /v1/status", s.status, operator, control)

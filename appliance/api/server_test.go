@@ -118,6 +118,8 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"GET", "/v1/bundle", "anyone control edge operator"},
 		{"GET", "/v1/withdrawals", "anyone control edge operator"},
 		{"POST", "/v1/withdrawals", "anyone control edge operator"},
+		{"POST", "/add-checkpoint", "anyone control edge operator"},
+		{"GET", "/v1/seen", "anyone control edge operator"},
 		{"POST", "/v1/openings", "anyone control edge operator"},
 		{"GET", "/v1/status", "control operator"},
 		{"GET", "/v1/held", "operator"},

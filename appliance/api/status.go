@@ -15,6 +15,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 	view := s.node.View()
 	st := Status{Node: s.node.Status(), Keys: s.own, Edges: []EdgeStatus{}, Hotlines: s.follows()}
 	s.cares.keep(func(edge string) bool { _, ok := view.Edge(edge); return ok })
+	if s.witness != nil {
+		st.Witness = s.witness.Status()
+	}
 	st.Withdrawals, st.Owed = []Withdrawal{}, []Owed{}
 	for _, r := range view.InForce.Overlay() {
 		switch r.Kind {

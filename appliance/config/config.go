@@ -62,8 +62,29 @@ type Control struct {
 	// (1000 entries, always allowed), and in percent of the list max_change (25, added), max_window (50, added in a
 	// week), max_broad (50, whole sites added) and max_remove (50). Without the section, these defaults.
 	Brakes brake.Limits
+	// witness: this node's part in the witnessing of logs (C2SP tlog-witness). logs: verifier keys (name+hash+key) of other
+	// logs that this node watches and cosigns, such as other operators'; the public logs of the hotlines in force are
+	// watched without that. policy: path of a witness policy (C2SP tlog-policy) with a URL behind each key; its witnesses
+	// are asked to cosign each checkpoint of this cluster's log. ca: path of a PEM file with the authorities of their
+	// servers, where they are not the system's (cordon witness prints them). May be left out.
+	Witness Witness
+	// gossip: other operators' control nodes, with which this one compares what hotlines' public logs have signed: url
+	// (https://ADDRESS:PORT of its API) and ca (path of its ca.crt). At most 16. May be left out.
+	Gossip []Peer
 	// log_level: debug, info, warn or error. Default info. No level logs a subscriber or a name.
 	LogLevel slog.Level
+}
+
+// Witness is a control node's part in the witnessing of logs.
+type Witness struct {
+	Logs       []string // logs: verifier keys of logs to watch
+	Policy, CA string   // policy, ca: paths
+}
+
+// Peer is another operator's control node.
+type Peer struct {
+	URL string // url: https://ADDRESS:PORT of its API
+	CA  string // ca: path of its certificate authority, PEM; empty: the system's
 }
 
 // Member is one control node as the others reach it.

@@ -56,6 +56,7 @@ func (f *file) control(data []byte) *Control {
 		s.f.bad(s.at("popularity"), "popularity: the file counts only with a signature; add popularity_keys: the line of its popularity.vkey")
 	}
 	c.Brakes = s.brakes()
+	c.Witness, c.Gossip = s.witness(), s.gossip()
 	c.AcceptKeyOnDisk = s.accepted(c.Key, c.CertificateKey, c.ClusterKey)
 	c.Members = s.members(c.Name)
 	s.need("hotlines", "a list of id and url of every hotline")

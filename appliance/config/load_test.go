@@ -19,7 +19,7 @@ import (
 func folder(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, f := range []string{"cluster.json", "node.key", "tls.crt", "tls.key", "ca.crt", "cluster.agekey", "edge.agekey", "popular.names"} {
+	for _, f := range []string{"cluster.json", "node.key", "tls.crt", "tls.key", "ca.crt", "cluster.agekey", "edge.agekey", "popular.names", "policy", "others.pem"} {
 		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,9 @@ func exampleControl() *Control {
 		},
 		Poll: 90 * time.Second, NeverBlock: []string{"isp.example", "help.example"}, LogLevel: slog.LevelWarn,
 		Popularity: "popular.names", PopularityKeys: []string{popularityLine},
-		Brakes: brake.Limits{MaxEntries: 5_000_000, MinChange: 500, MaxBroadPercent: 10},
+		Brakes:  brake.Limits{MaxEntries: 5_000_000, MinChange: 500, MaxBroadPercent: 10},
+		Witness: Witness{Logs: []string{popularityLine}, Policy: "policy", CA: "others.pem"},
+		Gossip:  []Peer{{URL: "https://192.0.2.99:7443", CA: "others.pem"}, {URL: "https://other.example"}},
 	}
 }
 
@@ -88,7 +90,8 @@ func TestAWrittenControlFileLoadsToTheSameValue(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, want.YAML())
 	}
-	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.ClusterKey, &want.Popularity)
+	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.ClusterKey, &want.Popularity,
+		&want.Witness.Policy, &want.Witness.CA, &want.Gossip[0].CA)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -136,6 +139,31 @@ func drop(t *testing.T, text, prefix string) string {
 		t.Fatalf("no single line %q in\n%s", prefix, text)
 	}
 	return strings.Join(kept, "")
+}
+
+func TestMistakesAboutWitnessesAreNamed(t *testing.T) {
+	c := exampleControl()
+	c.Witness, c.Gossip = Witness{}, nil
+	text := string(c.YAML()) + `witness:
+  logs: [nokey]
+  ca: others.pem
+  polycy: policy
+gossip:
+  - url: http://192.0.2.99:7443
+  - url: https://192.0.2.99:7443
+  - url: https://192.0.2.99:7443
+    ca: missing.pem
+`
+	_, err := LoadControl(folder(t, "control.yaml", []byte(text)))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, part := range []string{`"nokey" is no verifier key name+hash+base64`, "witness.ca: it is for the servers of policy", "did you mean policy?",
+		"write a URL like https://192.0.2.10:7443", "https://192.0.2.99:7443 is there twice", "missing.pem does not exist"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("nothing says %q:\n%v", part, err)
+		}
+	}
 }
 
 func TestEveryMistakeOfAFileIsReportedAtOnceWithItsLine(t *testing.T) {

@@ -19,6 +19,8 @@ var controlManual = map[string]string{
 	"popularity":         "Path of a signed file of popular names and of hosts that carry many others (cordon-hotline popularity).\nA list that would stop one is held back in the same way. Read once, at the start. May be left out.",
 	"popularity_keys":    "Whose signature on that file counts, as in its popularity.vkey: NAME+HASH+KEY.",
 	"brakes":             "How much a version of a list may change before it is held back: max_entries (default: no limit), min_change\n(1000 entries, always allowed), and in percent of the list max_change (25, added), max_window (50, added in a\nweek), max_broad (50, whole sites added) and max_remove (50). Without the section, these defaults.",
+	"witness":            "This node's part in the witnessing of logs (C2SP tlog-witness). logs: verifier keys (name+hash+key) of other\nlogs that this node watches and cosigns, such as other operators'; the public logs of the hotlines in force are\nwatched without that. policy: path of a witness policy (C2SP tlog-policy) with a URL behind each key; its witnesses\nare asked to cosign each checkpoint of this cluster's log. ca: path of a PEM file with the authorities of their\nservers, where they are not the system's (cordon witness prints them). May be left out.",
+	"gossip":             "Other operators' control nodes, with which this one compares what hotlines' public logs have signed: url\n(https://ADDRESS:PORT of its API) and ca (path of its ca.crt). At most 16. May be left out.",
 	"log_level":          "Debug, info, warn or error. Default info. No level logs a subscriber or a name.",
 }
 

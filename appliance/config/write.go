@@ -44,6 +44,8 @@ func (c *Control) YAML() []byte {
 	w.set("popularity", c.Popularity)
 	w.list("popularity_keys", c.PopularityKeys)
 	w.brakes(&c.Brakes)
+	w.witness(&c.Witness)
+	w.gossip(c.Gossip)
 	w.raw("log_level", strings.ToLower(c.LogLevel.String()))
 	return w.b.Bytes()
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/cordon-project/cordon/appliance"
 )
 
@@ -20,4 +22,29 @@ func policyFile(flag, path string) (string, error) {
 		return "", &appliance.InputError{Err: fmt.Errorf("%s %s: %w", flag, path, err)}
 	}
 	return string(b), nil
+}
+
+func witnessCommand() *cobra.Command {
+	var profile string
+	var hybrid bool
+	c := &cobra.Command{
+		Use:   "witness",
+		Short: "Print what others need to have this cluster witness their log, or to witness this cluster's",
+		Long: `Print what others need:
+  lines for a witness policy (C2SP tlog-policy): each control node of this cluster is a witness by itself, at its API address;
+  the keys of this cluster's own log, for those who are to witness it.
+Give them ca.crt of this cluster as well: their servers check this cluster's certificates with it. A control node watches the logs in
+its control.yaml (witness: logs:) and the public logs of the hotlines in force.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			o, err := appliance.OpenOperator(profile)
+			if err != nil {
+				return err
+			}
+			return appliance.WriteWitnesses(os.Stdout, os.Stderr, o.Status(c.Context()), hybrid)
+		},
+	}
+	profileFlag(c, &profile)
+	c.Flags().BoolVar(&hybrid, "ml-dsa", false, "ask for the ML-DSA-44 cosignature of each node too (1.8 KB a key)")
+	return c
 }

@@ -181,8 +181,11 @@ func (p Policy) missing(m member, times map[int]int64) string {
 
 // split parts a note that openNote took into its text with the empty line, and its signature lines.
 func split(b []byte) (text, sigs []byte) {
-	at := bytes.LastIndex(b, []byte("\n\n")) + 2
-	return b[:at], b[at:]
+	at := bytes.LastIndex(b, []byte("\n\n"))
+	if at < 0 {
+		return b, nil
+	}
+	return b[:at+2], b[at+2:]
 }
 
 // signedWith reports whether a signature line is under the name and id of k; it verifies nothing.
@@ -193,4 +196,35 @@ func signedWith(line []byte, k Key) bool {
 	}
 	sig, err := base64.StdEncoding.DecodeString(string(bytes.TrimSuffix(rest, []byte("\n"))))
 	return err == nil && len(sig) > 4 && binary.BigEndian.Uint32(sig) == k.v.KeyHash()
+}
+
+// Carry adds to a note those cosignatures of the policy's witnesses that another note of the same text has and it lacks. Lines that
+// do not verify are left behind. A note that cannot be read is given back as it is.
+func (p Policy) Carry(b, from []byte) []byte {
+	text, have := split(b)
+	other, lines := split(from)
+	if len(b) > MaxNote || !bytes.Equal(text, other) {
+		return b
+	}
+	out := bytes.Clone(b)
+	for line := range bytes.Lines(lines) {
+		for _, k := range p.keys() {
+			if !signedWith(line, k) || hasKey(have, k) || len(out)+len(line) > MaxNote {
+				continue
+			}
+			if _, n, err := openNote(slices.Concat(text, line), []Key{k}); err == nil && len(n.Sigs) == 1 {
+				out = append(out, line...)
+			}
+		}
+	}
+	return out
+}
+
+func hasKey(lines []byte, k Key) bool {
+	for line := range bytes.Lines(lines) {
+		if signedWith(line, k) {
+			return true
+		}
+	}
+	return false
 }

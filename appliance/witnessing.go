@@ -1,0 +1,345 @@
+package appliance
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/witness"
+)
+
+// witnessing is a control node's part in keeping logs honest, beside its cluster: it witnesses others' logs, has others
+// witness its own, and compares what logs have signed. Nothing the cluster does waits for it.
+type witnessing struct {
+	node   *cluster.Node
+	keeper *witness.Keeper
+	seen   *witness.Seen
+	asking *asking // nil: nobody is asked
+	peers  []*gossiper
+	fixed  []witness.Log // of the configuration, by origin
+	own    witness.Log   // this cluster's log
+	log    *slog.Logger
+
+	mu    sync.Mutex // guards all below
+	forks []witness.Fork
+}
+
+func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.Node, dir *dataDir, o Options) (*witnessing, error) {
+	w := &witnessing{node: node, log: o.Log}
+	var err error
+	if w.own, err = description.Log(); err != nil {
+		return nil, err
+	}
+	hand, err := node.Hand()
+	if err != nil {
+		return nil, err
+	}
+	if w.fixed, err = watched(c.Witness.Logs, description.Origin); err != nil {
+		return nil, badInput(err)
+	}
+	if w.seen, err = witness.OpenSeen(dir.join("seen"), o.clock(), w.forked); err != nil {
+		return nil, damagedIsInput(err)
+	}
+	w.keeper, err = witness.OpenKeeper(witness.KeeperConfig{Dir: dir.join("witness"), Hand: hand, Clock: o.clock(), Saw: func(l witness.Log, note []byte) {
+		w.saw(l, note, "asked to witness it")
+	}})
+	if err != nil {
+		return nil, damagedIsInput(err)
+	}
+	if c.Witness.Policy != "" {
+		if w.asking, err = newAsking(c.Witness, node, o); err != nil {
+			return nil, badInput(err)
+		}
+	}
+	for _, p := range c.Gossip {
+		roots, err := roots(p.CA)
+		if err != nil {
+			return nil, badInput(fmt.Errorf("gossip %s: %w", p.URL, err))
+		}
+		w.peers = append(w.peers, &gossiper{url: p.URL, client: api.NewClient(p.URL, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}), clock: o.clock()})
+	}
+	return w, w.watch()
+}
+
+// damagedIsInput: a damaged memory is for a person, who reads what to do.
+func damagedIsInput(err error) error {
+	if errors.Is(err, witness.ErrDamaged) {
+		return badInput(err)
+	}
+	return err
+}
+
+// watched makes logs of the configured keys; keys of one origin are of one log.
+func watched(vkeys []string, own string) ([]witness.Log, error) {
+	keys := map[string][]witness.Key{}
+	var origins []string
+	for _, v := range vkeys {
+		k, err := witness.ParseLogKey(v)
+		if err != nil {
+			return nil, fmt.Errorf("witness.logs: %w", err)
+		}
+		if k.Name == own {
+			return nil, fmt.Errorf("witness.logs: %s is this cluster's own log: its members cosign it anyway, as those who keep it; a witness must be somebody else", own)
+		}
+		if keys[k.Name] == nil {
+			origins = append(origins, k.Name)
+		}
+		keys[k.Name] = append(keys[k.Name], k)
+	}
+	var out []witness.Log
+	for _, origin := range origins {
+		l, err := witness.NewLog(keys[origin]...)
+		if err != nil {
+			return nil, fmt.Errorf("witness.logs: %w", err)
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// roots reads a PEM file of authorities, beside the system's; "" is the system's alone.
+func roots(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("%s holds no certificate; it wants the ca.crt of other operators, PEM", path)
+	}
+	return pool, nil
+}
+
+// run works until ctx ends.
+func (w *witnessing) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if w.asking != nil {
+		g.Go(func() error { return w.asking.run(ctx) })
+	}
+	for _, p := range w.peers {
+		g.Go(func() error { return p.run(ctx, w) })
+	}
+	g.Go(func() error {
+		timer := time.NewTicker(10 * time.Second)
+		defer timer.Stop()
+		for {
+			if err := w.watch(); err != nil {
+				w.log.WarnContext(ctx, "witness", slog.Any("error", err))
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-timer.C:
+			case <-w.node.Renewed():
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// watch has the keeper watch the configured logs, and the public logs of the hotlines in force under the keys of their charters. A log that
+// is configured is watched with the keys there.
+func (w *witnessing) watch() error {
+	logs := slices.Clone(w.fixed)
+	for _, l := range w.hotlines() {
+		if l.log.Origin != w.own.Origin && !slices.ContainsFunc(logs, func(o witness.Log) bool { return o.Origin == l.log.Origin }) {
+			logs = append(logs, l.log)
+		}
+	}
+	return w.keeper.SetLogs(logs)
+}
+
+// hotlineLog is a hotline's public log under the key of its charter.
+type hotlineLog struct {
+	hotline trust.HotlineID
+	log     witness.Log
+}
+
+func (w *witnessing) hotlines() []hotlineLog {
+	var out []hotlineLog
+	for _, h := range w.node.View().Hotlines {
+		if h.Verified == nil || h.Verified.Charter.Log == "" {
+			continue
+		}
+		if l, err := witness.ParseLog(h.Verified.Charter.Log); err == nil {
+			out = append(out, hotlineLog{h.ID, l})
+		}
+	}
+	return out
+}
+
+// sawLog is told of every checkpoint that a hotline's repository shows.
+func (w *witnessing) sawLog(vkey string, note []byte) {
+	if l, err := witness.ParseLog(vkey); err == nil {
+		w.saw(l, note, "its repository")
+	}
+}
+
+func (w *witnessing) saw(l witness.Log, note []byte, from string) {
+	if err := w.seen.Add(l, note, from); err != nil && !errors.Is(err, witness.ErrFork) {
+		w.log.Warn("checkpoint of another log", slog.String("origin", l.Origin), slog.Any("error", err))
+	}
+}
+
+// known finds a log that this node can verify, by its origin.
+func (w *witnessing) known(origin string) (witness.Log, bool) {
+	for _, l := range w.fixed {
+		if l.Origin == origin {
+			return l, true
+		}
+	}
+	for _, h := range w.hotlines() {
+		if h.log.Origin == origin {
+			return h.log, true
+		}
+	}
+	return witness.Log{}, false
+}
+
+// forked keeps evidence that a log told two stories, until the cluster has it.
+func (w *witnessing) forked(f witness.Fork) {
+	w.log.Error("a log has signed two histories", slog.String("origin", f.Origin), slog.Uint64("size", f.Size))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.forks) < 64 {
+		w.forks = append(w.forks, f)
+	}
+}
+
+// ServeHTTP is add-checkpoint.
+func (w *witnessing) ServeHTTP(rw http.ResponseWriter, r *http.Request) { w.keeper.ServeHTTP(rw, r) }
+
+// Seen are the newest checkpoints of foreign logs.
+func (w *witnessing) Seen() [][]byte {
+	var out [][]byte
+	for _, h := range w.seen.Newest() {
+		out = append(out, h.Note)
+	}
+	return out
+}
+
+// Status is what people see.
+func (w *witnessing) Status() api.WitnessStatus {
+	s := api.WitnessStatus{Keys: []string{}, Log: []string{}, Watched: []api.WatchedLog{}, Asked: []api.WitnessHealth{}, Peers: []api.PeerHealth{}, Forks: []api.ForkStatus{}}
+	for _, k := range w.keeper.Keys() {
+		s.Keys = append(s.Keys, k.String())
+	}
+	for _, k := range w.own.Keys() {
+		s.Log = append(s.Log, k.String())
+	}
+	for _, l := range w.keeper.Watches() {
+		s.Watched = append(s.Watched, api.WatchedLog(l))
+	}
+	if w.asking != nil {
+		w.asking.status(&s)
+	}
+	for _, p := range w.peers {
+		s.Peers = append(s.Peers, p.health())
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.forks {
+		s.Forks = append(s.Forks, api.ForkStatus{Origin: f.Origin, Size: f.Size})
+	}
+	return s
+}
+
+// gossiper asks one other operator's node what it has seen.
+type gossiper struct {
+	url    string
+	client *api.Client
+	clock  func() time.Time
+
+	mu sync.Mutex // guards h
+	h  api.PeerHealth
+}
+
+// gossipEvery is how often another operator's node is asked.
+const gossipEvery = time.Minute
+
+func (g *gossiper) run(ctx context.Context, w *witnessing) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		g.look(ctx, w)
+		timer.Reset(gossipEvery)
+	}
+}
+
+// look compares what the other has seen with what this node has: checkpoints of logs that it can verify, and no others.
+func (g *gossiper) look(ctx context.Context, w *witnessing) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	notes, err := g.client.Seen(ctx)
+	if err == nil {
+		for _, n := range notes {
+			if origin, err := witness.Origin(n); err == nil {
+				if l, ok := w.known(origin); ok {
+					w.saw(l, n, g.url)
+				}
+			}
+		}
+	}
+	now := g.clock().UTC()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err == nil:
+		g.h = api.PeerHealth{At: now}
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+	default:
+		if g.h.FailingSince.IsZero() {
+			g.h.FailingSince = now
+		}
+		g.h.Problem = reason(err)
+	}
+}
+
+func (g *gossiper) health() api.PeerHealth {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h := g.h
+	h.URL = g.url
+	return h
+}
+
+// reason is an error of the network in bounded words.
+func reason(err error) string {
+	text := strings.ToValidUTF8(err.Error(), "?")
+	var op *net.OpError
+	if errors.As(err, &op) {
+		text = op.Error()
+	}
+	if len(text) > 300 {
+		text = text[:297] + "..."
+	}
+	return text
+}
