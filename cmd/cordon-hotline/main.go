@@ -66,7 +66,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 	root.PersistentFlags().Bool("json", false, "print data as JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		authorityCommand(), officerCommand(), initCommand(), changeCommand(), acceptCommand(), operatorCommand(), rekeyCommand(),
+		authorityCommand(), officerCommand(), initCommand(), changeCommand(), acceptCommand(), operatorCommand(), rekeyCommand(), witnessesCommand(),
 		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), holdbackCommand(), checkCommand(), diffCommand(),
 		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(),
 		statusCommand(), receiptsCommand(), traceCommand(), canonCommand(), popularityCommand(),

@@ -183,18 +183,25 @@ func publishCommand() *cobra.Command {
 		Use:   "publish --dir HOTLINE",
 		Short: "Put the signed version into the repository",
 		Example: `  cordon-hotline publish --dir hotline
-  cordon-hotline publish --dir hotline --out /srv/www/list`,
+  cordon-hotline publish --dir hotline --out /srv/www/list
+  cordon-hotline publish --dir hotline --without-witnesses   # urgent: see witnesses`,
 		Args: cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
-			p, err := h.Publish(flag(c, "out"))
+			p, err := h.PublishWith(c.Context(), publish.PublishOptions{Out: flag(c, "out"), WithoutWitnesses: isSet(c, "without-witnesses")})
 			if err != nil {
 				return err
 			}
-			return show(c, p, line("version %d is published in %s, signed by %s, for %d %s: %d added, %d removed\nrun refresh before %s",
-				p.Seq, p.Repository, strings.Join(p.SignedBy, " and "), p.Operators, operators(p.Operators), p.Added, p.Removed, p.Expires.Format("2006-01-02 15:04 UTC")))
+			return show(c, p, func(w io.Writer) error {
+				fmt.Fprintf(w, "version %d is published in %s, signed by %s, for %d %s: %d added, %d removed\n",
+					p.Seq, p.Repository, strings.Join(p.SignedBy, " and "), p.Operators, operators(p.Operators), p.Added, p.Removed)
+				p.Log.Write(w)
+				_, err := fmt.Fprintf(w, "run refresh before %s\n", p.Expires.Format("2006-01-02 15:04 UTC"))
+				return err
+			})
 		}),
 	}, hotlineDir)
 	c.Flags().String("out", "", "move the repository to this directory (at first it is HOTLINE/repository)")
+	c.Flags().Bool("without-witnesses", false, "publish although witnesses of the public log have not cosigned it; refresh collects them later")
 	return c
 }
 

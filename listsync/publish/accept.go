@@ -94,6 +94,9 @@ func (a *accreditation) fits(r Request) error {
 			return fmt.Errorf("it names another %s key than this hotline's", name)
 		}
 	}
+	if a.charter.Log != r.Log {
+		return errors.New("its charter names another public log than this hotline's")
+	}
 	var ids []string
 	for _, o := range r.Officers {
 		ids = append(ids, o.KeyID)

@@ -227,7 +227,7 @@ func (o AccreditOptions) check() error {
 
 // newCharter makes the charter from what the person at the authority typed.
 func newCharter(r Request, o AccreditOptions, from, to time.Time) (trust.Charter, error) {
-	c := trust.Charter{Hotline: r.Hotline, Name: r.Name, Jurisdictions: o.Jurisdictions, RPZ: o.RPZ, ValidFrom: from, ValidTo: to}
+	c := trust.Charter{Hotline: r.Hotline, Name: r.Name, Jurisdictions: o.Jurisdictions, RPZ: o.RPZ, Log: r.Log, ValidFrom: from, ValidTo: to}
 	for _, w := range o.Bases {
 		b, err := match.ParseBasis(w)
 		if err != nil {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -21,6 +22,7 @@ type Request struct {
 	Officers  []PublicKey     `json:"officers"`
 	Snapshot  PublicKey       `json:"snapshot"`
 	Timestamp PublicKey       `json:"timestamp"`
+	Log       string          `json:"log"` // verifier key of the public log; empty for none
 }
 
 // readRequest reads and checks request.json.
@@ -73,6 +75,16 @@ func (r Request) check() error {
 		}
 		seen[k.KeyID] = true
 	}
+	if r.Log == "" {
+		return nil
+	}
+	origin, pub, err := trust.ParseLogKey(r.Log)
+	if err != nil {
+		return err
+	}
+	if origin != logOrigin(r) || seen[trust.KeyID(pub)] {
+		return errors.New("the public log has another name than this hotline's, or a key that is in another role")
+	}
 	return nil
 }
 
@@ -81,7 +93,7 @@ type ChangeOptions struct {
 	Add         []string // paths of further officers' .pub files
 	Remove      []string // names of officers who leave, or whose key is lost or stolen
 	Threshold   int      // signatures a version needs; 0 leaves it
-	ServiceKeys bool     // new snapshot and timestamp keys
+	ServiceKeys bool     // new snapshot, timestamp and public log keys
 }
 
 // Change writes another request.json for the authority: other officers, another threshold, new service keys. Until Accept takes in
@@ -122,6 +134,13 @@ func (h *Hotline) Change(o ChangeOptions) (Request, error) {
 			return r, err
 		}
 		if r.Timestamp, err = s.newServiceKey(roleTimestamp); err != nil {
+			return r, err
+		}
+		pub, err := s.newServiceKey(roleLog) // the log itself goes on
+		if err != nil {
+			return r, err
+		}
+		if r.Log, err = logKey(r, pub); err != nil {
 			return r, err
 		}
 	}

@@ -22,7 +22,7 @@ import (
 //
 //	hotline.json      who the hotline is: public        request.json  who it asks the authority to accredit: the same, or who it is to be
 //	state.json        last versions, epoch, repository  operators.json
-//	keys/             0600: snapshot, timestamp, open, one file for each epoch; old ones are kept
+//	keys/             0600: snapshot, timestamp, log, open, one file for each epoch; old ones are kept
 //	accredited/       root, targets and charter as the authority signed them
 //	entries.jsonl     the working set, plain text       removals.jsonl  what went out, when and why
 //	holdbacks.jsonl   what is held back for an authority, until when  attestations.jsonl  who assessed what again
@@ -31,6 +31,7 @@ import (
 //	versions/         a manifest for each published version, and the entries it was made of
 //	withdrawals.jsonl urgent withdrawals and whose second signature is owed
 //	repository/       what a web server serves
+//	witnesses.policy  who cosigns the public log, and witnesses-ca.pem: of whose authority their certificates are
 type Hotline struct {
 	c   Config
 	dir string
@@ -68,6 +69,8 @@ type state struct {
 	Timestamp  int64  `json:"timestamp"` // last timestamp version
 	Epoch      uint32 `json:"epoch"`     // keys of the next version
 	Repository string `json:"repository"`
+	LogSize    uint64 `json:"log_size,omitempty"` // of the public log as it was signed last
+	LogRoot    string `json:"log_root,omitempty"` // its root, in hex
 }
 
 // epochFile is keys/epoch-N.json.
@@ -110,6 +113,13 @@ func Init(c Config, o InitOptions) (*Hotline, error) {
 		return nil, err
 	}
 	if s.Timestamp, err = makeKey(c, keys, roleTimestamp, roleTimestamp, o.ID); err != nil {
+		return nil, err
+	}
+	pub, err := makeKey(c, keys, roleLog, roleLog, o.ID)
+	if err != nil {
+		return nil, err
+	}
+	if s.Log, err = logKey(s.Request, pub); err != nil {
 		return nil, err
 	}
 	if err := s.check(); err != nil {

@@ -21,7 +21,7 @@ import (
 // PublicKey is the content of a .pub file: a signer's name and Ed25519 key. It is no secret.
 type PublicKey struct {
 	V         int    `json:"v"`
-	Role      string `json:"role"` // officer, root, accreditation, snapshot, timestamp, popularity
+	Role      string `json:"role"` // officer, root, accreditation, snapshot, timestamp, log, popularity
 	Name      string `json:"name"`
 	KeyID     string `json:"keyid"`
 	Ed25519   string `json:"ed25519"`             // hex
@@ -36,6 +36,7 @@ const (
 	roleSnapshot      = "snapshot"
 	roleTimestamp     = "timestamp"
 	rolePopularity    = "popularity"
+	roleLog           = "log"
 )
 
 // maxName bounds the names of people, hotlines and operators.

@@ -220,14 +220,22 @@ func hand(ctx context.Context, client *http.Client, to string, raw []byte) (stri
 // client trusts the operator's own authority and no other; the name in the certificate is the operator's business: what is handed over is
 // public, and nothing is believed of the answer but for people to read.
 func (o Operator) client() (*http.Client, error) {
+	if o.CA == "" {
+		return clientOf(nil), nil
+	}
+	root, err := authority(o.CA)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate authority in operators.json: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(root)
+	return clientOf(roots), nil
+}
+
+// clientOf trusts the authorities given, under any name; without any, the system's and the right name.
+func clientOf(roots *x509.CertPool) *http.Client {
 	conf := &tls.Config{MinVersion: tls.VersionTLS13}
-	if o.CA != "" {
-		root, err := authority(o.CA)
-		if err != nil {
-			return nil, fmt.Errorf("the certificate authority in operators.json: %w", err)
-		}
-		roots := x509.NewCertPool()
-		roots.AddCert(root)
+	if roots != nil {
 		conf.InsecureSkipVerify = true // for the name; the chain is verified here
 		conf.VerifyConnection = func(cs tls.ConnectionState) error {
 			if len(cs.PeerCertificates) == 0 {
@@ -244,7 +252,7 @@ func (o Operator) client() (*http.Client, error) {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{TLSClientConfig: conf, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true, DisableCompression: true},
-	}, nil
+	}
 }
 
 // WritePosted puts what operators answered in plain words.

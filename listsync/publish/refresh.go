@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -15,8 +16,8 @@ type Refreshed struct {
 	Notes     []string  `json:"notes"`
 }
 
-// Refresh renews the timestamp, and the snapshot when it ends soon or when a new accreditation has been accepted. It needs no officer
-// and signs nothing else: run it from a timer, a few times a day.
+// Refresh renews the timestamp, and the snapshot when it ends soon or when a new accreditation has been accepted, and collects cosignatures of the
+// public log that are missing. It needs no officer and signs nothing else: run it from a timer, a few times a day.
 func (h *Hotline) Refresh() (*Refreshed, error) {
 	s, err := h.begin()
 	if err != nil {
@@ -26,6 +27,7 @@ func (h *Hotline) Refresh() (*Refreshed, error) {
 	if _, err := s.accredited(); err != nil {
 		return nil, err
 	}
+	note := s.refreshLog(context.Background())
 	p, err := s.published()
 	if err == nil && p.seq == 0 {
 		return nil, sentence(CodeInput, nil, "sign and publish the first version", "nothing is published yet")
@@ -41,7 +43,7 @@ func (h *Hotline) Refresh() (*Refreshed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.place(nil, m, v); err != nil {
+	if err := s.place(m, v); err != nil {
 		return nil, fault(CodeFailure, err, "check the disk and run refresh again", "cannot write the repository %s", s.repository())
 	}
 	r := &Refreshed{Timestamp: v.High.Timestamp, Snapshot: v.High.Snapshot, Renewed: v.High.Snapshot != s.st.Snapshot, Expires: v.Expires, Notes: []string{}}
@@ -74,6 +76,9 @@ func (h *Hotline) Refresh() (*Refreshed, error) {
 		if end.at.Sub(s.now) < end.early {
 			r.Notes = append(r.Notes, end.what+" ends on "+day(end.at)+": "+end.do)
 		}
+	}
+	if note != "" {
+		r.Notes = append(r.Notes, note)
 	}
 	return r, nil
 }

@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,12 +26,25 @@ type Published struct {
 	Removed    int            `json:"removed"`
 	Expires    time.Time      `json:"expires"` // the earliest end: when refresh must have run
 	Operators  int            `json:"operators"`
+	Log        *LogStatus     `json:"public_log"` // null when the charter names none
 }
 
 // Publish carries the staged candidate into the repository: files first, timestamp.json last, each by rename, so that a reader sees
 // the old version or the new one. Before that it verifies all of it the way an operator will. It refuses with ErrUnsigned while
 // officers have to sign. out moves the repository; empty leaves it where it is (HOTLINE/repository at first).
 func (h *Hotline) Publish(out string) (*Published, error) {
+	return h.PublishWith(context.Background(), PublishOptions{Out: out})
+}
+
+// PublishOptions say how to publish.
+type PublishOptions struct {
+	Out              string // moves the repository
+	WithoutWitnesses bool   // although witnesses of the public log have not cosigned
+}
+
+// PublishWith is Publish with options. Before metadata says that there is a version, it stands in the public log: files, leaf, checkpoint,
+// witnesses, proof, metadata, timestamp. When witnesses are missing the error is ErrUnwitnessed, and the candidate waits.
+func (h *Hotline) PublishWith(ctx context.Context, o PublishOptions) (*Published, error) {
 	s, err := h.begin()
 	if err != nil {
 		return nil, err
@@ -61,11 +75,21 @@ func (h *Hotline) Publish(out string) (*Published, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.moveRepository(out); err != nil {
+	if err := s.moveRepository(o.Out); err != nil {
 		return nil, err
 	}
-	if err := s.place(c, m, v); err != nil {
-		return nil, fault(CodeFailure, err, "check the disk and run publish again: readers still see the old version", "cannot write the repository %s", s.repository())
+	unwritten := func(err error) error {
+		return fault(CodeFailure, err, "check the disk and run publish again: readers still see the old version", "cannot write the repository %s", s.repository())
+	}
+	if err := s.placeFiles(c); err != nil {
+		return nil, unwritten(err)
+	}
+	logged, err := s.logVersion(ctx, c, m, v, o.WithoutWitnesses)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.place(m, v); err != nil {
+		return nil, unwritten(err)
 	}
 	if err := s.finish(c, e, v.High); err != nil {
 		return nil, err
@@ -74,7 +98,7 @@ func (h *Hotline) Publish(out string) (*Published, error) {
 	operators := len(c.Keys)
 	return &Published{
 		Seq: c.Seq, Repository: s.repository(), SignedBy: s.officerNames(e.signers(s.acc.officers, s.acc.keys)), Entries: c.Kinds,
-		Added: c.Added, Removed: c.Removed, Expires: v.Expires, Operators: operators,
+		Added: c.Added, Removed: c.Removed, Expires: v.Expires, Operators: operators, Log: logged,
 	}, nil
 }
 
@@ -251,38 +275,41 @@ func (s *session) verify(m trust.Metadata) (*trust.Verified, error) {
 	return v, nil
 }
 
-// place writes the repository: content first, then what points to it, timestamp.json last.
-func (s *session) place(c *candidate, m trust.Metadata, v *trust.Verified) error {
-	if c != nil {
-		told := s.c.progress()
-		told.Begin("copying the files to the repository", c.Edge.Length+c.Audit.Length)
-		type source struct {
-			path  string
-			place func(from, to string, mode fs.FileMode) error
-		}
-		// What is staged is this tool's own, never written in place, and gone when this is done: a second name does.
-		files := map[trustFile]source{c.Edge: {s.path("staging", "edge"), linkFile}, c.Audit: {s.path("staging", "audit"), linkFile}}
-		if c.Delta != nil {
-			files[*c.Delta] = source{s.path("staging", "delta"), linkFile}
-		}
-		for _, k := range c.Keys {
-			files[k.trustFile] = source{s.path("wrapped", filepath.Base(k.Source)), placeFile}
-		}
-		for tf, from := range files {
-			f, err := tf.file()
-			if err != nil {
-				return err
-			}
-			to := s.repository(filepath.FromSlash(trust.TargetName(f)))
-			if err := s.repositoryDir(filepath.Dir(to)); err != nil {
-				return err
-			}
-			if err := from.place(from.path, to, 0o644); err != nil {
-				return err
-			}
-			told.Add(f.Length)
-		}
+// placeFiles writes what the metadata of a version points to. Nobody looks there yet.
+func (s *session) placeFiles(c *candidate) error {
+	told := s.c.progress()
+	told.Begin("copying the files to the repository", c.Edge.Length+c.Audit.Length)
+	type source struct {
+		path  string
+		place func(from, to string, mode fs.FileMode) error
 	}
+	// What is staged is this tool's own, never written in place, and gone when this is done: a second name does.
+	files := map[trustFile]source{c.Edge: {s.path("staging", "edge"), linkFile}, c.Audit: {s.path("staging", "audit"), linkFile}}
+	if c.Delta != nil {
+		files[*c.Delta] = source{s.path("staging", "delta"), linkFile}
+	}
+	for _, k := range c.Keys {
+		files[k.trustFile] = source{s.path("wrapped", filepath.Base(k.Source)), placeFile}
+	}
+	for tf, from := range files {
+		f, err := tf.file()
+		if err != nil {
+			return err
+		}
+		to := s.repository(filepath.FromSlash(trust.TargetName(f)))
+		if err := s.repositoryDir(filepath.Dir(to)); err != nil {
+			return err
+		}
+		if err := from.place(from.path, to, 0o644); err != nil {
+			return err
+		}
+		told.Add(f.Length)
+	}
+	return nil
+}
+
+// place writes the metadata, timestamp.json last.
+func (s *session) place(m trust.Metadata, v *trust.Verified) error {
 	charter := trust.File{Path: trust.CharterPath, Length: int64(len(m.Charter)), SHA256: v.CharterHash}
 	type named struct {
 		name string

@@ -1,0 +1,227 @@
+package publish
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/cordon-project/cordon/listsync/publiclog"
+	"github.com/cordon-project/cordon/listsync/publish/ledger"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/listsync/witness"
+)
+
+// LogStatus is how a version stands in the hotline's public log.
+type LogStatus struct {
+	Origin    string          `json:"origin"`
+	Size      uint64          `json:"size"`
+	Index     uint64          `json:"index"`     // of the version's leaf
+	Witnesses []WitnessStatus `json:"witnesses"` // of the policy; empty without one
+	Missing   string          `json:"missing"`   // what the policy lacks; empty when it is met
+}
+
+// WitnessStatus is what came of asking a witness.
+type WitnessStatus struct {
+	Name   string `json:"name"`
+	Signed bool   `json:"signed"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Write puts it in plain words; nothing for a hotline without a log.
+func (l *LogStatus) Write(w io.Writer) {
+	if l == nil {
+		return
+	}
+	fmt.Fprintf(w, "public log %s: leaf %d of %d\n", l.Origin, l.Index, l.Size)
+	for _, x := range l.Witnesses {
+		if x.Signed {
+			fmt.Fprintf(w, "  witness %s has cosigned it\n", x.Name)
+		} else {
+			fmt.Fprintf(w, "  witness %s has not cosigned it: %s\n", x.Name, x.Error)
+		}
+	}
+	if l.Missing != "" {
+		fmt.Fprintf(w, "  operators who ask for witnesses take this version in once refresh has collected what is missing: %s\n", l.Missing)
+	}
+}
+
+// logOrigin names a hotline's log, for ever: the canary's name is the hotline's own, so nobody else's log has it.
+func logOrigin(r Request) string { return fmt.Sprintf("%s/%s/log", r.Canary, r.Hotline) }
+
+// logKey is the verifier key of a public key that makeKey has made.
+func logKey(r Request, p PublicKey) (string, error) {
+	vkey, err := trust.LogKey(logOrigin(r), p.public())
+	if err != nil {
+		return "", sentence(CodeUsage, err, "mend --canary: a host name of at most 80 characters", "the canary's name is too long for the name of the public log, which begins with it")
+	}
+	return vkey, nil
+}
+
+// logVersion puts a version into the public log, has witnesses cosign it, and writes its proof: everything but what makes the version
+// known. It may be repeated: the version is one leaf. Nil for a hotline whose charter names no log.
+func (s *session) logVersion(ctx context.Context, c *candidate, m trust.Metadata, v *trust.Verified, without bool) (*LogStatus, error) {
+	if v.Charter.Log == "" {
+		return nil, nil
+	}
+	failed := func(err error) error {
+		if errors.Is(err, ledger.ErrLost) {
+			return fault(CodeInput, err, "put "+s.repository("log")+" back from a mirror: whoever has seen more of it would take a shorter one for a fraud", "cannot publish version %d", c.Seq)
+		}
+		return fault(CodeFailure, err, "check the disk and run publish again", "cannot write the public log %s", s.repository("log"))
+	}
+	leaf, err := publiclog.LeafOf(m.List, v.Lists[0])
+	if err != nil {
+		return nil, failed(err)
+	}
+	key, err := s.logSigner(v.Charter.Log)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.st.logHead()
+	if err != nil {
+		return nil, fault(CodeInput, err, "put the file back from your backup", "cannot use %s", s.path("state.json"))
+	}
+	if err := s.repositoryDir(s.repository("log")); err != nil {
+		return nil, failed(err)
+	}
+	added, err := ledger.Append(ctx, ledger.Config{Dir: s.repository("log"), VKey: v.Charter.Log, Signer: key.private, Before: before}, leaf.Encode())
+	if err != nil {
+		return nil, failed(err)
+	}
+	s.st.LogSize, s.st.LogRoot = added.Head.Size, hex.EncodeToString(added.Head.Root[:])
+	if err := s.saveState(); err != nil {
+		return nil, err
+	}
+	l, err := s.witnessed(ctx, v.Charter.Log, added.Index, c.Seq)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if l.Missing != "" && !without {
+		return l, sentence(CodeHeld, ErrUnwitnessed, "run publish again when they answer; if it cannot wait, publish --without-witnesses: operators who ask for those witnesses take the version in once refresh has collected them",
+			"version %d stands in the public log and is not published: %s", c.Seq, l.Missing)
+	}
+	return l, nil
+}
+
+// ErrUnwitnessed: fewer witnesses than the policy asks for have cosigned the public log.
+var ErrUnwitnessed = errors.New("witnesses missing")
+
+// witnessed asks the witnesses of the policy about the log's present checkpoint, if they have not all cosigned it, and writes checkpoint and
+// proof of the version with leaf number index.
+func (s *session) witnessed(ctx context.Context, vkey string, index, seq uint64) (*LogStatus, error) {
+	root := filepath.Clean(s.repository())
+	read := ledger.Read(root)
+	tree, err := publiclog.Open(ctx, vkey, read, fs.ErrNotExist)
+	if err != nil {
+		return nil, err
+	}
+	l := &LogStatus{Origin: tree.Log.Origin, Size: tree.Size, Index: index, Witnesses: []WitnessStatus{}}
+	policy, client, err := s.witnesses()
+	if err != nil {
+		return nil, err
+	}
+	note := tree.Checkpoint
+	if policy.NeedsWitness() {
+		if _, err := policy.Check(note); err != nil {
+			note = s.ask(ctx, l, policy, client, tree)
+		}
+		if _, err := policy.Check(note); err != nil {
+			l.Missing = err.Error()
+		}
+	}
+	if string(note) != string(tree.Checkpoint) {
+		if err := writeFile(s.repository(filepath.FromSlash(publiclog.CheckpointName)), note, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	p := witness.Proof{Index: index, Checkpoint: note}
+	if p.Hashes, err = tree.Inclusion(index); err != nil {
+		return nil, err
+	}
+	to := s.repository(filepath.FromSlash(publiclog.ProofName(s.set.List, seq)))
+	if err := s.repositoryDir(filepath.Dir(to)); err != nil {
+		return nil, err
+	}
+	if err := writeFile(to, p.Encode(), 0o644); err != nil {
+		return nil, err
+	}
+	return l, syncDir(filepath.Dir(to))
+}
+
+// ask gives the note with the cosignatures that came.
+func (s *session) ask(ctx context.Context, l *LogStatus, policy witness.Policy, client *witnessClient, tree *publiclog.Tree) []byte {
+	told := s.c.progress()
+	told.Begin("asking the witnesses of the public log", int64(len(policy.Asked())))
+	a := witness.Asker{
+		Policy: policy, HTTP: client.http, Clock: s.c.now,
+		Prove: func(_ context.Context, old, size uint64) ([][32]byte, error) { return tree.Consistency(old, size) },
+	}
+	note, answers := a.Ask(ctx, tree.Checkpoint)
+	for _, x := range answers {
+		w := WitnessStatus{Name: x.Witness.Name, Signed: x.Err == nil}
+		if x.Err != nil {
+			w.Error = printable(x.Err.Error())
+		}
+		l.Witnesses = append(l.Witnesses, w)
+	}
+	return note
+}
+
+// refreshLog collects cosignatures that have not come before. It gives what is worth a note.
+func (s *session) refreshLog(ctx context.Context) string {
+	if s.acc.charter.Log == "" || s.st.LogSize == 0 {
+		return ""
+	}
+	name := publiclog.ProofName(s.set.List, s.st.Seq)
+	b, err := readSmall(s.repository(filepath.FromSlash(name)))
+	if err != nil {
+		return "" // published before there was a log
+	}
+	p, err := witness.ParseProof(b)
+	if err != nil {
+		return fmt.Sprintf("%s is damaged: put it back from a mirror", s.repository(filepath.FromSlash(name)))
+	}
+	policy, _, err := s.witnesses()
+	if err != nil {
+		return err.Error()
+	}
+	if !policy.NeedsWitness() {
+		return ""
+	}
+	if _, err := policy.Check(p.Checkpoint); err == nil {
+		return ""
+	}
+	l, err := s.witnessed(ctx, s.acc.charter.Log, p.Index, s.st.Seq)
+	if err != nil {
+		return "the witnesses of the public log cannot be asked: " + err.Error()
+	}
+	if l.Missing != "" {
+		return "operators who ask for the witnesses of the public log do not take version " + fmt.Sprint(s.st.Seq) + " in yet: " + l.Missing
+	}
+	return ""
+}
+
+// logSigner loads the key that the charter names.
+func (s *session) logSigner(vkey string) (signingKey, error) {
+	_, pub, err := trust.ParseLogKey(vkey)
+	if err != nil {
+		return signingKey{}, fault(CodeInput, err, "take the accreditation in again with accept", "the charter names no usable key of the public log")
+	}
+	if own := serviceKeyFile(roleLog, trust.KeyID(pub)); exists(s.path("keys", own+".key")) {
+		return loadKey(s.c, s.path("keys"), own, roleLog)
+	}
+	return loadKey(s.c, s.path("keys"), roleLog, roleLog)
+}
+
+// logHead is the public log as the hotline last signed it.
+func (st state) logHead() (publiclog.Head, error) {
+	h := publiclog.Head{Size: st.LogSize}
+	if h.Size == 0 {
+		return h, nil
+	}
+	return h, decodeKey(st.LogRoot, h.Root[:])
+}
