@@ -65,6 +65,9 @@ func Append(ctx context.Context, c Config, leaf []byte) (Added, error) {
 	if err != nil {
 		return Added{}, fmt.Errorf("public log: %w", err)
 	}
+	if err := c.prepare(ctx); err != nil {
+		return Added{}, fmt.Errorf("open public log: %w", err)
+	}
 	silence()
 	driver, err := posix.New(ctx, posix.Config{Path: c.Dir})
 	if err != nil {

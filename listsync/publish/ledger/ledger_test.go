@@ -200,3 +200,59 @@ func TestALogGoesOnUnderANewKey(t *testing.T) {
 		t.Error("a key that the charter does not name has signed")
 	}
 }
+
+// Mirrors have what readers read, and nothing of Tessera's own.
+func TestALogThatWasPutBackFromAMirrorGoesOn(t *testing.T) {
+	repository := t.TempDir()
+	c := config(t, repository, 'a')
+	for n := range 3 {
+		got, err := ledger.Append(t.Context(), c, leaf(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Before = got.Head
+	}
+	state := filepath.Join(c.Dir, ".state")
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ledger.Append(t.Context(), c, leaf(3))
+	if err != nil || got.Index != 3 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	c.Before = got.Head
+	for name, spoil := range map[string]func() error{
+		"an entry was changed": func() error {
+			if err := os.RemoveAll(state); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(c.Dir, "tile/entries/000.p/4"), []byte(strings.Repeat("\x00\x07leaf 9\n", 4)), 0o644)
+		},
+		"its state is behind": func() error {
+			if err := os.MkdirAll(state, 0o755); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(state, "treeState"), []byte(`{"size":3,"root":"AAAA"}`), 0o644)
+		},
+		"its checkpoint is damaged": func() error { return os.WriteFile(filepath.Join(c.Dir, "checkpoint"), []byte("x\n"), 0o644) },
+		"its checkpoint is gone":    func() error { return errors.Join(os.RemoveAll(state), os.Remove(filepath.Join(c.Dir, "checkpoint"))) },
+	} {
+		before, err := os.ReadFile(filepath.Join(c.Dir, "checkpoint"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		spoiled, _ := os.ReadFile(filepath.Join(c.Dir, "checkpoint"))
+		if got, err := ledger.Append(t.Context(), c, leaf(4)); !errors.Is(err, ledger.ErrLost) {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+		if after, _ := os.ReadFile(filepath.Join(c.Dir, "checkpoint")); string(after) != string(spoiled) {
+			t.Errorf("%s: something was signed", name)
+		}
+		if err := os.WriteFile(filepath.Join(c.Dir, "checkpoint"), before, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
