@@ -50,10 +50,11 @@ type Report struct {
 	Checks     []Check           `json:"checks"`
 	Notes      []string          `json:"notes,omitempty"` // worth knowing, not wrong
 
-	visit  *Visit
-	leaves []Leaf
-	served *Served
-	logged []Logged
+	visit   *Visit
+	leaves  []Leaf
+	served  *Served
+	moments []Moment
+	logged  []Logged
 }
 
 // ReportCheckpoint is the verified checkpoint.

@@ -26,12 +26,13 @@ type ServedList struct {
 // ServedEdge is what an edge has said last.
 type ServedEdge struct {
 	Edge   string
-	At     time.Time    // of its last receipt; zero when it has sent none
-	Size   uint64       // of the log it had seen
-	Bypass bool         // everything passes
-	Direct [][32]byte   // withdrawals that it carries out beyond that log (trust.StatementID)
-	Lists  []ServedList // what it serves; Since is the receipt that first said so
-	seen   []seenAt     // its receipts, oldest first
+	At     time.Time     // of its last receipt; zero when it has sent none
+	Size   uint64        // of the log it had seen
+	Bypass bool          // everything passes
+	State  match.StateID // that it signed
+	Direct [][32]byte    // withdrawals that it carries out beyond that log (trust.StatementID)
+	Lists  []ServedList  // what it serves; Since is the receipt that first said so
+	seen   []seenAt      // its receipts, oldest first
 }
 
 // ServedWithdrawal is a withdrawal in the log.
@@ -83,7 +84,7 @@ func (r *receiptCheck) stands(edge edgeKey, said Receipt) {
 		e = &ServedEdge{Edge: edge.name}
 		r.served[edge] = e
 	}
-	e.At, e.Size, e.Direct = time.Unix(said.Time, 0).UTC(), said.Size, said.Direct
+	e.At, e.Size, e.Direct, e.State = time.Unix(said.Time, 0).UTC(), said.Size, said.Direct, said.State
 	if n := len(e.seen); n == 0 || e.seen[n-1].size < said.Size { // the first of each size is enough
 		e.seen = append(e.seen, seenAt{said.Size, said.Time})
 	}

@@ -22,6 +22,8 @@ type Options struct {
 
 	All  bool // the bundle must have the files of every version, not only those in force
 	Lean bool // keep no leaves: Report.Leaves is nil, and memory does not grow with the log
+
+	Watch *Watch // nil for nobody who wants to see more than the report
 }
 
 // Verify reads a bundle and checks everything in it against the trust file. It needs no key. Leaves are
@@ -83,6 +85,7 @@ type verifier struct {
 
 	entries map[[32]byte][]match.EntryID // of the edge lists that returns are about; nil until read
 	served  *Served                      // what the receipts say, once they are checked
+	moments []Moment                     // the states they were held to
 	indexes map[[32]byte][32]byte        // by edge list
 }
 
@@ -250,7 +253,7 @@ func (v *verifier) note(format string, args ...any) {
 }
 
 func (v *verifier) report() *Report {
-	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged}
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged, moments: v.moments}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
 		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {

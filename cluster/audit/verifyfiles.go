@@ -210,6 +210,7 @@ func (v *verifier) wholeEdge(w *wanted, e *list.Edge) *made {
 // keep takes in what is known of an edge list that passed: its index, and its entries where a return is about it.
 func (v *verifier) keep(m *made) {
 	v.indexes[m.w.hash] = m.ix.Hash()
+	v.watchEdge(m)
 	if _, ok := v.entries[m.w.hash]; ok {
 		v.entries[m.w.hash] = list.EntryIDs(m.e)
 	}

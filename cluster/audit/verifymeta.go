@@ -63,6 +63,7 @@ func (v *verifier) lookMetadata(m *moment) {
 			v.fail(CheckMetadata, "%s: %v", what, err)
 		} else {
 			m.head = t.EdgeHead
+			v.watchSigned(l, b, t)
 		}
 		if err := sameCharter(got, b); err != nil {
 			v.fail(CheckCharter, "%s: %v", what, err)

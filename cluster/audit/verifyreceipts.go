@@ -87,7 +87,7 @@ func (v *verifier) checkReceipts() {
 		}
 	}
 	r.silent()
-	v.served = r.result()
+	v.served, v.moments = r.result(), r.moments()
 	t := &v.h.Tally
 	t.Direct += r.direct
 	if r.unknown > 0 {

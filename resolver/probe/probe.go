@@ -73,13 +73,14 @@ type Check struct {
 
 // Result is what the resolver showed.
 type Result struct {
-	Checks []Check
-	Blocks bool         // at least one canary was stopped with Cordon's reason
-	States [][]byte     // different values of NSID, in the order they came
-	Stops  []netip.Addr // addresses that canaries lead to
-	Asked  int          // questions
-	Began  time.Time
-	Took   time.Duration
+	Checks   []Check
+	Answered bool         // it answered at all
+	Blocks   bool         // at least one canary was stopped with Cordon's reason
+	States   [][]byte     // different values of NSID, in the order they came
+	Stops    []netip.Addr // addresses that canaries lead to
+	Asked    int          // questions
+	Began    time.Time
+	Took     time.Duration
 }
 
 // ErrConfig: what was to be asked cannot be asked.
@@ -94,7 +95,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		c.Timeout = 3 * time.Second
 	}
 	p := &prober{c: c, ctx: ctx, r: &Result{Began: time.Now()}}
-	if p.reachable() {
+	if p.r.Answered = p.reachable(); p.r.Answered {
 		p.canaries()
 		p.unlisted()
 		p.nsid()
