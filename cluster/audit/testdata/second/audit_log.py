@@ -229,7 +229,7 @@ class LogMixin:
             if said != leaf:
                 self.fail("metadata", what + "the leaf is not what the hotline signed")
             else:
-                self.signed_heads[l["n"]] = bytes.fromhex(t["edge_head"])
+                self.signed_heads[p["list"], p["seq"]] = bytes.fromhex(t["edge_head"])
                 self.public_log(l, p, v, t)
         c = v.charter
         f = dict(kinds=sorted(c["kinds"]), bases=sorted(c["bases"]), jurisdictions=sorted(c["jurisdictions"]))

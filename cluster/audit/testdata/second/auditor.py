@@ -78,8 +78,10 @@ class Auditor(LogMixin, ListsMixin, OpeningsMixin):
         name, b = next(todo, (None, None))
         need(name == "bundle.json", "bundle is empty, or begins with something else")
         info = read_json(b)
-        keys(info, "v", "cluster", "created", what=name)
-        need(info["v"] == 1, "version of the bundle")
+        keys(info, "v", "cluster", "created", "since", "all", what=name)
+        need(info["v"] == 2 and not (info["all"] and info["since"]), "version of the bundle")
+        need(info["since"] == 0, "a part of a log, and nothing is known of what is before it")
+        self.all = info["all"]
         if info["cluster"] != self.id:
             self.stop("trust", "the bundle is of cluster %s, trusted is %s" % (info["cluster"], self.id))
         name, b = next(todo, (None, None))

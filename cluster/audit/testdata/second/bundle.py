@@ -5,13 +5,13 @@ import re
 import mldsa
 from base import Bad, need, sha, verify
 
-MEMBER = re.compile(r"bundle\.json|checkpoint|tile/entries/(x\d{3}/)*\d{3}(\.p/[1-9]\d{0,2})?|metadata/[0-9a-f]{64}\.cbor|files/[0-9a-f]{64}")
+MEMBER = re.compile(r"bundle\.json|checkpoint|tile/entries/(x\d{3}/)*\d{3}(\.p/[1-9]\d{0,2})?|metadata/[0-9a-f]{64}\.cbor|(?:files|deltas)/[0-9a-f]{64}")
 LIMITS = [4 << 10, 64 << 10, 256 * 61442, 60 << 10, 2**31 - 1]
 INFO, CHECKPOINT, ENTRIES, METADATA, FILE = range(5)
 
 
 def klass(name):
-    return next(i for i, p in enumerate(("bundle.json", "checkpoint", "tile/", "metadata/", "files/")) if name.startswith(p))
+    return next(i for i, p in enumerate(("bundle.json", "checkpoint", "tile/", "metadata/", ("files/", "deltas/"))) if name.startswith(p))
 
 
 def members(b):
