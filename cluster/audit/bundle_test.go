@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -16,14 +15,8 @@ func TestEveryVersionOfAnHonestHistoryPasses(t *testing.T) {
 	for _, h := range liestest.Histories() {
 		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
-			l := audittest.Honest("all")
-			if h.GoOn != nil {
-				h.GoOn(l)
-			}
-			if r := verify(t, l, l.Part(audit.Part{All: true}), all); !r.Pass {
-				var text bytes.Buffer
-				_ = r.WriteText(&text)
-				t.Errorf("an honest bundle of every version fails:\n%s", text.String())
+			if r := look(t, h.TellAll(), all); !r.Pass {
+				t.Errorf("an honest bundle of every version fails:\n%s", reportText(r))
 			}
 		})
 	}

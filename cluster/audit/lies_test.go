@@ -12,9 +12,13 @@ import (
 )
 
 // look verifies what an auditor was handed.
-func look(t *testing.T, c liestest.Case) *audit.Report {
+func look(t *testing.T, c liestest.Case, change ...func(*audit.Options)) *audit.Report {
 	t.Helper()
-	r, err := audit.Verify(context.Background(), bytes.NewReader(c.Bundle), c.Trust, c.Options())
+	o := c.Options()
+	for _, f := range change {
+		f(&o)
+	}
+	r, err := audit.Verify(context.Background(), bytes.NewReader(c.Bundle), c.Trust, o)
 	if err != nil {
 		t.Fatalf("verify: %v", err)
 	}

@@ -75,13 +75,20 @@ type History struct {
 }
 
 // Tell gives what an auditor is handed.
-func (h History) Tell() Case {
+func (h History) Tell() Case { return h.tell((*audittest.Log).Bundle) }
+
+// TellAll is Tell with a bundle of every version.
+func (h History) TellAll() Case {
+	return h.tell(func(l *audittest.Log) []byte { return l.Part(audit.Part{All: true}) })
+}
+
+func (h History) tell(bundle func(*audittest.Log) []byte) Case {
 	l := audittest.New("histories")
 	if h.GoOn != nil {
 		l = audittest.Honest("histories")
 		h.GoOn(l)
 	}
-	c := Case{Bundle: l.Bundle(), Trust: l.TrustFile(), Now: l.Now.Add(time.Minute)}
+	c := Case{Bundle: bundle(l), Trust: l.TrustFile(), Now: l.Now.Add(time.Minute)}
 	if h.Look != nil {
 		h.Look(&c, l)
 	}
