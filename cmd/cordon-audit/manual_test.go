@@ -16,7 +16,7 @@ func TestTheManualExplainsEveryCheck(t *testing.T) {
 	}
 	for _, check := range []string{
 		audit.CheckBundle, audit.CheckTrust, audit.CheckCheckpoint, audit.CheckConsistency, audit.CheckLog, audit.CheckReplay, audit.CheckMetadata,
-		audit.CheckCharter, audit.CheckVerdicts, audit.CheckWithdrawals, audit.CheckOpenings, audit.CheckLists, audit.CheckVersions, audit.CheckReceipts,
+		audit.CheckCharter, audit.CheckVerdicts, audit.CheckWithdrawals, audit.CheckOpenings, audit.CheckHotlines, audit.CheckLists, audit.CheckVersions, audit.CheckReceipts,
 	} {
 		if !strings.Contains(string(manual), "\n| "+check+" | ") {
 			t.Errorf("docs/auditor.md has no line for the check %q", check)

@@ -19,7 +19,7 @@ func pinCommand() *cobra.Command {
 			"ROOT.json is the 1.root.json that its authority signed; compare its SHA-256, which the order shows, with what the authority says. Where the hotline\n" +
 			"publishes is in each control node's control.yaml (hotlines), before or after. Auditors fail the cluster until their own trust file names the\n" +
 			"hotline too (cordon-audit trust). There is no command that takes a pin back: a hotline whose charter has ended brings nothing new." + twoSteps,
-		Example: "  cordon pin --hotline hotline-two,1.root.json --officer ada --officer grace --reason 'other(second_hotline)'",
+		Example: "  cordon pin --hotline hotline-two,1.root.json --officer ada --officer grace --reason 'other(second hotline)'",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			part, err := split("--hotline", hotline, 2)
