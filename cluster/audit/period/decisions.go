@@ -176,6 +176,8 @@ func (w *Walk) ordered(l audit.Leaf, b audit.Ordered, in bool) {
 		w.f.Policies = append(w.f.Policies, Policy{o.NeverBlock, o.Count, Time(l.T)})
 	case order.Approve:
 		w.orders.approved++
+	case order.Pin:
+		w.f.Pins = append(w.f.Pins, Pin{o.Hotline, o.Root, Time(l.T)})
 	}
 }
 

@@ -46,9 +46,11 @@ type Version struct {
 	Edge        Hash    `json:"edge"`
 	Audit       Hash    `json:"audit"`
 	EntriesRoot Hash    `json:"entries_root"`
+	Index       Hash    `json:"index"` // that the edge list compiles to, as members agreed
 	Charter     Hash    `json:"charter"`
 	Metadata    Hash    `json:"metadata"`
 	Kinds       []Count `json:"kinds"` // entries by kind; canary, steer and decoy where the hotline counts them
+	Bases       []Count `json:"bases"` // entries by legal basis
 	Added       uint64  `json:"added"`
 	Removed     uint64  `json:"removed"`
 	Verdicts    uint64  `json:"verdicts"` // of members, beside the leaf
@@ -80,11 +82,14 @@ func (s *lists) list(id match.ListID) *List {
 
 func (w *Walk) publish(l audit.Leaf, p audit.Publish, in bool) {
 	v := Version{
-		Seq: p.Seq, Leaf: l.N, At: Time(l.T), Epoch: p.Epoch, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot, Charter: p.Charter, Metadata: p.Metadata,
-		Kinds: []Count{}, Added: p.Added, Removed: p.Removed, Verdicts: uint64(len(p.Verdicts)), Skipped: w.lists.skipped == l.N && l.N > 0,
+		Seq: p.Seq, Leaf: l.N, At: Time(l.T), Epoch: p.Epoch, Edge: p.Edge, Audit: p.Audit, EntriesRoot: p.EntriesRoot, Index: p.Index, Charter: p.Charter, Metadata: p.Metadata,
+		Kinds: []Count{}, Bases: []Count{}, Added: p.Added, Removed: p.Removed, Verdicts: uint64(len(p.Verdicts)), Skipped: w.lists.skipped == l.N && l.N > 0,
 	}
 	for _, k := range p.Counts {
 		v.Kinds = append(v.Kinds, Count{k.Kind, k.N})
+	}
+	for _, b := range p.Bases {
+		v.Bases = append(v.Bases, Count{b.Basis, b.N})
 	}
 	s := &w.lists
 	if !slices.ContainsFunc(s.all, func(c Charter) bool { return c.Charter == v.Charter }) { // it names its hotline, so no other has it

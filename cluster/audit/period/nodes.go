@@ -1,10 +1,12 @@
 package period
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // Nodes are the cluster's control nodes and edges.
@@ -26,7 +28,36 @@ type Change struct {
 type Receipts struct {
 	N     uint64 `json:"n"`
 	Edges uint64 `json:"edges"` // different ones, of those that are enrolled at the end
+	Right uint64 `json:"right"` // name the state that follows from the log they say they saw: indexes of its lists, removals, charters
+	Ahead uint64 `json:"ahead"` // name withdrawals beyond that log, taken from a hotline while there was no quorum; not compared here
 	Last  Time   `json:"last"`
+}
+
+// state is what edges must serve whose log has this size or more, until the next.
+type state struct {
+	size uint64
+	id   match.StateID
+}
+
+// change takes in that something else is in force from a size of the log on. A list that no leaf has published with an index cannot be.
+func (w *Walk) change(size uint64) {
+	id, err := w.inForce.StateID(func(l audit.InForceList) ([32]byte, error) { return w.lists.byLeaf[l.Leaf].Index, nil })
+	if err == nil {
+		w.states = append(w.states, state{size, id})
+	}
+}
+
+// right is the state of the log of a size.
+func (w *Walk) right(size uint64) match.StateID {
+	i, ok := slices.BinarySearchFunc(w.states, size, func(s state, size uint64) int { return cmp.Compare(s.size, size) })
+	if !ok {
+		i--
+	}
+	if i < 0 {
+		id, _ := audit.Genesis().StateID(nil) // no list, so nobody is asked for an index
+		return id
+	}
+	return w.states[i].id
 }
 
 // nodes follows who is enrolled.
@@ -97,6 +128,12 @@ func (w *Walk) receipts(l audit.Leaf, b audit.Receipts, in bool) {
 			w.f.Receipts.N++
 			w.f.Receipts.Last = Time(l.T)
 			e.in = true
+			switch {
+			case len(said.Direct) > 0:
+				w.f.Receipts.Ahead++
+			case said.State == w.right(said.Size):
+				w.f.Receipts.Right++
+			}
 		}
 		for _, id := range said.Direct {
 			if e.direct == nil {

@@ -41,6 +41,9 @@ type Facts struct {
 	Bypass      Bypass      `json:"bypasses"`
 	Returns     []Return    `json:"returns"`
 	Policies    []Policy    `json:"policies"`
+	Pins        []Pin       `json:"pins"`
+	Appeals     Appeals     `json:"appeals"`
+	Openings    Openings    `json:"openings"`
 	Nodes       Nodes       `json:"nodes"`
 	Receipts    Receipts    `json:"receipts"`
 	Alarms      []Count     `json:"alarms"` // leaves, by what is wrong
@@ -49,6 +52,7 @@ type Facts struct {
 	ToBlock   Delay `json:"time_to_block"`   // from a version's leaf to each edge's receipt that has it
 	ToLog     Delay `json:"time_to_log"`     // from a withdrawal's issue to its leaf
 	ToUnblock Delay `json:"time_to_unblock"` // from a withdrawal's issue to each edge's receipt that carries it out
+	ToDecide  Delay `json:"time_to_decide"`  // from an appeal's receipt to the decision on it
 }
 
 // Count is how often a word was there.
@@ -87,6 +91,8 @@ type Walk struct {
 	lists    lists
 	nodes    nodes
 	delays   delays
+	appeals  appeals
+	states   []state // each from where it changed
 	last     int64
 	next     uint64
 }
@@ -121,6 +127,7 @@ func (w *Walk) Leaf(l audit.Leaf) error {
 	if w.inForce, err = before.Apply(l); err != nil {
 		return fmt.Errorf("period: %w", err)
 	}
+	changes := before.Changes(l)
 	in := l.T >= w.from
 	if in {
 		add(&w.f.Leaves, string(l.K), 1)
@@ -145,6 +152,13 @@ func (w *Walk) Leaf(l audit.Leaf) error {
 		w.withdraw(l, b, in)
 	case audit.Ordered:
 		w.ordered(l, b, in)
+	case audit.Admin:
+		w.admin(l, b, in)
+	case audit.Open:
+		if in {
+			w.f.Openings.N++
+			w.f.Openings.Records += uint64(b.Count)
+		}
 	case audit.Member:
 		w.member(l, b, in)
 	case audit.Receipts:
@@ -153,6 +167,9 @@ func (w *Walk) Leaf(l audit.Leaf) error {
 		if in {
 			add(&w.f.Alarms, b.What, 1)
 		}
+	}
+	if changes {
+		w.change(l.N + 1)
 	}
 	return nil
 }
@@ -187,6 +204,8 @@ func (w *Walk) Facts() Facts {
 	f.Suppress.Reasons, f.Suppress.InForce = sorted(f.Suppress.Reasons), uint64(len(w.inForce.Suppressions))
 	f.Bypass.Reasons, f.Bypass.Until = sorted(f.Bypass.Reasons), Time(w.inForce.Bypass)
 	f.Returns, f.Policies = orEmpty(f.Returns), orEmpty(f.Policies)
+	f.Pins = orEmpty(f.Pins)
+	f.Appeals, f.ToDecide = w.appeals.facts(w.to)
 	f.Nodes = w.nodes.facts()
 	f.Receipts.Edges = w.nodes.reported()
 	f.ToBlock, f.ToLog, f.ToUnblock = w.delays.facts()

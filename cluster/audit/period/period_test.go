@@ -101,7 +101,10 @@ func TestWhatHappenedInASpan(t *testing.T) {
 	if !slices.Equal(f.Nodes.Edges, []string{"e1", "e2", "e3"}) || len(f.Nodes.Control) != 3 || len(f.Nodes.Changes) != 1 {
 		t.Errorf("nodes: got %+v", f.Nodes)
 	}
-	if f.Receipts.N != 2 || f.Receipts.Edges != 2 || len(f.Alarms) != 1 {
+	if v := f.Lists[0].Versions[0]; v.Index == (period.Hash{}) || len(v.Bases) == 0 {
+		t.Errorf("version: got index %v and bases %v", v.Index, v.Bases)
+	}
+	if f.Receipts.N != 2 || f.Receipts.Right != 2 || f.Receipts.Edges != 2 || len(f.Alarms) != 1 {
 		t.Errorf("receipts: got %+v, alarms %+v", f.Receipts, f.Alarms)
 	}
 }
@@ -173,6 +176,43 @@ func TestAnEdgeThatTookAWithdrawalFromTheHotlineIsNotLate(t *testing.T) {
 		if d := of(t, &h, begin, h.Now.Add(time.Minute)).ToUnblock; d.N != 1 || d.Waiting != 1 || d.Worst != 60 {
 			t.Errorf("%s: got %+v, want e1 after a minute, e2 waiting", order, d)
 		}
+	}
+}
+
+func TestAReceiptOfAnotherStateIsNotRight(t *testing.T) {
+	l, from, _, _ := year("period")
+	before := of(t, l, from, l.Now.Add(time.Minute)).Receipts
+	r := l.Receipt(audittest.E1)
+	r.State[0] ^= 1
+	l.Append(audit.Receipts{Items: []audit.SignedReceipt{audit.SignReceipt(r, l.Edges[audittest.E1])}})
+	l.Receipts(audittest.E2)
+	if f := of(t, l, from, l.Now.Add(time.Minute)).Receipts; f.N != before.N+2 || f.Right != before.Right+1 || before.Right != before.N {
+		t.Errorf("got %+v, before %+v", f, before)
+	}
+}
+
+func TestAppealsAreCountedByOutcome(t *testing.T) {
+	l := audittest.New("appeals")
+	from := l.Now
+	var refs []audit.AppealRef
+	for range 3 {
+		l.Tick()
+		ref := audit.NewAppealRef()
+		refs = append(refs, ref)
+		l.Append(audit.NewAdmin("ops", audittest.C1, audit.Appeal{Ref: ref, Entry: []byte{}, Received: l.Now.Unix(), Due: l.Now.Add(time.Hour).Unix()}))
+	}
+	l.Now = l.Now.Add(30 * time.Minute)
+	r := audit.Ruling{Cluster: l.Desc.ID(), Ref: refs[0], Outcome: audit.OutcomeUpheld, At: l.Now.Unix()}
+	l.Append(audit.NewAdmin("ops", audittest.C1, audit.SignRuling(r, audittest.O1, l.Officers[audittest.O1])))
+	f := of(t, l, from, l.Now.Add(29*time.Minute+30*time.Second))
+	if a := f.Appeals; a.Received != 3 || a.Open != 2 || a.Overdue != 1 || !reflect.DeepEqual(a.Decided, []period.Count{{Word: "upheld", N: 1}}) {
+		t.Errorf("got %+v", a)
+	}
+	if d := f.ToDecide; d.N != 1 || d.Waiting != 2 || d.Worst != 32*60 {
+		t.Errorf("got %+v", d)
+	}
+	if a := of(t, l, l.Now.Add(time.Minute), l.Now.Add(2*time.Minute)).Appeals; a.Received != 0 || a.Open != 2 || len(a.Decided) != 0 {
+		t.Errorf("a span later: got %+v", a)
 	}
 }
 
