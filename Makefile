@@ -16,7 +16,11 @@ help: ## this list
 
 build: ## the three commands, static, into bin/
 	@mkdir -p bin
-	$(GO) build -trimpath -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+	@# without the stamp of the version control, a build from an archive of the source is the same as one from a clone
+	$(GO) build -trimpath -buildvcs=false -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+
+repro: ## build twice from clean copies of HEAD and compare byte for byte; prints the digests for cordon-audit verify --builds
+	@tools/repro
 
 pkcs11: ## the officers' helper for keys in PKCS#11 tokens, into bin/: a program of its own, because it loads C code (needs gcc)
 	@mkdir -p bin

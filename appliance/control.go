@@ -13,6 +13,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/program"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync"
@@ -110,11 +111,15 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		}
 	}
 	peers := api.NewPeers(apiURLs, clientTLS)
+	runs, err := program.Self()
+	if err != nil {
+		return nil, err
+	}
 	node, err := cluster.Open(ctx, cluster.Config{
 		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private, MLDSA: key.MLDSA,
 		RaftListener: raftListener, PeerAddrs: raftAddrs, TLS: serverTLS,
 		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock, Popularity: popularity, Limits: c.Brakes,
-		Peers: peers, Clock: o.clock(), Log: o.Log, Rejoin: o.Rejoin,
+		Peers: peers, Clock: o.clock(), Log: o.Log, Rejoin: o.Rejoin, Program: runs,
 	})
 	if err != nil {
 		return nil, err

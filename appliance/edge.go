@@ -13,6 +13,8 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/appliance/stoppage"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/program"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver"
@@ -92,8 +94,15 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	controls := make([]*api.Client, len(c.Control))
+	runs, err := program.Self()
+	if err != nil {
+		return nil, err
+	}
+	says := func() audit.SignedBuild {
+		return audit.SignBuild(api.EdgeBuild(description.ID(), c.Name, runs, o.clock()()), key.Private)
+	}
 	for i, url := range c.Control {
-		controls[i] = api.NewClient(url, clientTLS).Saying(care)
+		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says)
 	}
 	var repositories []*directSource
 	for _, h := range c.Hotlines {

@@ -88,6 +88,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		}
 	}
 	reportWitnesses(w, nodes)
+	reportRegister(w, best.Status)
 	fmt.Fprintln(w, "\nControl nodes:")
 	for _, x := range nodes {
 		if x.Status == nil {
@@ -142,7 +143,7 @@ func suppressed(all []cluster.SuppressedStatus) []string {
 }
 
 // ofAll are the alarms that every node reads off the same log: they are said once.
-var ofAll = map[string]bool{cluster.AlarmHeld: true, cluster.AlarmBypass: true, cluster.AlarmReturned: true}
+var ofAll = map[string]bool{cluster.AlarmHeld: true, cluster.AlarmBypass: true, cluster.AlarmReturned: true, cluster.AlarmAppeals: true}
 
 // owedWithin is when the second signature of a withdrawal is due.
 const owedWithin = 24 * time.Hour

@@ -22,6 +22,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/program"
 	"github.com/cordon-project/cordon/listsync/brake"
 	"github.com/cordon-project/cordon/listsync/fetch"
 )
@@ -83,6 +84,9 @@ type Config struct {
 	// all that is agreed it has no vote, also after a restart without Rejoin. With
 	// a log that is whole it changes nothing.
 	Rejoin bool
+
+	// Program is what this node runs, for the log; zero says nothing.
+	Program program.Program
 
 	Files      *fetch.Store // content-addressed list files
 	Identity   age.Identity // cluster key: unwraps epoch keys

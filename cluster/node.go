@@ -72,6 +72,9 @@ type Node struct {
 	logged        map[string]logged
 	receiptStatus ReceiptStatus
 
+	buildMu sync.Mutex                   // guards builds
+	builds  map[string]audit.SignedBuild // to be recorded, by role and name
+
 	mu         sync.Mutex                 // guards all below
 	judged     map[match.ListID]Judgement // the last of each list
 	contacts   map[string]contacted
@@ -145,7 +148,7 @@ func (n *Node) open(ctx context.Context) error {
 // failed disk: the error says which), then stops Raft, waits for all of the
 // node's goroutines and closes its files.
 func (n *Node) Run(ctx context.Context) error {
-	for _, work := range []func(context.Context){n.observe, n.checkpoints, n.sendReceipts, n.lead} {
+	for _, work := range []func(context.Context){n.observe, n.checkpoints, n.sendReceipts, n.sayBuilds, n.lead} {
 		n.spawn(work)
 	}
 	var failed error

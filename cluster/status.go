@@ -250,6 +250,7 @@ func (n *Node) conditions(s *Status, view *state.View, now time.Time) []Alarm {
 		out = append(out, Alarm{AlarmCheckpoint, "no quorum of members has cosigned the log since then", s.CheckpointAt})
 	}
 	out = append(out, n.orderConditions(view)...)
+	out = append(out, registerConditions(view, now)...)
 	for _, h := range view.Hotlines {
 		if h.Verified == nil {
 			continue

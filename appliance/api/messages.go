@@ -19,7 +19,9 @@ type Status struct {
 	Removals    int           `json:"removals"`    // entries of lists in force that are withdrawn
 	Withdrawals []Withdrawal  `json:"withdrawals"` // the last one of each list
 	Witness     WitnessStatus `json:"witness"`
-	Owed        []Owed        `json:"owed"` // withdrawals that lack their second officer's signature
+	Owed        []Owed        `json:"owed"`     // withdrawals that lack their second officer's signature
+	Appeals     Appeals       `json:"appeals"`  // how many wait for a decision
+	Programs    []Program     `json:"programs"` // what members say they run, by role and name
 }
 
 // Withdrawal is the last withdrawal of a list.

@@ -164,6 +164,8 @@ func (s *Server) routes() http.Handler {
 	only("POST /v1/which", s.which, operator)
 	only("POST /v1/orders", s.order, operator)
 	only("POST /v1/edges", s.changeEdge, operator)
+	only("POST /v1/register", s.register, operator)
+	only("GET /v1/appeals", s.appeals, operator)
 	return mux
 }
 

@@ -135,6 +135,8 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"POST", "/v1/which", "operator"},
 		{"POST", "/v1/orders", "operator"},
 		{"POST", "/v1/edges", "operator"},
+		{"POST", "/v1/register", "operator"},
+		{"GET", "/v1/appeals", "operator"},
 	} {
 		for who, client := range callers {
 			code, body := s.do(client, route.method, route.path, []byte{0xa0})

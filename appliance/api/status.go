@@ -18,6 +18,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 	if s.witness != nil {
 		st.Witness = s.witness.Status()
 	}
+	st.Programs, st.Appeals = programs(view), countAppeals(view, s.clock())
 	st.Withdrawals, st.Owed = []Withdrawal{}, []Owed{}
 	for _, r := range view.InForce.Overlay() {
 		switch r.Kind {

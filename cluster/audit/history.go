@@ -17,15 +17,16 @@ import (
 // verifier.ends, which runs after the last leaf. Nothing else may be kept beside it: a field of verifier that an earlier leaf filled is empty in a verification that goes on
 // from an earlier visit.
 type history struct {
-	Size    uint64 `cbor:"size"` // leaves seen
-	Time    int64  `cbor:"time"` // of the last of them
-	InForce InForce
-	Orders  Orders
-	Members []MemberKey // control nodes, in the order they came
-	Edges   []enrolled  // by name
-	Skipped skipAt      // last record of skipped versions
-	Changed uint64      // size of the log after the last change of what is in force
-	Tally   tally
+	Size     uint64 `cbor:"size"` // leaves seen
+	Time     int64  `cbor:"time"` // of the last of them
+	InForce  InForce
+	Orders   Orders
+	Register Register
+	Members  []MemberKey // control nodes, in the order they came
+	Edges    []enrolled  // by name
+	Skipped  skipAt      // last record of skipped versions
+	Changed  uint64      // size of the log after the last change of what is in force
+	Tally    tally
 
 	Hotlines   []following // by id
 	Logged     []logged    // their public logs, in the order in which they came

@@ -20,7 +20,10 @@ type Options struct {
 	// Statements are withdrawals, as a hotline published them, that the log may lack: an edge without a quorum takes them from the hotline.
 	Statements [][]byte
 
-	All  bool // the bundle must have the files of every version, not only those in force
+	All bool // the bundle must have the files of every version, not only those in force
+	// Builds are the digests of programs that the auditor knows; nil: every program is accepted, and noted.
+	Builds map[[32]byte]bool
+
 	Lean bool // keep no leaves: Report.Leaves is nil, and memory does not grow with the log
 
 	Watch *Watch // nil for nobody who wants to see more than the report
@@ -255,7 +258,7 @@ func (v *verifier) note(format string, args ...any) {
 func (v *verifier) report() *Report {
 	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged, moments: v.moments}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
-		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckLists, CheckVersions, CheckReceipts}
+		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
 		if n == CheckConsistency && v.o.Before == nil {
 			continue

@@ -30,6 +30,7 @@ var looks = []func(*verifier, *moment){
 	(*verifier).lookVerdicts,
 	(*verifier).lookVersion,
 	(*verifier).lookReceipts,
+	(*verifier).lookAdmin,
 }
 
 // ends says what passed, after the last leaf. A check that has failed stays failed.
@@ -37,6 +38,7 @@ func (v *verifier) ends() {
 	v.endReplay()
 	v.endMetadata()
 	v.endHotlines()
+	v.endAdmin()
 	v.endPublicLog()
 	v.endOpenings()
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")

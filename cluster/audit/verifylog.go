@@ -81,7 +81,7 @@ func (v *verifier) forget() {
 }
 
 // fromLeaves are the checks that look at leaves.
-var fromLeaves = []string{CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckVerdicts, CheckWithdrawals, CheckOrders, CheckVersions, CheckReceipts}
+var fromLeaves = []string{CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckVerdicts, CheckWithdrawals, CheckOrders, CheckAdmin, CheckVersions, CheckReceipts}
 
 // oddity says where a wrong log first looks wrong, as a hint behind the message.
 func oddity(leaves [][]byte, from uint64) string {

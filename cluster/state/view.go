@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"slices"
 	"time"
 
@@ -176,6 +177,23 @@ func (v *View) Publish(list match.ListID) (audit.Publish, time.Time, bool) {
 	}
 	p, ok := body.(audit.Publish)
 	return p, time.Unix(leaf.T, 0).UTC(), ok
+}
+
+// Key is the key that a control node or an enrolled edge signs with now; nil for a stranger.
+func (v *View) Key(role, name string) ed25519.PublicKey {
+	switch role {
+	case audit.RoleControl:
+		for _, m := range v.Cluster.Members {
+			if m.Name == name {
+				return m.Key
+			}
+		}
+	case audit.RoleEdge:
+		if e, ok := v.Edge(name); ok {
+			return e.Key
+		}
+	}
+	return nil
 }
 
 // CheckReceipt says whether a receipt would be accepted in this state; see

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/program"
 	"github.com/cordon-project/cordon/resolver/canon"
 )
 
@@ -121,7 +122,7 @@ func unknown(c *cobra.Command, args []string) error {
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version and the canonicalisation rules this tool was built with",
+		Short: "Print the version, this program's own digest and the canonicalisation rules this tool was built with",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			version, revision := "unknown", ""
@@ -133,7 +134,11 @@ func versionCommand() *cobra.Command {
 					}
 				}
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nbundle version 2, leaf version 1\ncanonicalisation %s\n", version, revision, canon.RuleSet())
+			own, err := program.Self()
+			if err != nil {
+				return unreadable(err, "")
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nSHA-256 %x\nbundle version 2, leaf version 1\ncanonicalisation %s\n", version, revision, own.Digest, canon.RuleSet())
 			return unwritten("output", err)
 		},
 	}

@@ -43,6 +43,7 @@ func verifyCommand() *cobra.Command {
 	var f flags
 	var maxAge time.Duration
 	var state string
+	var builds string
 	var statements []string
 	c := &cobra.Command{
 		Use:   "verify --trust FILE BUNDLE|https://NODE:PORT",
@@ -65,7 +66,11 @@ that became shorter or has another past fails.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given, All: f.all, Lean: true})
+			known, err := readBuilds(builds)
+			if err != nil {
+				return err
+			}
+			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given, Builds: known, All: f.all, Lean: true})
 			if err != nil {
 				return err
 			}
@@ -87,6 +92,7 @@ that became shorter or has another past fails.`,
 	c.Flags().DurationVar(&maxAge, "max-age", 0, "fail when the checkpoint is older than this, for instance 1h (default: any age)")
 	c.Flags().StringArrayVar(&statements, "statement", nil, "a withdrawal as the hotline published it (withdrawals/...), for receipts of edges that took it while there was no quorum; may be given again")
 	c.Flags().BoolVar(&f.all, "all", false, "check the files of every list version, not only of those in force")
+	c.Flags().StringVar(&builds, "builds", "", "digests of the programs you know, as sha256sum writes them (make repro): any other that a node says it runs fails, and so does silence")
 	c.Flags().StringVar(&state, "state", "", "file that remembers the last verified size and root")
 	return c
 }

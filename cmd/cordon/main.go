@@ -46,8 +46,8 @@ func main() {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), exportCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), pinCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
-		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand())
-	if err := root.ExecuteContext(ctx); err != nil {
+		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand())
+		if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "cordon:", err)
 		stop()
 		os.Exit(exitCode(err))

@@ -1,0 +1,192 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// AppealRequest is an appeal as a person registers it.
+type AppealRequest struct {
+	List     string    // HOTLINE/LIST, or empty
+	Entry    string    // id in hex, or empty
+	Received time.Time // zero: now
+	Due      time.Duration
+}
+
+// Registered is what became of an act.
+type Registered struct {
+	Ref   audit.AppealRef `json:"ref"`
+	Due   time.Time       `json:"due,omitzero"`
+	Leaf  uint64          `json:"leaf"`
+	Again bool            `json:"again,omitempty"`
+}
+
+// NewAppeal registers an appeal under a new random reference.
+func (o *Operator) NewAppeal(ctx context.Context, r AppealRequest) (Registered, error) {
+	now := time.Now()
+	if r.Received.IsZero() {
+		r.Received = now
+	}
+	if r.Due <= 0 || r.Due > audit.MaxAppealTime {
+		return Registered{}, badInput(fmt.Errorf("--due: a number of days from 1 to %d", int(audit.MaxAppealTime.Hours()/24)))
+	}
+	if r.Received.After(now) || now.Sub(r.Received) > audit.MaxAppealTime {
+		return Registered{}, badInput(fmt.Errorf("--received: a day in the past year, not after today"))
+	}
+	a := audit.Appeal{Ref: audit.NewAppealRef(), List: match.ListID(r.List), Received: r.Received.Unix(), Due: r.Received.Add(r.Due).Unix()}
+	if r.List != "" {
+		if _, err := match.ParseListID(r.List); err != nil {
+			return Registered{}, badInput(fmt.Errorf("--list: %w", err))
+		}
+	}
+	if r.Entry != "" {
+		id, err := match.ParseEntryID(r.Entry)
+		if err != nil {
+			return Registered{}, badInput(fmt.Errorf("--entry: %w; cordon which tells the ids of entries", err))
+		}
+		if r.List == "" {
+			return Registered{}, badInput(errors.New("--list is needed with --entry: the list that the entry is of"))
+		}
+		a.Entry = id[:]
+	}
+	return o.register(ctx, a, Registered{Ref: a.Ref, Due: time.Unix(a.Due, 0).UTC()})
+}
+
+// DecideAppeal hands in what these officers, one at least, decide about an appeal.
+func (o *Operator) DecideAppeal(ctx context.Context, ref, outcome string, officers []string) (Registered, error) {
+	r, err := audit.ParseAppealRef(ref)
+	if err != nil {
+		return Registered{}, badInput(fmt.Errorf("%w; cordon appeal list names those that are open", err))
+	}
+	st, err := o.Newest(ctx)
+	if err != nil {
+		return Registered{}, err
+	}
+	var d audit.Decision
+	for i, dir := range officers {
+		officer, err := identity.LoadOfficer(dir)
+		if err != nil {
+			return Registered{}, badInput(err)
+		}
+		if i == 0 {
+			d = audit.SignRuling(audit.Ruling{Cluster: st.Node.Orders.Cluster, Ref: r, Outcome: audit.Outcome(outcome), At: time.Now().Unix()}, officer.Name, officer.Key)
+			continue
+		}
+		if strings.Contains(" "+strings.Join(d.Officers(), " ")+" ", " "+officer.Name+" ") {
+			return Registered{}, badInput(fmt.Errorf("officer %s is named twice", officer.Name))
+		}
+		d = d.Countersign(officer.Name, officer.Key)
+	}
+	if _, err := d.Ruling(); err != nil {
+		return Registered{}, badInput(fmt.Errorf("--outcome %q: one of %s", outcome, Outcomes()))
+	}
+	return o.register(ctx, d, Registered{Ref: r})
+}
+
+// Outcomes are the words for what may become of an appeal.
+func Outcomes() string {
+	words := make([]string, len(audit.Outcomes))
+	for i, o := range audit.Outcomes {
+		words[i] = string(o)
+	}
+	return strings.Join(words, ", ")
+}
+
+func (o *Operator) register(ctx context.Context, act audit.Act, r Registered) (Registered, error) {
+	var done api.Ordered
+	err := o.newestFirst(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		done, err = c.Register(ctx, act)
+		return err
+	})
+	var said *api.AnswerError
+	switch {
+	case errors.As(err, &said) && said.Code == http.StatusConflict:
+		return Registered{}, fmt.Errorf("%w: %s%s", ErrRefused, said.Text, whyNot(said.Text))
+	case err != nil:
+		return Registered{}, err
+	}
+	r.Leaf, r.Again = done.Leaf, done.Again
+	return r, nil
+}
+
+// whyNot puts the register's refusals into words.
+func whyNot(text string) string {
+	switch {
+	case strings.Contains(text, "refused: admin: "+audit.ActDecision):
+		return " (there is no open appeal with this reference, or it was decided before: cordon appeal list)"
+	case strings.Contains(text, "refused: signature: "+audit.ActDecision):
+		return " (not signed by an officer of this cluster)"
+	case strings.Contains(text, "refused: too_large"):
+		return fmt.Sprintf(" (at most %d appeals are open at once: decide some first)", audit.MaxOpenAppeals)
+	}
+	return ""
+}
+
+// Appeals are the open appeals and the last thousand decided ones, by reference.
+func (o *Operator) Appeals(ctx context.Context) ([]api.Appeal, error) {
+	var all []api.Appeal
+	err := o.newestFirst(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		all, err = c.Appeals(ctx)
+		return err
+	})
+	return all, err
+}
+
+// WriteAppeals prints a line for each appeal.
+func WriteAppeals(w io.Writer, all []api.Appeal) {
+	for _, a := range all {
+		about := ""
+		if a.List != "" {
+			about = ", about " + string(a.List)
+		}
+		if a.Entry != "" {
+			about += " entry " + a.Entry
+		}
+		switch {
+		case a.Outcome != "":
+			fmt.Fprintf(w, "%s  %s at %s by %s (leaf %d)%s\n", a.Ref, a.Outcome, clock(a.At), strings.Join(a.By, " and "), a.Decided, about)
+		case a.Overdue:
+			fmt.Fprintf(w, "%s  OVERDUE since %s, received %s%s\n", a.Ref, clock(a.Due), clock(a.Received), about)
+		default:
+			fmt.Fprintf(w, "%s  open, due %s, received %s%s\n", a.Ref, clock(a.Due), clock(a.Received), about)
+		}
+	}
+}
+
+// reportRegister is the part of cordon status about appeals and programs.
+func reportRegister(w io.Writer, st *api.Status) {
+	if a := st.Appeals; a.Open > 0 {
+		fmt.Fprintf(w, "\nAppeals: %d open, %d of them overdue, the next due %s\n", a.Open, a.Overdue, clock(a.Next))
+	}
+	if len(st.Programs) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nPrograms, as the nodes signed:")
+	type kind struct{ program, version, sum string }
+	var order []kind
+	by := map[kind][]string{}
+	for _, p := range st.Programs {
+		k := kind{p.Program, p.Version, p.SHA256}
+		if by[k] == nil {
+			order = append(order, k)
+		}
+		by[k] = append(by[k], p.Name)
+	}
+	for _, k := range order {
+		names := by[k]
+		if len(names) > 8 {
+			names = append(names[:8:8], fmt.Sprintf("and %d more", len(by[k])-8))
+		}
+		fmt.Fprintf(w, "  %s %s %.16s: %s\n", k.program, k.version, k.sum, strings.Join(names, ", "))
+	}
+}
