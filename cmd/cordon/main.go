@@ -47,7 +47,7 @@ func main() {
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), exportCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), pinCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
 		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand())
-		if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "cordon:", err)
 		stop()
 		os.Exit(exitCode(err))
