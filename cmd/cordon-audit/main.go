@@ -103,7 +103,7 @@ read, a trust file that is none), 5 verification failed.`,
 		SuggestionsMinimumDistance: 2,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(verifyCommand(), showCommand(), probeCommand(), trustCommand(), versionCommand())
+	root.AddCommand(verifyCommand(), showCommand(), publicLogCommand(), probeCommand(), trustCommand(), versionCommand())
 	return root
 }
 

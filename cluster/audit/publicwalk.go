@@ -1,0 +1,259 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cordon-project/cordon/listsync/publiclog"
+	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
+)
+
+// LogReport is what comes of holding a hotline's public log, as somebody outside reads it, against an operator's log.
+type LogReport struct {
+	Pass     bool            `json:"pass"`
+	Hotline  trust.HotlineID `json:"hotline"`
+	Origin   string          `json:"origin"`
+	Size     uint64          `json:"size"`
+	Witness  []string        `json:"witnesses"` // of the trust file's policy that have cosigned the checkpoint read
+	Matched  int             `json:"matched"`   // versions that are in both logs
+	Newer    int             `json:"newer"`     // in the public log alone, after the operator's last
+	Earlier  int             `json:"earlier"`   // before the operator's first
+	Refused  int             `json:"refused"`   // refused, held back or passed over by the operator, and its log says so
+	Findings []string        `json:"findings"`  // each a reason to fail
+	Notes    []string        `json:"notes"`
+}
+
+// ErrNoPublicLog: the report's cluster follows no hotline whose public log this is.
+var ErrNoPublicLog = errors.New("no hotline of this cluster has a public log with this key")
+
+// WalkPublicLog reads all of a hotline's public log from a repository and compares: every version in it is in the operator's log, was refused there, or is newer;
+// every version in the operator's log is in it; and it is the log that the operator was shown, grown. The report must have verified the log and the
+// metadata, and not be Lean. Errors: those of read, ErrNoPublicLog, publiclog.ErrProof.
+func (r *Report) WalkPublicLog(ctx context.Context, tf TrustFile, read publiclog.Read, notFound error) (*LogReport, error) {
+	hotline, tree, err := r.openPublicLog(ctx, read, notFound)
+	if err != nil {
+		return nil, err
+	}
+	w := &logWalk{LogReport: &LogReport{Hotline: hotline, Origin: tree.Log.Origin, Size: tree.Size, Witness: []string{}, Findings: []string{}, Notes: []string{}}, tree: tree}
+	if co, err := tf.LogPolicy().Check(tree.Checkpoint); err != nil {
+		w.find("the log was not seen by the witnesses that your trust file asks for: %v", err)
+	} else {
+		w.Witness = append(w.Witness, co.By...)
+	}
+	w.operator(r)
+	if err := w.heads(r.logged); err != nil {
+		return nil, err
+	}
+	if err := tree.Entries(w.entry); err != nil {
+		return nil, err
+	}
+	w.missing(r.logged)
+	w.Pass = len(w.Findings) == 0
+	return w.LogReport, nil
+}
+
+// openPublicLog finds the hotline by whose key the repository's checkpoint is signed.
+func (r *Report) openPublicLog(ctx context.Context, read publiclog.Read, notFound error) (trust.HotlineID, *publiclog.Tree, error) {
+	keys := map[trust.HotlineID]string{} // the newest of each hotline
+	for _, l := range r.logged {
+		keys[trust.HotlineID(l.Leaf.List.Hotline())] = l.Head.Log
+	}
+	var first error
+	for _, h := range sortedHotlines(keys) {
+		tree, err := publiclog.Open(ctx, keys[h], read, notFound)
+		if err == nil {
+			return h, tree, nil
+		}
+		if !errors.Is(err, publiclog.ErrProof) {
+			return "", nil, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first == nil {
+		return "", nil, ErrNoPublicLog
+	}
+	return "", nil, fmt.Errorf("%w: %w", ErrNoPublicLog, first)
+}
+
+func sortedHotlines(m map[trust.HotlineID]string) []trust.HotlineID {
+	out := make([]trust.HotlineID, 0, len(m))
+	for h := range m {
+		out = append(out, h)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// logWalk is one comparison.
+type logWalk struct {
+	*LogReport
+	tree *publiclog.Tree
+
+	versions []publiclog.Leaf // in the operator's log, Role left out
+	refused  []span
+	first    map[match.ListID]uint64
+	last     map[match.ListID]uint64
+	seen     []publiclog.Leaf // in the public log so far
+	public   map[uint64][]byte
+	want     map[uint64]bool // leaves of the public log that the operator's proofs name
+}
+
+// span is versions of a list that the operator's log accounts for without their having come into force.
+type span struct {
+	list     match.ListID
+	from, to uint64
+}
+
+func (w *logWalk) find(format string, args ...any) {
+	if len(w.Findings) < maxCauses {
+		w.Findings = append(w.Findings, Escape(fmt.Sprintf(format, args...)))
+	}
+}
+
+// operator takes out of the operator's leaves what it says of the hotline's versions.
+func (w *logWalk) operator(r *Report) {
+	w.first, w.last = map[match.ListID]uint64{}, map[match.ListID]uint64{}
+	for _, l := range r.leaves {
+		body, err := l.Body()
+		if err != nil {
+			continue // the log was replayed
+		}
+		switch b := body.(type) {
+		case Publish:
+			if b.Hotline != w.Hotline {
+				continue
+			}
+			if _, ok := w.first[b.List]; !ok {
+				w.first[b.List] = b.Seq
+			}
+			w.last[b.List] = max(w.last[b.List], b.Seq)
+			w.versions = append(w.versions, publiclog.Leaf{List: b.List, Seq: b.Seq, Prev: b.Prev, Epoch: b.Epoch, Edge: b.Edge, Audit: b.Audit, EntriesRoot: b.EntriesRoot})
+		case Reject:
+			from := b.Seq
+			if b.Reason == ReasonSuperseded {
+				from = w.last[b.List] + 1
+			}
+			w.refused = append(w.refused, span{b.List, from, b.Seq})
+		case Hold:
+			w.refused = append(w.refused, span{b.List, b.Seq, b.Seq})
+		}
+	}
+}
+
+// heads holds the log to what the operator was shown of it.
+func (w *logWalk) heads(all []Logged) error {
+	w.public, w.want = map[uint64][]byte{}, map[uint64]bool{}
+	for _, l := range all {
+		if trust.HotlineID(l.Leaf.List.Hotline()) != w.Hotline {
+			continue
+		}
+		w.want[l.Index] = true
+		head := l.Head
+		head.Log = w.tree.Head.Log // a log goes on under a new key
+		switch err := w.tree.Continues(head); {
+		case errors.Is(err, publiclog.ErrSplitView):
+			w.find("the operator was shown another history of this log (leaf %d, size %d): %s is a list that was shown to one operator only, or the log here is one that was made for you", l.Operator, l.Head.Size, l.Leaf)
+		case errors.Is(err, publiclog.ErrBehind):
+			w.find("the operator was shown %d leaves of this log (leaf %d), and here are %d: this copy is behind, or something is kept from you", l.Head.Size, l.Operator, w.Size)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// entry compares one leaf of the public log with the operator's.
+func (w *logWalk) entry(n uint64, b []byte) error {
+	if w.want[n] {
+		w.public[n] = slices.Clone(b)
+	}
+	leaf, err := publiclog.ParseLeaf(b)
+	if err != nil {
+		w.find("leaf %d of the public log is no list version: %v", n, err)
+		return nil
+	}
+	if trust.HotlineID(leaf.List.Hotline()) != w.Hotline {
+		w.find("leaf %d of the public log is of another hotline: %s", n, leaf)
+		return nil
+	}
+	for _, o := range w.seen {
+		if o.List == leaf.List && o.Seq == leaf.Seq && !o.Same(leaf) {
+			w.find("leaf %d of the public log: %s is a second content of sequence %d: two lists were signed under one number", n, leaf, leaf.Seq)
+			break
+		}
+	}
+	again := slices.ContainsFunc(w.seen, leaf.Same) // signed anew, with other keys or lists beside it
+	w.seen = append(w.seen, leaf)
+	last, known := w.last[leaf.List]
+	switch {
+	case again:
+	case slices.ContainsFunc(w.versions, leaf.Same):
+		w.Matched++
+	case !known:
+		if note := fmt.Sprintf("list %s is not in force at this operator", leaf.List); !slices.Contains(w.Notes, note) {
+			w.Notes = append(w.Notes, note)
+		}
+	case leaf.Seq > last:
+		w.Newer++
+	case slices.ContainsFunc(w.refused, func(s span) bool { return s.list == leaf.List && s.from <= leaf.Seq && leaf.Seq <= s.to }):
+		w.Refused++
+	case leaf.Seq < w.first[leaf.List]:
+		w.Earlier++
+	default:
+		w.find("leaf %d of the public log: %s is not in the operator's log, neither in force nor refused: a list that was shown to somebody else only, or kept from this operator", n, leaf)
+	}
+	return nil
+}
+
+// missing looks for versions of the operator's that the public log does not have where they were shown.
+func (w *logWalk) missing(all []Logged) {
+	for _, l := range all {
+		if trust.HotlineID(l.Leaf.List.Hotline()) != w.Hotline || l.Index >= w.Size || string(w.public[l.Index]) == string(l.Leaf.Encode()) {
+			continue
+		}
+		w.find("leaf %d of the operator's log: %s is not in the public log as it is shown here: a list that was shown to one operator only", l.Operator, l.Leaf)
+	}
+	for _, v := range w.versions {
+		if !slices.ContainsFunc(w.seen, v.Same) && !slices.ContainsFunc(all, func(l Logged) bool { return l.Leaf.Same(v) }) {
+			w.Notes = append(w.Notes, Escape(fmt.Sprintf("%s is in force without a proof of the public log, and not in it: its charter named none, or verify says what is wrong", v)))
+		}
+	}
+}
+
+// WriteText puts it in words.
+func (l *LogReport) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "public log %s of hotline %s: %d leaves", l.Origin, l.Hotline, l.Size)
+	if len(l.Witness) > 0 {
+		fmt.Fprintf(&b, ", cosigned by %s", strings.Join(l.Witness, ", "))
+	}
+	fmt.Fprintf(&b, "\n%d versions are in both logs; the operator refused or passed over %d, its log says so; %d are older than its first and %d newer than its last\n", l.Matched, l.Refused, l.Earlier, l.Newer)
+	for _, f := range l.Findings {
+		fmt.Fprintf(&b, "FAIL  %s\n", f)
+	}
+	for _, n := range l.Notes {
+		fmt.Fprintf(&b, "note  %s\n", n)
+	}
+	if l.Pass {
+		b.WriteString("\nPASS  the public log and the operator's say the same\n")
+	} else {
+		fmt.Fprintf(&b, "\nFAIL  %d findings\n", len(l.Findings))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteJSON prints it as one JSON object.
+func (l *LogReport) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(l)
+}
