@@ -3,6 +3,8 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
@@ -89,6 +91,11 @@ func (w *world) nodeKeys(node string) map[string][]byte {
 			h := sha512.Sum512(seed) // what Ed25519 signs with: scalar and prefix (RFC 8032 section 5.1.5)
 			h[0], h[31] = h[0]&248, h[31]&127|64
 			out["seed of "+name], out["scalar of "+name], out["prefix of "+name] = seed, h[:32], h[32:]
+			second, err := hkdf.Key(sha256.New, seed, nil, "cordon/node-key/ml-dsa-44/v1", 32) // LEAF.md, Checkpoint
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			out["ML-DSA seed of "+name] = second
 		} else {
 			w.t.Fatalf("%s: %v", f, err)
 		}

@@ -19,9 +19,9 @@ const mldsaLabel = "cordon/node-key/ml-dsa-44/v1"
 
 // mldsaSigner is the ML-DSA-44 (FIPS 204) half of a node key. It may be used concurrently.
 //
-// What stands in locked memory is the seed of 32 bytes. The library expands it to 20 KiB of matrix and vectors in the Go heap and has no way
-// to put them elsewhere, so that happens anew for each signature, in locked.Do: they are erased when the garbage collector finds
-// them, where the program was built with runtimesecret, and may be swapped until then.
+// What stands in locked memory is the seed of 32 bytes. The library expands it to matrix and vectors in the Go heap and has no way to put them
+// elsewhere, so that happens anew for each signature, in locked.Do, and a collection about a second later erases them, where the program was built
+// with runtimesecret. Until then they may be swapped.
 type mldsaSigner struct {
 	seed   *locked.Value[[mldsa.PrivateKeySize]byte]
 	public *mldsa.PublicKey
@@ -93,6 +93,7 @@ func (s *mldsaSigner) Sign(_ io.Reader, message []byte, opts crypto.SignerOpts) 
 			sig = append(sig, made...)
 		}
 	})
+	locked.EraseSoon()
 	if err != nil {
 		return nil, fmt.Errorf("sign with ML-DSA: %w", err)
 	}
