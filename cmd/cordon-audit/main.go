@@ -104,6 +104,7 @@ read, a trust file that is none), 5 verification failed.`,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(verifyCommand(), showCommand(), publicLogCommand(), probeCommand(), trustCommand(), versionCommand())
+	root.AddCommand(sampleCommand())
 	return root
 }
 

@@ -68,7 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 	root.AddCommand(
 		authorityCommand(), officerCommand(), initCommand(), changeCommand(), acceptCommand(), operatorCommand(), rekeyCommand(), witnessesCommand(),
 		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), holdbackCommand(), checkCommand(), diffCommand(),
-		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(),
+		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(), openCommand(), reviewerCommand(),
 		statusCommand(), receiptsCommand(), traceCommand(), canonCommand(), popularityCommand(),
 	)
 	return root

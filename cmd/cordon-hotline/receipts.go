@@ -175,13 +175,16 @@ func verify(ctx context.Context, place string, trustFile []byte, tf audit.TrustF
 	return report, nil
 }
 
-func readTrustFile(path string) ([]byte, error) {
+func readTrustFile(path string) ([]byte, error) { return readUpTo(path, audit.MaxClusterFile) }
+
+// readUpTo reads a file, and of a longer one a byte more than limit, for the parser to refuse.
+func readUpTo(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, audit.MaxClusterFile+1)) // one byte too many is for ParseTrustFile to refuse
+	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
 // read holds what edges say against what was issued.

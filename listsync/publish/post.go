@@ -142,14 +142,14 @@ func (h *Hotline) Post(ctx context.Context, number uint64) ([]Posted, error) {
 	out := make([]Posted, len(all))
 	var wg sync.WaitGroup
 	for i, o := range all {
-		wg.Go(func() { out[i] = post(ctx, o, raw) })
+		wg.Go(func() { out[i] = postTo(ctx, o, postPath, raw) })
 	}
 	wg.Wait()
 	return out, nil
 }
 
-// post asks an operator's control nodes in turn until one has taken the statement.
-func post(ctx context.Context, o Operator, raw []byte) Posted {
+// postTo asks an operator's control nodes in turn until one has taken the statement.
+func postTo(ctx context.Context, o Operator, path string, raw []byte) Posted {
 	ctx, cancel := context.WithTimeout(ctx, postPatience)
 	defer cancel()
 	p := Posted{Operator: o.Name, Cluster: o.Cluster, State: Unreached}
@@ -165,7 +165,7 @@ func post(ctx context.Context, o Operator, raw []byte) Posted {
 			patience = postPatience
 		}
 		one, stop := context.WithTimeout(ctx, patience)
-		state, err := hand(one, client, u+postPath, raw)
+		state, err := hand(one, client, u+path, raw)
 		stop()
 		if err == nil {
 			return Posted{Operator: o.Name, Cluster: o.Cluster, URL: u, State: state}
@@ -204,6 +204,9 @@ func hand(ctx context.Context, client *http.Client, to string, raw []byte) (stri
 			return "", fmt.Errorf("refused: %.200s", said.Error)
 		}
 		return "", fmt.Errorf("refused with HTTP status %d", res.StatusCode)
+	}
+	if strings.HasSuffix(to, openingsPath) {
+		return parseOpened(b)
 	}
 	var taken struct {
 		List     string `json:"list"`

@@ -61,6 +61,22 @@ func SignOpening(o Opening, key crypto.Signer) ([]byte, error) {
 	return signedOpening{Body: body}.sign(key)
 }
 
+// NewOpening makes the statement o without a signature, for CosignOpening.
+func NewOpening(o Opening) ([]byte, error) {
+	o.V = 1
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("make opening: %w", err)
+	}
+	body, err := encMode.Marshal(o)
+	if err == nil {
+		body, err = encMode.Marshal(signedOpening{Body: body, Signatures: []Signature{}})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make opening: %w: %v", ErrFormat, err)
+	}
+	return body, nil
+}
+
 // CosignOpening adds the signature of another officer; an older one of the same key is replaced.
 func CosignOpening(raw []byte, key crypto.Signer) ([]byte, error) {
 	s, _, err := readOpening(raw)
