@@ -233,7 +233,7 @@ func edgeCauses(w *wanted, e *list.Edge) (causes []string) {
 		}
 	}
 	if len(causes) == 0 {
-		causes = basesCauses(w, e)
+		causes = append(basesCauses(w, e), reviewCauses(w, e)...)
 	}
 	return causes
 }

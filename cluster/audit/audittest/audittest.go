@@ -44,10 +44,11 @@ type Log struct {
 	Deltas   map[[32]byte][]byte   // by the edge list they make, from the version before at the hotline
 	Indexes  map[[32]byte][32]byte // index hash by edge list hash
 	Counters map[string]uint64
-	Signers  []string // who cosigns checkpoints; all members unless changed
-	Canon    [32]byte // canonicalisation rules the hotline's lists say they were made for; zero means ours
-	Epoch    uint32   // of the next versions' keys, which are listtest.Keys of its number
-	EdgeHead [32]byte // what the next versions' metadata says of their edge lists' heads; zero means the truth
+	Signers  []string  // who cosigns checkpoints; all members unless changed
+	Canon    [32]byte  // canonicalisation rules the hotline's lists say they were made for; zero means ours
+	Epoch    uint32    // of the next versions' keys, which are listtest.Keys of its number
+	EdgeHead [32]byte  // what the next versions' metadata says of their edge lists' heads; zero means the truth
+	Review   time.Time // review_by of one entry of the next versions; zero: as of the others
 
 	seq, number uint64
 	orders      map[order.Kind]uint64
@@ -172,7 +173,7 @@ func (l *Log) Offer(n int) audit.Publish {
 		version.CanonID = l.Canon
 	}
 	version.Epoch = l.Epoch
-	edge, aud, _, err := list.Build(version, listtest.Entries(n, 1), []string{"decoy.example-1.test"}, listtest.Keys(int64(l.Epoch)), listtest.OpenKey(1))
+	edge, aud, _, err := list.Build(version, l.entries(n), []string{"decoy.example-1.test"}, listtest.Keys(int64(l.Epoch)), listtest.OpenKey(1))
 	check(err)
 	for _, b := range [][]byte{edge, aud} {
 		l.Files[sha256.Sum256(b)] = b
@@ -206,6 +207,15 @@ func (l *Log) Offer(n int) audit.Publish {
 	p := audit.NewPublish(&trust.Verified{Hotline: Hotline, Charter: l.Hotline.Charter, CharterHash: sha256.Sum256(charter)}, t, hash, nil)
 	p.Index = l.Indexes[t.Edge.SHA256]
 	return p
+}
+
+// entries are those of a version: assessed when the story begins, to be assessed again 90 days later.
+func (l *Log) entries(n int) []list.Entry {
+	all := listtest.EntriesAt(n, 1, trusttest.Now)
+	if !l.Review.IsZero() {
+		all[5].ReviewBy = l.Review
+	}
+	return all
 }
 
 // delta makes the delta from the version before, where one leads here, and gives all that the version names.

@@ -86,7 +86,7 @@ var hotlineLies = []Lie{
 		Build: func(l *audittest.Log) []byte {
 			l.PublishWith(50, func(p audit.Publish) audit.Publish {
 				// The operator builds a list of its own making and logs it in place of the hotline's.
-				edge, aud, sum, err := list.Build(listtest.Version(3), listtest.Entries(51, 1), nil, listtest.Keys(1), listtest.OpenKey(1))
+				edge, aud, sum, err := list.Build(listtest.Version(3), listtest.EntriesAt(51, 1, trusttest.Now), nil, listtest.Keys(1), listtest.OpenKey(1))
 				check(err)
 				p.Edge, p.EdgeSize, p.Audit, p.AuditSize = sha256.Sum256(edge), int64(len(edge)), sha256.Sum256(aud), int64(len(aud))
 				l.Files[p.Edge], l.Files[p.Audit] = edge, aud
@@ -198,6 +198,12 @@ var listLies = []Lie{
 		Build: func(l *audittest.Log) []byte {
 			l.Offer(50)
 			l.Publish(60)
+			return l.Bundle()
+		}},
+	{Who: Operator, Name: "an entry is to stay for ever, without another review", Fails: []string{audit.CheckLists}, Says: "1 records are signed to live without a new assessment until 2100-01-01T00:00:00Z, at most 180 days are allowed",
+		Build: func(l *audittest.Log) []byte {
+			l.Review = listtest.ReviewBy
+			l.Publish(50)
 			return l.Bundle()
 		}},
 	{Who: Operator, Name: "a list is rolled back", Fails: []string{audit.CheckVersions}, Says: "list hotline-one/main rolled back from sequence 2 to 1",

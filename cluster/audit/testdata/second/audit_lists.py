@@ -19,6 +19,7 @@ class ListsMixin:
                 if h not in of:
                     order.append(h)
                 of.setdefault(h, []).append(p)
+        self.times = {(p["list"], p["seq"]): l["t"] for l, p in self.publishes}
         wanted = set(order) if self.all else self.in_force_files()
         place, found, self.indexes, self.ids, last = -1, set(), {}, {}, None
         while name is not None:
@@ -94,6 +95,9 @@ class ListsMixin:
             head = self.signed_heads.get((p["list"], p["seq"]))
             if head is not None and head != reader.head_hash(b):
                 self.fail("lists", what + "it has another head than was signed")
+            latest = self.times[p["list"], p["seq"]] + 181 * 86400
+            if any(r[4][1] != reader.DECOY and reader.u32(r[4], 12) > latest for r in records):
+                self.fail("lists", what + "an entry is signed to live longer than 180 days without a new assessment")
         if len(self.failed.get("lists", [])) > good:
             return None
         self.indexes[h] = reader.head_hash(reader.make_index(b))
