@@ -81,6 +81,8 @@ func describe(body Body) string {
 		return b.Order.Describe()
 	case Open:
 		return b.describe()
+	case Rekey:
+		return b.describe()
 	case Hold:
 		return fmt.Sprintf("list %s, edge list %x, held back by the brake %s: the last version stays in force", listSeq(b.List, b.Seq), b.Edge[:8], b.Brake)
 	case Admin:

@@ -33,6 +33,7 @@ type history struct {
 	Owed       []owing     // withdrawals that one officer alone has signed
 	Statements []stated    // withdrawals that verified, by id
 	Openings   openings
+	Keyed      []keyed   // the newest keys of each list, in the order in which they came
 	Heard      []heard   // the last receipt of each edge and key, by both
 	States     []stateAt // what was in force at each size where it changed
 	Versions   []version // those that can be in force, in the order of the log

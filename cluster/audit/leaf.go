@@ -9,7 +9,7 @@ import (
 // Kind says what a leaf records. The set is closed; an unknown word is refused when decoding.
 type Kind string
 
-// The kinds of leaf. Those after KindPin have their names reserved: they decode, their body stays
+// The kinds of leaf. Those after KindRekey have their names reserved: they decode, their body stays
 // opaque, and replaying one is ErrUnknownKind until the version that defines it.
 const (
 	KindPublish  Kind = "publish"  // a list version came into force
@@ -31,17 +31,17 @@ const (
 
 	KindOpen Kind = "open" // a hotline showed entries to a reviewer
 
-	KindPin Kind = "pin" // officers added a hotline
+	KindPin   Kind = "pin"   // officers added a hotline
+	KindRekey Kind = "rekey" // a list goes over to new keys
 
-	KindFork  Kind = "fork"
-	KindRekey Kind = "rekey"
+	KindFork Kind = "fork"
 )
 
 // Known reports whether this version defines the body of the kind.
 func (k Kind) Known() bool {
 	switch k {
 	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove,
-		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen, KindPin:
+		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey:
 		return true
 	}
 	return false
@@ -50,7 +50,7 @@ func (k Kind) Known() bool {
 // Reserved reports whether the name is one of the closed set but its body is not defined here yet.
 func (k Kind) Reserved() bool {
 	switch k {
-	case KindFork, KindRekey:
+	case KindFork:
 		return true
 	}
 	return false
@@ -70,7 +70,7 @@ type Leaf struct {
 }
 
 // NewLeaf builds a leaf around a body (Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered,
-// Returned, Admin or Open, by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
+// Returned, Admin, Open or Rekey, by value); F is still zero: set it to the hash of InForce.Apply(leaf). A body that breaks its own
 // rules (too long, unknown word) is an error.
 func NewLeaf(n uint64, t int64, body Body) (Leaf, error) {
 	if err := body.check(); err != nil {
@@ -106,7 +106,7 @@ func DecodeLeaf(b []byte) (Leaf, error) {
 }
 
 // Body decodes the leaf's body: a Publish, Reject, Withdraw, Member, Receipts, Trust, Alarm, Hold, Ordered,
-// Returned, Admin or Open by value, or Unknown for a kind whose name is reserved.
+// Returned, Admin, Open or Rekey by value, or Unknown for a kind whose name is reserved.
 func (l Leaf) Body() (Body, error) {
 	switch l.K {
 	case KindPublish:
@@ -133,6 +133,8 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Admin](l)
 	case KindOpen:
 		return decodeBody[Open](l)
+	case KindRekey:
+		return decodeBody[Rekey](l)
 	}
 	if l.K.Reserved() {
 		var opaque any
@@ -159,7 +161,7 @@ func (l Leaf) check() error {
 const maxTime = 1 << 36
 
 func decodeBody[B interface {
-	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin | Open
+	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin | Open | Rekey
 	Body
 }](l Leaf) (Body, error) {
 	var b B

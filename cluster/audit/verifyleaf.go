@@ -18,6 +18,9 @@ type moment struct {
 	by     []MemberKey // control nodes before it
 
 	head [32]byte // of a publish leaf: what the hotline signed as the head of the edge list; zero when its metadata could not be used
+	keys [32]byte // likewise: the file with the list's keys, sealed for this cluster
+
+	signed bool // head and keys are what the hotline signed
 }
 
 // looks are the checks that look at each leaf, in this order; each is called once for each leaf, in the log's order. By then the leaf is in
@@ -27,6 +30,7 @@ var looks = []func(*verifier, *moment){
 	(*verifier).lookMetadata,
 	(*verifier).lookWithdrawal,
 	(*verifier).lookOpening,
+	(*verifier).lookRekey,
 	(*verifier).lookVerdicts,
 	(*verifier).lookVersion,
 	(*verifier).lookReceipts,
@@ -41,6 +45,7 @@ func (v *verifier) ends() {
 	v.endAdmin()
 	v.endPublicLog()
 	v.endOpenings()
+	v.endRekey()
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")
 }
 

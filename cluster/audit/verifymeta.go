@@ -62,7 +62,7 @@ func (v *verifier) lookMetadata(m *moment) {
 		if t, err := signedTarget(got, b); err != nil {
 			v.fail(CheckMetadata, "%s: %v", what, err)
 		} else {
-			m.head = t.EdgeHead
+			m.head, m.keys, m.signed = t.EdgeHead, keysFor(t, v.cluster), true
 			v.watchSigned(l, b, t)
 		}
 		if err := sameCharter(got, b); err != nil {

@@ -55,6 +55,9 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	} else if ok && (target.Seq < cur.High() || target.Prev < cur.High()) {
 		return no(ReasonSequence)
 	}
+	if before, ok := s.newestEpoch(c.List); ok && target.Epoch < before {
+		return no(ReasonSequence)
+	}
 	if _, err := publicLog(&s.cluster, v.Charter.Log, h.publicLog, m, target, c.PublicProof); err != nil {
 		return s.notLogged(t, err, refuse)
 	}
@@ -64,6 +67,9 @@ func (s *State) publish(t int64, c command.Publish) Result {
 		return no(reason)
 	}
 	if err := s.orders.MayPublish(leaf, t); err != nil {
+		return no(leafReason(err))
+	}
+	if err := s.sayThatKeysAreNew(t, target); err != nil {
 		return no(leafReason(err))
 	}
 	if err := s.sayWhatWasSkipped(t, leaf); err != nil {

@@ -64,7 +64,7 @@ func (s *State) fits(body audit.Body, length int) bool {
 		until, kept = 100, 0
 	case audit.Ordered:
 		until, kept = 100, 0
-	case audit.Publish, audit.Hold, audit.Returned:
+	case audit.Publish, audit.Rekey, audit.Hold, audit.Returned:
 		until, kept = publishUntil, reserve/4
 	case audit.Reject:
 		if b.Reason == audit.ReasonSuperseded { // goes before a publication
@@ -254,6 +254,9 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 		if err := p.publicLog(b); err != nil {
 			return err
 		}
+		if err := p.rekeyed(leaf, b); err != nil {
+			return err
+		}
 		return p.follow(b.Hotline, b.Metadata)
 	case audit.Trust:
 		if s.hotline(b.Hotline) == nil {
@@ -274,6 +277,8 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 			return fmt.Errorf("role %s: %w", b.Role, ErrSnapshot)
 		}
 		return nil
+	case audit.Rekey:
+		return nil // the publication behind it is held to it
 	case audit.Reject:
 		p.rejects++
 		return nil

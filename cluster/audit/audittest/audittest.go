@@ -159,8 +159,16 @@ func (l *Log) PublishWith(n int, change func(audit.Publish) audit.Publish) audit
 	p := l.Offer(n)
 	p.Verdicts = l.Verdicts(p, C1, C2, C3)
 	p = change(p)
+	l.SayThatKeysAreNew(p)
 	l.Append(p)
 	return p
+}
+
+// SayThatKeysAreNew logs what goes before a publication whose keys are of another epoch than those of the version in force.
+func (l *Log) SayThatKeysAreNew(p audit.Publish) {
+	if cur, ok := l.InForce.List(p.List); ok && cur.Epoch < p.Epoch {
+		l.Append(audit.Rekey{Hotline: p.Hotline, List: p.List, Seq: p.Seq, From: cur.Epoch, To: p.Epoch})
+	}
 }
 
 // Offer makes the next version's files and metadata and the publish body for it, without verdicts and

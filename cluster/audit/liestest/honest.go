@@ -14,7 +14,7 @@ import (
 )
 
 // Histories are all honest ones.
-func Histories() []History { return slices.Concat(histories, publicHistories, pinHistories) }
+func Histories() []History { return slices.Concat(histories, publicHistories, pinHistories, keyHistories) }
 
 var histories = []History{
 	{Name: "nothing but genesis", GoOn: nil},

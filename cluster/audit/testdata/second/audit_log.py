@@ -47,6 +47,7 @@ class LogMixin:
         self.present, self.skipped, self.publishes, self.returned, self.pending = {}, None, [], [], []
         self.last, self.signed_heads, self.statements, self.heard, self.public = {}, {}, {}, {}, {}
         self.opened = set()
+        self.epochs, self.announced = {}, {}
         first, t, named = self.genesis(), 0, set()
         try:
             for n, raw in enumerate(self.raw):
@@ -78,8 +79,13 @@ class LogMixin:
             v = self.verified(l, b)
             if v:
                 self.compare(l, b, v)
+            self.keys_of(n, b)
             self.verdicts(l, b, members, policy)
             self.publishes.append((l, b))
+        elif k == "rekey":
+            if self.epochs.get(b["list"], 0) != b["from"]:
+                self.fail("versions", "leaf %d: list %s never had keys of epoch %d" % (n, b["list"], b["from"]))
+            self.announced[b["list"]] = b
         elif k == "trust":
             self.renewal(l, b, n < len(first))
         elif k == "withdraw":
@@ -186,6 +192,17 @@ class LogMixin:
             self.fail("versions", "leaf %d: list %s follows %d, but %d was in force" % (n, p["list"], p["prev"], high))
         elif p["prev"] > high and self.skipped != (n - 1, p["list"], p["prev"]):
             self.fail("versions", "leaf %d: list %s goes from %d to %d: a version is hidden" % (n, p["list"], high, p["seq"]))
+
+    def keys_of(self, n, p):
+        """New keys of a list are announced, and old ones do not come back."""
+        was, said = self.epochs.get(p["list"], 0), self.announced.pop(p["list"], None)
+        self.epochs[p["list"]] = p["epoch"]
+        if not was or was == p["epoch"] and not said:
+            return
+        if p["epoch"] < was or not said or (said["to"], said["seq"]) != (p["epoch"], p["seq"]):
+            self.fail("versions", "leaf %d: list %s has keys of epoch %d after %d, and the log does not say so" % (n, p["list"], p["epoch"], was))
+        elif (p["list"], p["seq"]) in self.signed_heads and said["keys"] != self.last[p["hotline"]].lists[p["list"]]["keys"].get(self.id, bytes(32)):
+            self.fail("versions", "leaf %d: the keys of list %s are in another file than the log announced" % (n, p["list"]))
 
     def verified(self, l, b):
         what, doc, before = "leaf %d: " % l["n"], self.docs[l["n"] // 256].get(b["metadata"]), self.last.get(b["hotline"])

@@ -221,7 +221,9 @@ def list_targets(targets, c):
         need(m[1] == c["hotline"] and custom["list"] == m[1] + "/" + m[2] and custom["seq"] == int(m[3]), "a target of another list")
         need(custom["prev"] < custom["seq"], "a target that follows itself")
         audit = targets[path[:-4] + "audit"]
-        out[custom["list"]] = dict(custom, edge=t, audit=audit)
+        wrapped = re.compile(r"csam/%s/keys\.%s\.%d\.([0-9a-f]{32})\.age" % (m[1], m[2], custom["epoch"]))
+        sealed = {f[1]: bytes.fromhex(targets[p]["hashes"]["sha256"]) for p in targets for f in [wrapped.fullmatch(p)] if f}
+        out[custom["list"]] = dict(custom, edge=t, audit=audit, keys=sealed)
     return out
 
 

@@ -19,6 +19,7 @@ BODIES = {
     "alarm": dict(node=str, what=str, since=int),
     "hold": dict(hotline=str, list=str, seq=int, edge=H, metadata=H, brake=str, node=str, verdicts=list),
     "open": dict(hotline=str, list=str, seq=int, count=int, request=H, file=H, recipient=H, signers=list, statement=bytes),
+    "rekey": dict(hotline=str, list=str, seq=int, to=int, keys=H, **{"from": int}),
     "admin": dict(act=str, by=str, node=str, d=dict),
     "return": dict(number=int, signers=list, statement=bytes, version=dict, verdicts=list),
 }
@@ -52,6 +53,8 @@ def body(l):
     if k == "publish":
         need(1 <= b["seq"] > b["prev"] >= 0, "seq and prev")
         need(b["filter_hash"] == filter_hash(b["filter"]), "filter and its hash differ")
+    if k == "rekey":
+        need(b["seq"] >= 1 and 1 <= b["from"] < b["to"], "epochs of a rekey leaf")
     if k in ("publish", "hold", "reject", "return"):
         for v in b["verdicts"]:
             typed(v, SIGNED, "verdict")
