@@ -14,7 +14,9 @@ import (
 )
 
 // Histories are all honest ones.
-func Histories() []History { return slices.Concat(histories, publicHistories, pinHistories, keyHistories) }
+func Histories() []History {
+	return slices.Concat(histories, publicHistories, pinHistories, keyHistories)
+}
 
 var histories = []History{
 	{Name: "nothing but genesis", GoOn: nil},
