@@ -103,8 +103,16 @@ read, a trust file that is none), 5 verification failed.`,
 		SuggestionsMinimumDistance: 2,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(verifyCommand(), showCommand(), publicLogCommand(), probeCommand(), trustCommand(), versionCommand())
-	root.AddCommand(sampleCommand())
+	root.AddCommand(
+		verifyCommand(),
+		showCommand(),
+		probeCommand(),
+		reportCommand(),
+		publicLogCommand(),
+		trustCommand(),
+		sampleCommand(),
+		versionCommand(),
+	)
 	return root
 }
 
