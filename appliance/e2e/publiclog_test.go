@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// other is a second operator: three control nodes, of which two run, that follow the same hotline at an address of their own.
+type other struct {
+	w       *world
+	trust   string
+	profile string
+	nodes   []string
+}
+
+func (w *world) otherOperator(repository string) *other {
+	w.t.Helper()
+	o := &other{w: w}
+	args := []string{"init", "--dir", "isp-two", "--name", "isp-two.example", "--upstream", "127.0.0.1:9", "--stop-law", "127.0.0.63", "--stop-voluntary", "127.0.0.64",
+		"--stop-port", "8080", "--implementer", "https://isp-two.example/blocking", "--contact", "mailto:complaints@isp-two.example",
+		"--hotline", hotlineID + "," + w.join("accreditation", "1.root.json") + "," + repository, "--edge", "e1,127.0.0.1:5355"}
+	for i := range 3 {
+		name := fmt.Sprintf("c%d", i+1)
+		args = append(args, "--control", fmt.Sprintf("%s,127.0.0.1:%d,127.0.0.1:%d", name, freePort(w.t, "127.0.0.1"), freePort(w.t, "127.0.0.1")))
+	}
+	w.run("cordon", args...)
+	for _, name := range []string{"c1", "c2"} {
+		config := filepath.Join("isp-two", name, "control.yaml")
+		w.edit(config, "poll:", "poll: 1s")
+		w.start("two-"+name, "cordon", "control", "--config", w.join(config))
+	}
+	o.trust, o.profile = w.join("isp-two", "trust.json"), w.join("isp-two", "operator", "profile.json")
+	w.run("cordon-hotline", "operator", "add", "--dir", "hotline", w.join("isp-two", "cluster.pub"))
+	return o
+}
+
+// inForce waits until an operator has a version in force.
+func (w *world) inForce(profile string, version int) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("version %d in force at %s", version, filepath.Base(filepath.Dir(filepath.Dir(profile)))), func() error {
+		out, _ := w.try("cordon", "status", "--profile", profile)
+		if !strings.Contains(out, fmt.Sprintf("%s/main version %d", hotlineID, version)) {
+			return fmt.Errorf("status says:\n%s", out)
+		}
+		return nil
+	})
+}
+
+// TestAListShownToOneOperatorOnly: officers and service of a hotline are in it together. They sign two versions of one number and show each operator one of
+// them. Both operators' logs are in order; who reads the hotline's public log and holds it against both finds out. When an operator that has seen one
+// history is shown the other, it says so and takes nothing.
+func TestAListShownToOneOperatorOnly(t *testing.T) {
+	w := newWorld(t)
+	var shown atomic.Value // to the second operator
+	shown.Store(w.repository)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		http.FileServer(http.Dir(shown.Load().(string))).ServeHTTP(rw, r)
+	}))
+	t.Cleanup(server.Close)
+	two := w.otherOperator(server.URL)
+	for _, c := range []string{"c1", "c2", "c3"} {
+		w.startControl(c)
+	}
+	w.publish(firstList())
+	w.inForce(w.profile, 1)
+	w.inForce(two.profile, 1)
+
+	if out, err := exec.Command("cp", "-a", w.join("hotline"), w.join("twin")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	shown.Store(w.join("twin", "repository"))
+	w.publish(rows(entry("for-everybody.test", "host", "law")))
+	secret := func(name string) {
+		if err := os.WriteFile(w.join("secret.csv"), []byte(rows(entry(name, "host", "law"))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.run("cordon-hotline", "import", "--dir", "twin", "secret.csv")
+		w.run("cordon-hotline", "sign", "--dir", "twin", "--officer", w.officers[0])
+		w.run("cordon-hotline", "sign", "--dir", "twin", "--officer", w.officers[1])
+		w.run("cordon-hotline", "publish", "--dir", "twin")
+	}
+	secret("for-one-operator.test")
+	w.inForce(w.profile, 2)
+	w.inForce(two.profile, 2)
+
+	audits := func(trust, profile string) string {
+		bundle := filepath.Join(filepath.Dir(profile), "bundle.tar")
+		w.run("cordon", "bundle", "--profile", profile, "--out", bundle)
+		w.run("cordon-audit", "verify", "--trust", trust, bundle) // each log alone is in order
+		return bundle
+	}
+	one, other := audits(w.trust, w.profile), audits(two.trust, two.profile)
+	if out := w.run("cordon-audit", "publiclog", "--trust", w.trust, w.repoURL, one); !strings.Contains(out, "2 versions are in both logs") {
+		t.Errorf("the honest comparison:\n%s", out)
+	}
+	out, code := w.try("cordon-audit", "publiclog", "--trust", two.trust, w.repoURL, other)
+	if code != 5 || !strings.Contains(out, "a list that was shown to one operator only") {
+		t.Errorf("the list that one operator alone was shown: exit %d\n%s", code, out)
+	}
+
+	// The first operator is shown the other history, with a further version on top.
+	secret("and-more.test")
+	lie := func(rw http.ResponseWriter, r *http.Request) bool {
+		http.FileServer(http.Dir(w.join("twin", "repository"))).ServeHTTP(rw, r)
+		return true
+	}
+	w.lie.Store(&lie)
+	w.await("the first operator says that the public log was rewritten", func() error {
+		out, code := w.try("cordon", "status", "--profile", w.profile)
+		if code == 0 || !strings.Contains(out, "shows this operator another history than before") || !strings.Contains(out, "refused (split_view)") {
+			return fmt.Errorf("exit %d:\n%s", code, out)
+		}
+		return nil
+	})
+	w.inForce(w.profile, 2)
+	w.await("an auditor reads it in the log", func() error {
+		if out := w.run("cordon-audit", "show", "--trust", w.trust, w.api["c1"]); !strings.Contains(out, "split_view") {
+			return fmt.Errorf("log:\n%s", out)
+		}
+		return nil
+	})
+}
