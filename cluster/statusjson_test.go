@@ -34,6 +34,7 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 			Policy: &cluster.PolicyStatus{NeverBlock: "dd", Names: 4, Since: at}, Bypass: at,
 			Suppressed: []cluster.SuppressedStatus{{List: "h/l", Entry: match.EntryID{1}, Until: at, Number: 5}},
 		},
+		Known: []cluster.KnownHotline{{ID: "h"}, {ID: "i", Order: 1, Root: "ee", Since: at, Leaf: 9}}, Development: true,
 		Receipts: cluster.ReceiptStatus{Queued: 1, Accepted: 2, Dropped: 3}, ConnsRefused: 4,
 	}
 	for _, tc := range []struct {
@@ -57,11 +58,12 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 				"policy":{"never_block":"dd","names":4,"since":"2026-03-01T12:00:00Z"},
 				"suppressed":[{"list":"h/l","entry":"01000000000000000000000000000000","until":"2026-03-01T12:00:00Z","number":5}],
 				"bypass_until":"2026-03-01T12:00:00Z"},
+			"hotlines":[{"id":"h"},{"id":"i","order":1,"root":"ee","since":"2026-03-01T12:00:00Z","leaf":9}],"development":true,
 			"receipts":{"queued":1,"accepted":2,"dropped":3},"connections_refused":4}`},
 		{"no times", cluster.Status{Members: []cluster.MemberStatus{{}}, Lists: []cluster.ListStatus{}, Alarms: []cluster.Alarm{}},
 			`{"name":"","role":"","term":0,"leader":"","halted":"","fenced":false,"log_size":0,"log_filled_percent":0,"checkpoint_size":0,
 			"cosigned_by":null,"members":[{"name":"","self":false,"leader":false,"problem":""}],"lists":[],"alarms":[],
-			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","never_block_names":0,"policy":null,"suppressed":null},"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
+			"refused":0,"refusals":null,"held":null,"orders":{"cluster":"","officers":null,"numbers":null,"never_block":"","never_block_names":0,"policy":null,"suppressed":null},"hotlines":null,"development":false,"receipts":{"queued":0,"accepted":0,"dropped":0},"connections_refused":0}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := json.Marshal(tc.status)

@@ -46,7 +46,7 @@ type Control struct {
 	APIListen netip.AddrPort
 	// members: all control nodes, this one included, each with name, raft and api address as the others reach it.
 	Members []Member
-	// hotlines: where each hotline of cluster.json publishes. Trust comes from cluster.json, never from here.
+	// hotlines: where each hotline of cluster.json, or that officers have added (cordon pin), publishes. Trust never comes from here.
 	Hotlines []Hotline
 	// poll: how often each hotline is asked for news. Default 30s, at least 1s, at most 1h.
 	Poll time.Duration

@@ -13,7 +13,7 @@ var controlManual = map[string]string{
 	"raft_listen":        "Address and port where the other control nodes reach this one, for example 192.0.2.10:7400.",
 	"api_listen":         "Address and port of the HTTPS API for edges, operators and auditors, for example 192.0.2.10:7443.",
 	"members":            "All control nodes, this one included, each with name, raft and api address as the others reach it.",
-	"hotlines":           "Where each hotline of cluster.json publishes. Trust comes from cluster.json, never from here.",
+	"hotlines":           "Where each hotline of cluster.json, or that officers have added (cordon pin), publishes. Trust never comes from here.",
 	"poll":               "How often each hotline is asked for news. Default 30s, at least 1s, at most 1h.",
 	"never_block":        "Names that no list may stop (your own names, your help lines): the name, www. and it, and what lies\nabove. A signed list that would is held back until two of your officers let the entry pass.",
 	"popularity":         "Path of a signed file of popular names and of hosts that carry many others (cordon-hotline popularity).\nA list that would stop one is held back in the same way. Read once, at the start. May be left out.",

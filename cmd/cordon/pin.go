@@ -24,7 +24,7 @@ func pinCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			part, err := split("--hotline", hotline, 2)
 			if err != nil {
-				return err
+				return usage(c, fmt.Errorf("%w: ID,ROOT.json", err))
 			}
 			op, err := o.open(c)
 			if err != nil {
