@@ -69,9 +69,11 @@ type following struct {
 	Officers trust.Officers
 }
 
-// stateAt is what was in force in the log of this size, and the state id that goes with it.
+// stateAt is what was in force in the log of this size, and the state that receipts then name.
 type stateAt struct {
 	Size    uint64
+	State   match.StateID
+	Whole   bool // InForce is known; else it was so long ago that an earlier visit has let it go
 	InForce InForce
 }
 
@@ -98,7 +100,7 @@ type version struct {
 // beginning is the history of no leaf.
 func beginning(c Cluster) history {
 	h := history{InForce: Genesis()}
-	h.States = []stateAt{{0, h.InForce}}
+	h.States = []stateAt{{State: h.state(h.InForce), Whole: true, InForce: h.InForce}}
 	for _, a := range c.Hotlines {
 		h.Hotlines = append(h.Hotlines, following{ID: a.ID, Root: a.Root})
 	}
@@ -131,13 +133,13 @@ func (h *history) statement(id [32]byte) (int, bool) {
 	return slices.BinarySearchFunc(h.Statements, id, func(s stated, id [32]byte) int { return compareHash(s.ID, id) })
 }
 
-// at is what was in force in the log of this size, and its place in States.
-func (h *history) at(size uint64) (int, InForce) {
+// at is the place in States of what was in force in the log of this size.
+func (h *history) at(size uint64) int {
 	i, ok := slices.BinarySearchFunc(h.States, size, func(s stateAt, size uint64) int { return cmp.Compare(s.Size, size) })
 	if !ok {
 		i-- // the change before; States begins at size 0
 	}
-	return i, h.States[i].InForce
+	return i
 }
 
 // version finds the version of this edge list among those that can be in force.
@@ -148,4 +150,18 @@ func (h *history) version(edge [32]byte) *version {
 		}
 	}
 	return nil
+}
+
+// state is what an edge serves that runs exactly this, one of what can be in force now, by the indexes that publish leaves name.
+func (h *history) state(f InForce) match.StateID {
+	id, err := f.StateID(func(l InForceList) ([32]byte, error) {
+		if at := h.version(l.Edge); at != nil {
+			return at.Index, nil
+		}
+		return [32]byte{}, nil
+	})
+	if err != nil {
+		panic("audit: state without an index: " + err.Error())
+	}
+	return id
 }

@@ -127,29 +127,6 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// Visit is the size and root of the log that the last visit verified: --state FILE.
-type Visit struct {
-	V       int    `json:"v"` // 1
-	Cluster string `json:"cluster"`
-	Size    uint64 `json:"size"`
-	Root    string `json:"root"` // hex
-}
-
-// ParseVisit reads a state file strictly.
-func ParseVisit(b []byte) (*Visit, error) {
-	var v Visit
-	if err := strictJSON(b, 4<<10, "state of the last visit", &v); err != nil {
-		return nil, err
-	}
-	if _, err := parseHash(v.Root); err != nil || v.V != 1 || checkClusterID(v.Cluster) != nil || v.Size > maxSize {
-		return nil, fmt.Errorf("parse state of the last visit: %w", ErrFormat)
-	}
-	return &v, nil
-}
-
-// Encode writes the state file.
-func (v *Visit) Encode() []byte { return encodeJSON(v) }
-
 // Escape makes text from outside fit for a terminal and a log: control characters, text direction
 // marks and invalid UTF-8 become escapes, and it ends after 400 characters.
 func Escape(s string) string {

@@ -34,7 +34,11 @@ func TestASecondAuditorAgrees(t *testing.T) {
 		put("now", fmt.Append(nil, c.Now.Unix()))
 		put("max-age", fmt.Append(nil, int(c.MaxAge.Seconds())))
 		if c.Before != nil {
-			put("state.json", c.Before.Encode())
+			line, err := json.Marshal(c.Before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put("state.json", line)
 		}
 		for i, s := range c.Statements {
 			put(fmt.Sprintf("statement-%d", i), s)

@@ -74,7 +74,8 @@ func (e *ServedEdge) List(id match.ListID) (ServedList, bool) {
 	return ServedList{}, false
 }
 
-// Served is what receipts say; nil when the verification did not come as far as to check them.
+// Served is what receipts say; nil when the verification did not come as far as to check them, and when
+// it went on from an earlier visit.
 func (r *Report) Served() *Served { return r.served }
 
 // stands takes a receipt in that passed every check.
@@ -88,7 +89,7 @@ func (r *receiptCheck) stands(edge edgeKey, said Receipt) {
 	if n := len(e.seen); n == 0 || e.seen[n-1].size < said.Size { // the first of each size is enough
 		e.seen = append(e.seen, seenAt{said.Size, said.Time})
 	}
-	_, f := r.v.h.at(said.Size)
+	f := r.v.h.States[r.v.h.at(said.Size)].InForce
 	e.Bypass = f.Bypass != 0
 	lists := make([]ServedList, 0, len(f.Lists))
 	for _, l := range f.Lists {

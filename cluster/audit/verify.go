@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,7 +25,9 @@ type Options struct {
 	// Builds are the digests of programs that the auditor knows; nil: every program is accepted, and noted.
 	Builds map[[32]byte]bool
 
-	Lean bool // keep no leaves: Report.Leaves is nil, and memory does not grow with the log
+	// Lean keeps no leaves, and goes on from Before where that passed under the same trust file: memory and time go with what is new.
+	// Report.Leaves and Report.Served are nil then.
+	Lean bool
 
 	Watch *Watch // nil for nobody who wants to see more than the report
 }
@@ -65,9 +68,12 @@ type verifier struct {
 	cp    Checkpoint
 	rcp   *ReportCheckpoint
 
-	all   bool   // the bundle has the files of every version
-	since uint64 // what the bundle leaves out: entry bundles before that of this leaf
-	began uint64 // leaves that an earlier visit has followed
+	all       bool     // the bundle has the files of every version
+	lied      bool     // a publish leaf names an index that does not follow from its list
+	since     uint64   // what the bundle leaves out: entry bundles before that of this leaf
+	began     uint64   // leaves that an earlier visit has followed
+	seen      []byte   // the hashes of those
+	trustHash [32]byte // of the trust file
 
 	tree    treeHashes // of the leaves read so far
 	genesis [][]byte   // the leaves that the trusted cluster file begins with
@@ -97,7 +103,7 @@ func (v *verifier) run(b *bundleReader, trustFile []byte) error {
 	if err != nil {
 		return v.stop(CheckTrust, "the trust file could not be used", "%v", err)
 	}
-	v.trust = tf
+	v.trust, v.trustHash = tf, sha256.Sum256(trustFile)
 	v.h, v.cluster = beginning(tf.Cluster), tf.Cluster.ID()
 	v.hash = v.h.InForce.Hash()
 	for _, l := range tf.Cluster.Genesis() {
@@ -152,9 +158,6 @@ func (v *verifier) head(b *bundleReader) (*member, error) {
 		return nil, v.stop(CheckTrust, "the bundle is of another cluster", "the bundle is of cluster %s, trusted is %s (%s)", info.Cluster, id, v.trust.Cluster.Name)
 	}
 	v.pass(CheckTrust, "cluster %s (%s), %d of %d members must have signed", v.trust.Cluster.Name, id, v.trust.Need, len(v.trust.Cluster.Members))
-	if info.Since > v.began {
-		return nil, v.stop(CheckBundle, "the bundle goes on from a visit that this is not", "the bundle goes on from leaf %d, and no earlier visit has verified what comes before: give the state of that visit, or get a bundle of the whole log", info.Since)
-	}
 	if m, err = v.next(b); err != nil {
 		return nil, err
 	}
@@ -170,7 +173,32 @@ func (v *verifier) head(b *bundleReader) (*member, error) {
 	if err := v.checkpoint(data); err != nil {
 		return nil, err
 	}
+	if err := v.from(b); err != nil {
+		return nil, err
+	}
 	return v.next(b)
+}
+
+// from decides where the leaves begin that are looked at.
+func (v *verifier) from(b *bundleReader) error {
+	if err := v.resume(); err != nil {
+		return v.stop(CheckConsistency, "the state of the last visit could not be used", "%v", err)
+	}
+	if v.since == 0 {
+		return nil
+	}
+	if before := v.o.Before; before != nil && v.cp.Size < before.Size {
+		return v.stop(CheckConsistency, "the log became shorter", "rollback: the log has %d leaves, at the last visit it had %d", v.cp.Size, before.Size)
+	}
+	if v.since > v.began {
+		return v.stop(CheckBundle, "the bundle goes on from a visit that this is not",
+			"the bundle goes on from leaf %d, and no earlier visit has verified what comes before: give the state of that visit, or get a bundle of the whole log", v.since)
+	}
+	for n := range v.began {
+		v.tree.addHash(v.seenLeaf(n))
+	}
+	b.tile = v.since / tileWidth
+	return nil
 }
 
 func (v *verifier) checkpoint(data []byte) error {
@@ -273,7 +301,7 @@ func (v *verifier) report() *Report {
 	if c, ok := r.Check(CheckLog); ok && c.Pass {
 		r.leaves = v.leaves
 		if c, ok := r.Check(CheckConsistency); !ok || c.Pass {
-			r.visit = &Visit{V: 1, Cluster: v.trust.Cluster.ID(), Size: v.cp.Size, Root: hex.EncodeToString(v.cp.Root[:])}
+			r.visit = v.remember(r.Pass)
 		}
 	}
 	return r

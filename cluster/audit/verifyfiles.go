@@ -215,6 +215,7 @@ func (v *verifier) keep(m *made) {
 		v.entries[m.w.hash] = list.EntryIDs(m.e)
 	}
 	for _, cause := range indexCauses(m.w, m.ix.Hash()) {
+		v.lied = true
 		v.fail(CheckLists, "%s", cause)
 	}
 }

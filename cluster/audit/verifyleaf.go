@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // moment is one leaf, as the checks that look at leaves see it.
@@ -51,20 +53,28 @@ func (v *verifier) ends() {
 
 // tile follows the leaves of one entry bundle. It returns an error when the context has ended; a log that cannot be followed is a failed
 // check and v.broken.
-func (v *verifier) tile(leaves [][]byte) error {
+func (v *verifier) tile(leaves [][]byte, from uint64) error {
 	if err := v.ctx.Err(); err != nil {
 		return err
 	}
-	if v.broken {
-		return nil
-	}
-	for _, raw := range leaves {
-		if err := v.leaf(raw); err != nil {
+	for i, raw := range leaves {
+		n := from + uint64(i)
+		if n < v.began { // the last visit has followed it
+			if tlog.RecordHash(raw) != v.seenLeaf(n) {
+				v.broken, v.why = true, "the log is not the one of the last visit"
+			}
+			if v.since > 0 {
+				continue
+			}
+		}
+		v.tree.add(raw)
+		if n >= v.began && !v.broken && v.leaf(raw) != nil {
 			v.broken = true
-			return nil
 		}
 	}
-	v.unnamed()
+	if !v.broken && from >= v.began {
+		v.unnamed()
+	}
 	return nil
 }
 
@@ -93,6 +103,9 @@ func (v *verifier) leaf(raw []byte) error {
 		look(v, m)
 	}
 	v.h.Size, v.h.Time = n+1, l.T
+	if last := &v.h.States[len(v.h.States)-1]; last.Size == n+1 {
+		last.State = v.h.state(last.InForce)
+	}
 	if !v.o.Lean {
 		v.leaves = append(v.leaves, l)
 	}
@@ -131,7 +144,7 @@ func (v *verifier) replay(m *moment) error {
 	}
 	if h.InForce.Changes(l) {
 		h.InForce, v.hash, h.Changed = next, next.Hash(), l.N+1
-		h.States = append(h.States, stateAt{l.N + 1, next})
+		h.States = append(h.States, stateAt{Size: l.N + 1, Whole: true, InForce: next})
 	}
 	m.after = h.InForce
 	if l.F != v.hash {

@@ -37,15 +37,12 @@ func (v *verifier) log(b *bundleReader, m *member) (*member, error) {
 			v.forget()
 			return nil, v.stop(CheckLog, why, "%s: %v", m.name, err)
 		}
-		from := v.tree.size()
+		from := m.tile.n * tileWidth
 		if from+uint64(len(leaves)) > v.cp.Size || from+uint64(len(leaves)) > MaxLeaves {
 			v.forget()
 			return nil, v.stop(CheckLog, why, "the bundle has more leaves than the checkpoint's %d", v.cp.Size)
 		}
-		for _, raw := range leaves {
-			v.tree.add(raw)
-		}
-		if err := v.tile(leaves); err != nil {
+		if err := v.tile(leaves, from); err != nil {
 			return nil, err
 		}
 		if v.broken && odd == "" {
@@ -58,18 +55,26 @@ func (v *verifier) log(b *bundleReader, m *member) (*member, error) {
 	if size := v.tree.size(); size != v.cp.Size {
 		v.forget()
 		return nil, v.stop(CheckLog, why, "the bundle has %d leaves, the checkpoint says %d%s", size, v.cp.Size, odd)
-	} else if root := v.tree.rootAt(size); root != v.cp.Root {
+	} else if root := v.tree.rootAt(size); root != v.cp.Root && v.since > 0 {
+		v.forget()
+		return nil, v.stop(CheckLog, why, "the leaves from %d on do not lead from the log of the last visit to the checkpoint's root: a leaf was changed, or the log has another past", v.since)
+	} else if root != v.cp.Root {
 		v.forget()
 		return nil, v.stop(CheckLog, why, "the leaves hash to %x, the checkpoint says %x: a leaf was changed, removed or moved%s", root[:8], v.cp.Root[:8], odd)
 	}
+	v.consistency()
 	if v.broken {
 		return nil, errStop
 	}
 	if genesis := len(v.genesis); v.h.Size < uint64(genesis) {
 		return nil, v.stop(CheckLog, why, "the log has %d leaves, the cluster's first %d are not all there", v.h.Size, genesis)
 	}
-	v.pass(CheckLog, "%d leaves hash to the checkpoint's root", v.h.Size)
-	return m, v.consistency()
+	if v.began > 0 {
+		v.pass(CheckLog, "%d leaves hash to the checkpoint's root; the first %d of them were verified at an earlier visit", v.h.Size, v.began)
+	} else {
+		v.pass(CheckLog, "%d leaves hash to the checkpoint's root", v.h.Size)
+	}
+	return m, nil
 }
 
 // forget drops all that leaves said which turned out not to be the log's.
@@ -98,10 +103,10 @@ func oddity(leaves [][]byte, from uint64) string {
 }
 
 // consistency holds the log to the last visit's.
-func (v *verifier) consistency() error {
+func (v *verifier) consistency() {
 	b := v.o.Before
 	if b == nil {
-		return nil
+		return
 	}
 	root, err := parseHash(b.Root)
 	switch {
@@ -112,11 +117,10 @@ func (v *verifier) consistency() error {
 	default:
 		if v.tree.rootAt(b.Size) != root {
 			v.fail(CheckConsistency, "fork: the first %d leaves are not those of the last visit", b.Size)
-			return nil
+			return
 		}
 		v.pass(CheckConsistency, "%d leaves since the last visit, none before it changed", v.cp.Size-b.Size)
 	}
-	return nil
 }
 
 // order follows what officers and brakes decide. A leaf that does not stand is a cause; its order then counts for nothing.

@@ -80,14 +80,16 @@ func (r Receipt) who() string { return fmt.Sprintf("edge %s counter %d", r.Edge,
 
 // checkReceipts holds the receipts of the log to the index that anyone compiles from the signed lists.
 func (v *verifier) checkReceipts() {
-	r := &receiptCheck{v: v, served: make(map[edgeKey]*ServedEdge), states: make(map[int]match.StateID)}
+	r := &receiptCheck{v: v, served: make(map[edgeKey]*ServedEdge)}
 	for _, p := range v.receipts {
 		if r.state(p.said.who(), p.said) {
 			r.stands(p.edge, p.said)
 		}
 	}
 	r.silent()
-	v.served, v.moments = r.result(), r.moments()
+	if v.began == 0 { // else the earlier receipts are not here
+		v.served, v.moments = r.result(), r.moments()
+	}
 	t := &v.h.Tally
 	t.Direct += r.direct
 	if r.unknown > 0 {
@@ -102,17 +104,21 @@ func (v *verifier) checkReceipts() {
 type receiptCheck struct {
 	v       *verifier
 	served  map[edgeKey]*ServedEdge
-	states  map[int]match.StateID // by index into history.States
-	unknown int                   // receipts whose index cannot be recomputed
-	direct  uint64                // receipts that name withdrawals beyond the log
+	unknown int    // receipts whose index cannot be recomputed
+	direct  uint64 // receipts that name withdrawals beyond the log
 }
 
 // state compares what the edge says it serves with what it should serve; true when it is that.
 func (r *receiptCheck) state(what string, said Receipt) bool {
-	i, f := r.v.h.at(said.Size)
-	want, err := r.stateOf(i, f)
+	at := r.v.h.States[r.v.h.at(said.Size)]
+	f := at.InForce
+	want, err := r.stateOf(at)
 	if len(said.Direct) > 0 {
 		r.direct++
+		if !at.Whole {
+			r.unknown++
+			return false
+		}
 		with, derr := r.v.direct(f, said.Direct)
 		if derr != nil {
 			r.v.fail(CheckReceipts, "%s: %v", what, derr)
@@ -130,7 +136,7 @@ func (r *receiptCheck) state(what string, said Receipt) bool {
 			r.v.fail(CheckReceipts, "%s: it serves what was in force at size %d, not at size %d", what, other, said.Size)
 			return false
 		}
-		if text := r.guess(f, said); text != "" {
+		if text := r.guess(f, said); at.Whole && text != "" {
 			r.v.fail(CheckReceipts, "%s: %s, and the log does not say so", what, text)
 			return false
 		}
@@ -161,15 +167,13 @@ func (r *receiptCheck) guess(f InForce, said Receipt) string {
 	return ""
 }
 
-func (r *receiptCheck) stateOf(i int, f InForce) (match.StateID, error) {
-	if id, ok := r.states[i]; ok {
-		return id, nil
+// stateOf is what a receipt must name: by the indexes of the publish leaves, or, where one of them does not follow from its list, by that
+// which anyone compiles.
+func (r *receiptCheck) stateOf(at stateAt) (match.StateID, error) {
+	if !r.v.lied || !at.Whole {
+		return at.State, nil
 	}
-	id, err := r.compute(f)
-	if err == nil {
-		r.states[i] = id
-	}
-	return id, err
+	return r.compute(at.InForce)
 }
 
 func (r *receiptCheck) compute(f InForce) (match.StateID, error) {
@@ -184,8 +188,8 @@ func (r *receiptCheck) compute(f InForce) (match.StateID, error) {
 
 // find looks for another moment of the log at which the state would have been right.
 func (r *receiptCheck) find(state match.StateID) (uint64, bool) {
-	for i, s := range r.v.h.States {
-		if id, err := r.stateOf(i, s.InForce); err == nil && id == state {
+	for _, s := range r.v.h.States {
+		if id, err := r.stateOf(s); err == nil && id == state {
 			return s.Size, true
 		}
 	}

@@ -46,7 +46,7 @@ func (r *receiptCheck) moments() []Moment {
 		if i+1 < len(states) {
 			out[i].To = states[i+1].Size
 		}
-		if id, err := r.stateOf(i, s.InForce); err == nil {
+		if id, err := r.stateOf(s); err == nil {
 			out[i].State, out[i].Known = id, true
 		}
 	}

@@ -54,8 +54,8 @@ cause, or ---- for a check that could not be made because an earlier one failed.
 It checks everything that ever came into force by the log, and the files of the lists in force now. With --all it also checks the files of every
 version there ever was: the bundle must be made with cordon bundle --all, or the node is asked for one.
 
-With --state FILE it remembers the size and root of the log it verified, and at the next visit holds the log to it: a log
-that became shorter or has another past fails.`,
+With --state FILE it remembers the log it verified and what follows from it, and at the next visit holds the log to it: a log that became
+shorter or has another past fails. A next visit looks at new leaves only, and asks a node for no more than those, as long as the trust file is the same.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			before, err := readState(state)
@@ -70,7 +70,7 @@ that became shorter or has another past fails.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given, Builds: known, All: f.all, Lean: true})
+			r, err := f.goOn(c.Context(), args[0], audit.Options{Now: time.Now(), MaxAge: maxAge, Before: before, Statements: given, Builds: known, All: f.all, Lean: true})
 			if err != nil {
 				return err
 			}
@@ -93,7 +93,7 @@ that became shorter or has another past fails.`,
 	c.Flags().StringArrayVar(&statements, "statement", nil, "a withdrawal as the hotline published it (withdrawals/...), for receipts of edges that took it while there was no quorum; may be given again")
 	c.Flags().BoolVar(&f.all, "all", false, "check the files of every list version, not only of those in force")
 	c.Flags().StringVar(&builds, "builds", "", "digests of the programs you know, as sha256sum writes them (make repro): any other that a node says it runs fails, and so does silence")
-	c.Flags().StringVar(&state, "state", "", "file that remembers the last verified size and root")
+	c.Flags().StringVar(&state, "state", "", "file that remembers the last visit")
 	return c
 }
 
@@ -139,6 +139,23 @@ func showCommand() *cobra.Command {
 	return c
 }
 
+// goOn verifies what is new since the last visit. Where that fails it looks at all of the log, so that the report says what is wrong with it
+// and not only that something is.
+func (f *flags) goOn(ctx context.Context, target string, o audit.Options) (*audit.Report, error) {
+	r, err := f.verify(ctx, target, o)
+	if err != nil || r.Pass || o.All || o.Before == nil || !o.Before.Passed() {
+		return r, err
+	}
+	passed := o.Before
+	o.Before = passed.Bare()
+	whole, err := f.verify(ctx, target, o)
+	if err != nil {
+		return nil, err
+	}
+	whole.Keep(passed)
+	return whole, nil
+}
+
 // verify opens the target and verifies it.
 func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*audit.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
@@ -151,7 +168,11 @@ func (f *flags) verify(ctx context.Context, target string, o audit.Options) (*au
 		return nil, unreadable(fmt.Errorf("the state file is of cluster %s, and the trust file of cluster %s (%s)", b.Cluster, tf.Cluster.ID(), tf.Cluster.Name),
 			"keep a state file for each cluster and name this one's; if it is to be the same cluster, ask why its trust file is another one now")
 	}
-	bundle, err := source.Open(ctx, target, tf, source.Config{Cert: f.cert, Key: f.key, Part: audit.Part{All: f.all}})
+	part := audit.Part{All: f.all}
+	if o.Lean && !o.All && o.Before != nil {
+		part.Since = o.Before.Verified(trust)
+	}
+	bundle, err := source.Open(ctx, target, tf, source.Config{Cert: f.cert, Key: f.key, Part: part})
 	if no, ok := errors.AsType[*source.Error](err); ok {
 		return nil, unreadable(no.Err, no.Do)
 	}
@@ -189,7 +210,7 @@ func readState(path string) (*audit.Visit, error) {
 	if path == "" {
 		return nil, nil
 	}
-	b, err := readBounded("state file", path, 4<<10)
+	b, err := readBounded("state file", path, audit.MaxVisit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

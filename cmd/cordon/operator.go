@@ -66,7 +66,7 @@ func bundleCommand() *cobra.Command {
 		Long: `bundle writes the log, the hotlines' metadata and the files of the lists in force: all that an auditor needs to check everything that
 ever came into force here, and the contents of what is in force now. With --all it has the files of every version there ever was,
 most of them as what changed since the version before.`,
-		Args:  noArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
 				return usage(c, fmt.Errorf("--out is needed: the file to write"))

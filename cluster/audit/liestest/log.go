@@ -76,12 +76,12 @@ var logLies = []Lie{
 		Build: func(l *audittest.Log) []byte { return l.Bundle() }},
 	{Who: Operator, Name: "the log is shorter than at the last visit", Fails: []string{audit.CheckConsistency}, Says: "rollback: the log has 15 leaves, at the last visit it had 16",
 		Look: func(c *Case, l *audittest.Log) {
-			c.Before = &audit.Visit{V: 1, Cluster: l.Desc.ID(), Size: 16, Root: strings.Repeat("00", 32)}
+			c.Before = &audit.Visit{V: 2, Cluster: l.Desc.ID(), Size: 16, Root: strings.Repeat("00", 32)}
 		},
 		Build: func(l *audittest.Log) []byte { return l.Bundle() }},
 	{Who: Operator, Name: "the log has another past than at the last visit", Fails: []string{audit.CheckConsistency}, Says: "fork: the first 12 leaves are not those of the last visit",
 		Look: func(c *Case, l *audittest.Log) {
-			c.Before = &audit.Visit{V: 1, Cluster: l.Desc.ID(), Size: 12, Root: strings.Repeat("11", 32)}
+			c.Before = &audit.Visit{V: 2, Cluster: l.Desc.ID(), Size: 12, Root: strings.Repeat("11", 32)}
 		},
 		Build: func(l *audittest.Log) []byte { return l.Bundle() }},
 	{Who: Operator, Name: "the clock runs backwards", Fails: []string{audit.CheckLog}, Says: "leaf 15 is dated 2020-01-01T00:00:00Z, before the leaf in front of it",
