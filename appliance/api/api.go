@@ -13,6 +13,7 @@
 //	GET  /v1/withdrawals              anyone    withdrawals signed by the officers' threshold, for edges while there is no quorum
 //	POST /v1/withdrawals              anyone    a withdrawal that an officer of one of the hotlines has signed; anything else is refused
 //	POST /add-checkpoint              anyone    a checkpoint of a log that this node witnesses (C2SP tlog-witness)
+//	GET  /v1/proof/{leaf}             anyone    C2SP tlog-proof of one leaf under the latest checkpoint
 //	GET  /v1/seen                     anyone    the newest checkpoints of hotlines' and others' logs that this node has seen
 //	GET  /v1/status                   operator, control
 //	GET  /v1/manifest?since=N         edge      long poll: what is in force, with proofs

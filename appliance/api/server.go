@@ -148,6 +148,7 @@ func (s *Server) routes() http.Handler {
 	open("POST /v1/withdrawals", s.postWithdrawal)
 	open("POST /add-checkpoint", s.addCheckpoint)
 	open("GET /v1/seen", s.seen)
+	open("GET /v1/proof/{leaf}", s.proof)
 	open("POST /v1/openings", s.postOpening)
 
 	only("GET /v1/status", s.status, operator, control)

@@ -120,6 +120,7 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"POST", "/v1/withdrawals", "anyone control edge operator"},
 		{"POST", "/add-checkpoint", "anyone control edge operator"},
 		{"GET", "/v1/seen", "anyone control edge operator"},
+		{"GET", "/v1/proof/0", "anyone control edge operator"},
 		{"POST", "/v1/openings", "anyone control edge operator"},
 		{"GET", "/v1/status", "control operator"},
 		{"GET", "/v1/held", "operator"},

@@ -217,6 +217,7 @@ func (v *verifier) checkpoint(data []byte) error {
 	default:
 		v.pass(CheckCheckpoint, "size %d, cosigned by %d of %d, %v old", cp.Size, len(by), len(v.trust.Cluster.Members), max(age, 0))
 	}
+	v.witnesses(data)
 	return nil
 }
 
@@ -285,10 +286,10 @@ func (v *verifier) note(format string, args ...any) {
 
 func (v *verifier) report() *Report {
 	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged, moments: v.moments}
-	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
+	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckWitnesses, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
 		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
-		if n == CheckConsistency && v.o.Before == nil {
+		if n == CheckConsistency && v.o.Before == nil || n == CheckWitnesses && v.trust.Witnesses == "" {
 			continue
 		}
 		c, ok := v.checks[n]

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -46,5 +47,36 @@ its control.yaml (witness: logs:) and the public logs of the hotlines in force.`
 	}
 	profileFlag(c, &profile)
 	c.Flags().BoolVar(&hybrid, "ml-dsa", false, "ask for the ML-DSA-44 cosignature of each node too (1.8 KB a key)")
+	return c
+}
+
+func proveCommand() *cobra.Command {
+	var profile, out string
+	c := &cobra.Command{
+		Use:   "prove LEAF",
+		Short: "Write a proof that one record is in the log, which anybody can check offline (C2SP tlog-proof)",
+		Long:  "Write a proof that one record is in the log. It holds the record, the checkpoint with its cosignatures, and the path between; anybody who has the trust file checks it offline with cordon-audit proof.",
+		Args:  oneArg("the number of the record, as cordon-audit show and cordon print it"),
+		RunE: func(c *cobra.Command, args []string) error {
+			leaf, err := strconv.ParseUint(args[0], 10, 63)
+			if err != nil {
+				return usage(c, fmt.Errorf("%q is not the number of a record", args[0]))
+			}
+			if out == "" {
+				out = fmt.Sprintf("leaf-%d.tlog-proof", leaf)
+			}
+			o, err := appliance.OpenOperator(profile)
+			if err != nil {
+				return err
+			}
+			if err := o.Prove(c.Context(), leaf, out); err != nil {
+				return err
+			}
+			fmt.Printf("Wrote %s. Anybody checks it with: cordon-audit proof --trust TRUST.json %s\n", out, out)
+			return nil
+		},
+	}
+	profileFlag(c, &profile)
+	c.Flags().StringVarP(&out, "out", "o", "", "file to write (default leaf-LEAF.tlog-proof)")
 	return c
 }

@@ -52,7 +52,7 @@ type head struct {
 }
 
 const (
-	headFormat = "cordon-witness v1"
+	headFormat  = "cordon-witness v1"
 	maxHeadFile = MaxNote + 128
 )
 

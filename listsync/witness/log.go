@@ -86,8 +86,14 @@ func (l Log) OpenBy(b []byte) (Checkpoint, []Key, error) {
 
 // Origin reads the origin a note states, signed or not, to choose by which log's keys to open it.
 func Origin(b []byte) (string, error) {
-	c, _, err := openNote(b, nil)
+	c, err := Peek(b)
 	return c.Origin, err
+}
+
+// Peek reads what a note states and verifies nothing of it.
+func Peek(b []byte) (Checkpoint, error) {
+	c, _, err := openNote(b, nil)
+	return c, err
 }
 
 // openNote parses a note and verifies what the known keys signed; the note's Sigs are those.

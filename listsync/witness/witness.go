@@ -26,8 +26,8 @@ const (
 	MaxNote = 64 << 10
 	// MaxPolicy is the longest policy text; 32 witnesses with Ed25519 keys take 4 KiB, one ML-DSA-44 key 1.8 KB.
 	MaxPolicy = 64 << 10
-	// MaxProof is the longest tlog-proof: a checkpoint, 63 hashes, a little extra data.
-	MaxProof = 80 << 10
+	// MaxProof is the longest tlog-proof: a checkpoint, 63 hashes, a leaf of 60 KiB as extra data.
+	MaxProof = 160 << 10
 	// MaxSize bounds the size a checkpoint may state, far below where signed arithmetic on it overflows.
 	MaxSize = 1 << 40
 

@@ -63,6 +63,10 @@ var histories = []History{
 		l.Open(func(o *trust.Opening) { o.Seq = 1 }, 1, 2)
 		l.Open(nil, 0, 1, 2)
 	}},
+	{Name: "two of three witnesses have seen the log", GoOn: func(l *audittest.Log) { l.Publish(45) }, Look: func(c *Case, l *audittest.Log) {
+		c.Bundle = seenBy(c.Bundle, l.Now, nil, 0, 2)
+		askTwo("")(c, l)
+	}},
 	{Name: "an edge that reports late", GoOn: func(l *audittest.Log) {
 		r := l.Receipt(audittest.E2) // signed before the next version came
 		l.Publish(45)
