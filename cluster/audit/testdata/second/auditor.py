@@ -19,6 +19,7 @@ from audit_lists import ListsMixin
 from openings import OpeningsMixin
 from base import Bad, encode, keys, need, read_json, sha
 from bundle import b64, checkpoint, members
+from witnesses import seen
 
 
 class Stop(Exception):
@@ -67,7 +68,7 @@ class Auditor(LogMixin, ListsMixin, OpeningsMixin):
             self.officers = {o["name"]: b64(o["key"]) for o in c["officers"]}
             self.roots = {h["id"]: b64(h["root"]) for h in c["hotlines"]}
             need(len(self.members) // 2 + 1 <= self.need <= len(self.members), "need")
-            self.log_witnesses = t["log_witnesses"]
+            self.witnesses, self.log_witnesses = t["witnesses"], t["log_witnesses"]
             self.accredited = {h["id"]: sha(b64(h["root"])) for h in t["hotlines"]}
             need(not set(self.accredited) & set(self.roots) and len(self.accredited) == len(t["hotlines"]) <= 16, "a hotline is there twice")
             self.id = sha(b"cordon/cluster/v1\n" + encode(binary(c))).hex()[:32]
@@ -97,6 +98,17 @@ class Auditor(LogMixin, ListsMixin, OpeningsMixin):
             self.fail("checkpoint", "stale: signed %d seconds ago" % age)
         if age < -300:
             self.fail("checkpoint", "dated in the future")
+        self.witnessed(b, most)
+
+    def witnessed(self, note, most):
+        try:
+            fresh = seen(self.witnesses, note) if self.witnesses else None
+        except Bad as e:
+            return self.fail("witnesses", str(e))
+        if fresh is not None:
+            age = self.case["now"] - fresh
+            if most and age > most or age < -300:
+                self.fail("witnesses", "cosigned %d seconds ago" % age)
 
 
 def binary(v):
