@@ -3,17 +3,22 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"strings"
 	"testing"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/listsync/trust/trusttest"
 )
 
 func FuzzDecodeLeaf(f *testing.F) {
 	for _, b := range audittest.Honest("fuzz").Leaves {
 		f.Add(b)
 	}
+	l, _ := fuzzPinned()
+	f.Add(l.Leaves[len(l.Leaves)-1])
 	for _, a := range adminVectors(strings.Repeat("0", 32)) {
 		l, err := audit.NewLeaf(6, 1780000061, a)
 		if err != nil {
@@ -63,10 +68,22 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	})
 }
 
+// fuzzPinned is a log whose last leaf pins a hotline, and a manifest that proves it.
+func fuzzPinned() (*audittest.Log, audit.Manifest) {
+	l := audittest.Honest("fuzz")
+	h := trusttest.New("fuzz", "hotline-two", trusttest.Now)
+	l.Order(order.Pin{Hotline: h.ID, Root: sha256.Sum256(h.Pinned), Document: h.Pinned})
+	m := l.Manifest(0)
+	m.Pins = []audit.ManifestPin{{Leaf: m.Last, Proof: m.LastProof}}
+	return l, m
+}
+
 func FuzzDecodeManifest(f *testing.F) {
 	l := audittest.Honest("fuzz")
 	f.Add(l.Manifest(0).Encode())
 	f.Add(l.Manifest(7).Encode())
+	l, pinned := fuzzPinned()
+	f.Add(pinned.Encode())
 	q, anchors := l.Desc.Quorum(), l.Desc.Anchors()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := audit.DecodeManifest(b)
@@ -105,6 +122,9 @@ func FuzzParseCluster(f *testing.F) {
 	l := audittest.New("fuzz")
 	f.Add(l.Desc.Encode())
 	f.Add(l.TrustFile())
+	more := audit.NewTrustFile(l.Desc, "")
+	more.Hotlines = []audit.HotlineAnchor{{ID: "hotline-two", Root: trusttest.New("fuzz", "hotline-two", trusttest.Now).Pinned}}
+	f.Add(more.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if tf, err := audit.ParseTrustFile(b); err == nil {
 			if _, err := audit.ParseTrustFile(tf.Encode()); err != nil {

@@ -176,6 +176,7 @@ func (q Quorum) Assemble(signed []byte, lines ...[]byte) ([]byte, error) {
 	}
 	known := note.VerifierList(verifiers...)
 	out := slices.Clone(signed)
+	lines = slices.DeleteFunc(slices.Clone(lines), func(b []byte) bool { return len(b) > 2*maxCosignature })
 	for _, line := range bytes.SplitAfter(bytes.Join(lines, nil), []byte("\n")) {
 		if len(line) > maxCosignature || !bytes.HasSuffix(line, []byte("\n")) || bytes.Contains(out, line) {
 			continue

@@ -189,8 +189,7 @@ func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p 
 }
 
 // Agreed is the index that need different members say they compiled, in verdicts that approve p's files; false when so many do not say
-// the same. p.Index is not looked at. Of more than half of the members no two groups can agree on different ones; with fewer it is
-// the one whose member comes first.
+// the same. p.Index is not looked at. need is more than half of the members, so no two groups can agree on different ones.
 func Agreed(verdicts []SignedVerdict, cluster string, members []MemberKey, p Publish, need int) ([32]byte, bool) {
 	tried := make(map[[32]byte]bool)
 	for _, s := range verdicts {
