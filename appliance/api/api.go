@@ -43,7 +43,7 @@ import (
 )
 
 const (
-	// maxRequest bounds a request's body: a command is at most 64 KiB, a stage request carries metadata of at most 60 KiB.
+	// maxRequest bounds a request's body: a command is at most 64 KiB, a stage request carries metadata of at most 48 KiB.
 	maxRequest = 192 << 10
 	// maxAnswer bounds what the client reads of an answer that is not a file: a manifest carries metadata of up to 16 lists and their removals.
 	maxAnswer = 16 << 20

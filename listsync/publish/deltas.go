@@ -11,9 +11,9 @@ import (
 const (
 	// metadataTargets is how many targets a list's metadata may have: its two files, deltas, and a key file for each operator.
 	metadataTargets = 256
-	// metadataRoom is from what length on a list's metadata gives up deltas, the oldest first. All metadata together must fit into 60 KiB, and
+	// metadataRoom is from what length on a list's metadata gives up deltas, the oldest first. All metadata together must fit into 48 KiB, and
 	// an operator's keys matter more than the deltas of an edge that was away for weeks.
-	metadataRoom = 36 << 10
+	metadataRoom = 30 << 10
 )
 
 // made is a version as compose makes it.

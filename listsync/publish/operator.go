@@ -15,7 +15,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// maxOperators bounds the wrapped keys that fit a version's metadata (60 KiB).
+// maxOperators bounds the wrapped keys that fit a version's metadata (48 KiB).
 const maxOperators = 100
 
 // Operator is the content of a CLUSTER.pub file: an operator's cluster and the age recipient its list keys are wrapped to.

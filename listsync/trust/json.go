@@ -18,7 +18,7 @@ import (
 
 const (
 	maxDepth = 12       // TUF needs 7: signed, delegations, roles, role, keyids
-	maxNodes = 16 << 10 // a full metadata file of 60 KiB has about 4,000 values
+	maxNodes = 16 << 10 // a full metadata file of 48 KiB has about 4,000 values
 )
 
 type kind uint8

@@ -13,8 +13,8 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// MaxMetadata bounds the encoded Metadata: it must fit a Raft command of 64 KiB.
-const MaxMetadata = 60 << 10
+// MaxMetadata bounds the encoded Metadata: it must fit a Raft command of 64 KiB, together with verdicts and the proof of the public log (12 KiB).
+const MaxMetadata = 48 << 10
 
 // Metadata is everything of a hotline's repository that Verify needs, as the files' bytes: new roots since the pinned one in
 // ascending order, the current timestamp, snapshot, targets and list role, and charter.json.
