@@ -72,6 +72,8 @@ type Node struct {
 	logged        map[string]logged
 	receiptStatus ReceiptStatus
 
+	certifying chan struct{} // holds one while a certificate is made
+
 	buildMu sync.Mutex                   // guards builds
 	builds  map[string]audit.SignedBuild // to be recorded, by role and name
 
@@ -100,7 +102,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	names.Add(brake.Own, c.NeverBlock...)
 	n := &Node{
 		c: c, id: c.Cluster.ID(), log: c.Log, quorum: c.Cluster.Quorum(),
-		names: names, neverBlock: names.Hash(), staging: make(chan struct{}, 1), asking: make(chan struct{}, 1),
+		names: names, neverBlock: names.Hash(), staging: make(chan struct{}, 1), certifying: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 		renewed: make(chan struct{}), waiting: map[uint64]chan struct{}{},
 		keys: map[epoch]trust.EpochKeys{}, targets: map[[32]byte]map[match.ListID]trust.ListTarget{},
 		contacts: map[string]contacted{}, readings: map[string]reading{}, alarms: map[string]Alarm{}, forks: map[string]uint64{}, judged: map[match.ListID]Judgement{},

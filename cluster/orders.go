@@ -27,6 +27,11 @@ func (n *Node) Order(ctx context.Context, statement []byte) (leaf uint64, again 
 	if err != nil {
 		return 0, false, fmt.Errorf("%w: %w: %w", ErrRefused, ErrRequest, err)
 	}
+	if c, ok := o.Body.(order.Certificate); ok {
+		if err := n.yields(ctx, c); err != nil {
+			return 0, false, err
+		}
+	}
 	var res state.Result
 	if o.Body.Kind() == order.KindReturn {
 		res, err = n.goBack(ctx, statement)

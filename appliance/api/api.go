@@ -30,6 +30,7 @@
 //	POST /v1/orders                   operator  what two officers of the operator have signed
 //	POST /v1/edges                    operator  enrol an edge, or remove it
 //	POST /v1/register                 operator  an appeal that came in, or an officer's signed decision on one
+//	GET  /v1/certificate?from=T&to=T  operator  the scope certificate that this node's log yields, for officers to sign
 //	GET  /v1/appeals                  operator  the appeals: references, days, outcomes
 //
 // There is no route that adds an entry to a list: none exists anywhere in Cordon.

@@ -167,6 +167,7 @@ func (s *Server) routes() http.Handler {
 	only("POST /v1/edges", s.changeEdge, operator)
 	only("POST /v1/register", s.register, operator)
 	only("GET /v1/appeals", s.appeals, operator)
+	only("GET /v1/certificate", s.certificate, operator)
 	return mux
 }
 

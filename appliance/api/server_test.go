@@ -138,6 +138,7 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"POST", "/v1/edges", "operator"},
 		{"POST", "/v1/register", "operator"},
 		{"GET", "/v1/appeals", "operator"},
+		{"GET", "/v1/certificate", "operator"},
 	} {
 		for who, client := range callers {
 			code, body := s.do(client, route.method, route.path, []byte{0xa0})
