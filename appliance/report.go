@@ -44,7 +44,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		if l.Logged > 0 {
 			logged = fmt.Sprintf("in the hotline's public log (size %d)", l.Logged)
 		}
-		fmt.Fprintf(w, "  %s version %d%s, %d entries with its canaries, since %s, %s; the hotline must renew before %s\n", l.List, l.Seq, back, l.Entries, clock(l.Since), logged, clock(l.Expires))
+		fmt.Fprintf(w, "  %s version %d%s, %d entries with its canaries (%s), since %s, %s; the hotline must renew before %s\n", l.List, l.Seq, back, l.Entries, basesOf(l), clock(l.Since), logged, clock(l.Expires))
 	}
 	for _, h := range n.Held {
 		state := "waits for the approval of two officers (cordon approve), or for the hotline's next version"
@@ -240,6 +240,15 @@ func clock(t time.Time) string {
 		return "never"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// basesOf says how many entries have which legal basis.
+func basesOf(l cluster.ListStatus) string {
+	parts := make([]string, len(l.Bases))
+	for i, b := range l.Bases {
+		parts[i] = fmt.Sprintf("%d %s", b.N, b.Basis)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // reasons say what a refusal's word means where the log has the word alone, and what to do.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -88,17 +90,19 @@ type MemberStatus struct {
 
 // ListStatus is one list in force.
 type ListStatus struct {
-	List    match.ListID    `json:"list"`
-	Hotline trust.HotlineID `json:"hotline"`
-	Seq     uint64          `json:"seq"`
-	Epoch   uint32          `json:"epoch"`
-	Entries uint64          `json:"entries"`
-	Leaf    uint64          `json:"leaf"`
-	Since   time.Time       `json:"since,omitzero"`   // time of its publish leaf
-	Expires time.Time       `json:"expires,omitzero"` // of the hotline's newest accepted metadata: no new list after it
-	Newest  uint64          `json:"newest"`           // the newest version that ever was in force: another one than Seq when officers went back
-	Logged  uint64          `json:"public_log"`       // size of the hotline's public log at its last accepted version; 0 when the charter names none
-	Missing int             `json:"missing_files"`    // files of it that this node does not hold
+	List    match.ListID       `json:"list"`
+	Hotline trust.HotlineID    `json:"hotline"`
+	Seq     uint64             `json:"seq"`
+	Epoch   uint32             `json:"epoch"`
+	Entries uint64             `json:"entries"`
+	Leaf    uint64             `json:"leaf"`
+	Index   string             `json:"index"`            // hash of the index that a quorum of members compiled, hex
+	Bases   []audit.BasisCount `json:"bases"`            // entries by legal basis
+	Since   time.Time          `json:"since,omitzero"`   // time of its publish leaf
+	Expires time.Time          `json:"expires,omitzero"` // of the hotline's newest accepted metadata: no new list after it
+	Newest  uint64             `json:"newest"`           // the newest version that ever was in force: another one than Seq when officers went back
+	Logged  uint64             `json:"public_log"`       // size of the hotline's public log at its last accepted version; 0 when the charter names none
+	Missing int                `json:"missing_files"`    // files of it that this node does not hold
 }
 
 // Alarm is a condition that lasts.
@@ -289,9 +293,9 @@ func (n *Node) member(name, leader string, now time.Time) MemberStatus {
 func (n *Node) lists(view *state.View) []ListStatus {
 	out := []ListStatus{}
 	for _, l := range n.inForce().Lists {
-		s := ListStatus{List: l.List, Hotline: l.Hotline, Seq: l.Seq, Epoch: l.Epoch, Leaf: l.Leaf, Newest: l.High()}
+		s := ListStatus{List: l.List, Hotline: l.Hotline, Seq: l.Seq, Epoch: l.Epoch, Leaf: l.Leaf, Newest: l.High(), Bases: []audit.BasisCount{}}
 		if p, at, ok := view.Publish(l.List); ok && p.Seq == l.Seq {
-			s.Entries, s.Since = entriesOf(p), at
+			s.Entries, s.Since, s.Index, s.Bases = entriesOf(p), at, hex.EncodeToString(p.Index[:]), p.Bases
 		}
 		if h, ok := view.Hotline(l.Hotline); ok && h.Verified != nil {
 			s.Expires = h.Verified.Expires

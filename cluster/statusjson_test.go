@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/state"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -22,7 +23,7 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 		LogSize: 9, LogFilled: 51, LastTime: at, CheckpointSize: 8, CheckpointAt: at, CheckpointAge: cluster.Seconds(20 * time.Second),
 		CosignedBy: []string{"control-1"},
 		Members:    []cluster.MemberStatus{{Name: "control-2", Self: true, Leader: true, LastContact: at, FailingSince: at, Problem: "silent"}},
-		Lists:      []cluster.ListStatus{{List: "h/l", Hotline: "h", Seq: 1, Epoch: 2, Entries: 3, Leaf: 4, Since: at, Expires: at, Newest: 1, Logged: 7, Missing: 5}},
+		Lists:      []cluster.ListStatus{{List: "h/l", Hotline: "h", Seq: 1, Epoch: 2, Entries: 3, Leaf: 4, Index: "ff", Bases: []audit.BasisCount{{Basis: "law", N: 3}}, Since: at, Expires: at, Newest: 1, Logged: 7, Missing: 5}},
 		Alarms:     []cluster.Alarm{{What: "clock", Text: "wrong", Since: at}},
 		Refused:    7,
 		Refusals: []cluster.Refusal{{Refused: state.Refused{
@@ -48,7 +49,7 @@ func TestStatusHasStableNamesInJSON(t *testing.T) {
 			"checkpoint_at":"2026-03-01T12:00:00Z","checkpoint_age_seconds":20,"cosigned_by":["control-1"],
 			"members":[{"name":"control-2","self":true,"leader":true,"last_contact":"2026-03-01T12:00:00Z",
 				"failing_since":"2026-03-01T12:00:00Z","problem":"silent"}],
-			"lists":[{"list":"h/l","hotline":"h","seq":1,"epoch":2,"entries":3,"leaf":4,"since":"2026-03-01T12:00:00Z",
+			"lists":[{"list":"h/l","hotline":"h","seq":1,"epoch":2,"entries":3,"leaf":4,"index":"ff","bases":[{"basis":"law","n":3}],"since":"2026-03-01T12:00:00Z",
 				"expires":"2026-03-01T12:00:00Z","newest":1,"public_log":7,"missing_files":5}],
 			"alarms":[{"what":"clock","text":"wrong","since":"2026-03-01T12:00:00Z"}],
 			"refused":7,"refusals":[{"leaf":6,"time":"2026-03-01T12:00:00Z","hotline":"h","list":"h/l","seq":2,"stage":"apply",

@@ -43,6 +43,7 @@ type Answered struct {
 	Expires time.Time       `json:"expires"`
 	Epoch   uint32          `json:"epoch"`
 	Entries map[string]int  `json:"entries"` // by kind, the canary among them, as signed
+	Bases   map[string]int  `json:"bases"`   // the same by legal basis
 	Keys    int             `json:"keys"`    // operators that get the list's keys
 	Have    []string        `json:"have"`    // who had signed before
 	Officer string          `json:"officer"`
@@ -55,18 +56,23 @@ type Answered struct {
 	Check   *CheckReport    `json:"check"`
 }
 
+// each says how many there are of each, in the order of the alphabet.
+func each(counts map[string]int) string {
+	parts := []string{}
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[k], k))
+	}
+	return strings.Join(parts, ", ")
+}
+
 // Write puts it in plain words; limit bounds the lines of the difference.
 func (a *Answered) Write(w io.Writer, limit int) error {
 	fmt.Fprintf(w, "%s (%s) asks %s to sign version %d of %s\n", a.Hotline, a.Name, a.Officer, a.Seq, a.List)
 	if err := a.Diff.Write(w, limit); err != nil {
 		return err
 	}
-	kinds := []string{}
-	for _, k := range slices.Sorted(maps.Keys(a.Entries)) {
-		kinds = append(kinds, fmt.Sprintf("%d %s", a.Entries[k], k))
-	}
-	fmt.Fprintf(w, "what is signed: %s (the canary is one of them), keys of epoch %d for %d %s, good until %s, SHA-256 %s\n",
-		strings.Join(kinds, ", "), a.Epoch, a.Keys, plural(a.Keys, "operator", "operators"), day(a.Expires), short(a.Signed))
+	fmt.Fprintf(w, "what is signed: %s (the canary is one of them); by legal basis: %s; keys of epoch %d for %d %s, good until %s, SHA-256 %s\n",
+		each(a.Entries), each(a.Bases), a.Epoch, a.Keys, plural(a.Keys, "operator", "operators"), day(a.Expires), short(a.Signed))
 	for _, h := range a.Check.Holds {
 		fmt.Fprintf(w, "HELD %s: %s\n", printable(h.Brake), printable(h.Text))
 	}
@@ -124,11 +130,14 @@ func Answer(c Config, o AnswerOptions) (*Answered, error) {
 	root := sha256.Sum256(s.acc.roots[0])
 	a := &Answered{
 		Hotline: s.set.Hotline, Name: s.set.Name, List: string(s.set.List), Seq: cand.Seq, Signed: signedSum(e), Expires: e.head.Expires, Epoch: cand.Epoch,
-		Entries: map[string]int{}, Keys: len(target.Keys), Have: s.officerNames(e.signers(s.acc.officers, s.acc.keys)),
+		Entries: map[string]int{}, Bases: map[string]int{}, Keys: len(target.Keys), Have: s.officerNames(e.signers(s.acc.officers, s.acc.keys)),
 		Officer: pub.Name, Root: hex.EncodeToString(root[:]), Proved: head.Full, Notes: []string{},
 	}
 	for _, n := range target.Counts {
 		a.Entries[n.Kind] = n.N
+	}
+	for _, n := range target.Bases {
+		a.Bases[n.Basis] = n.N
 	}
 	log, err := readSigned(o.Officer)
 	if err != nil {
