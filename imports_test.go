@@ -34,7 +34,7 @@ var layers = []struct {
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier
 	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
-	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
 
@@ -43,7 +43,7 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
@@ -63,6 +63,7 @@ var homes = []struct {
 	{"filippo.io/age", []string{"listsync/trust", "listsync/publish", "appliance/identity", "cluster"}},
 	{"filippo.io/edwards25519", []string{"appliance/identity"}},                     // signatures with a key that never leaves locked memory
 	{"filippo.io/mldsa", []string{"appliance/identity", "cluster/audit/audittest"}}, // a second, quantum-safe half of nodes' keys; verifying is transparency-dev/formats'
+	{"github.com/cloudflare/circl", []string{"listsync/oprf"}},
 	{"github.com/google/go-tpm", []string{"appliance/identity/seal"}},
 	{"golang.org/x/mod/sumdb/tlog", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/publish/ledger", "listsync/witness"}},
 	{"golang.org/x/mod/sumdb/note", []string{"cluster/audit", "listsync/brake", "listsync/publish/ledger", "listsync/witness"}}, // checkpoints; signed popularity files

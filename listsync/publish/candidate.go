@@ -36,11 +36,12 @@ type candidate struct {
 	NeverBlock string     `json:"never_block"`
 	Approvals  []Approval `json:"approvals,omitempty"`
 
-	Edge  trustFile      `json:"edge"`
-	Audit trustFile      `json:"audit"`
-	Delta *trustFile     `json:"delta,omitempty"`
-	Keys  []keySource    `json:"keys"`
-	Kinds map[string]int `json:"kinds"` // entries, the canary among them
+	Edge    trustFile      `json:"edge"`
+	Audit   trustFile      `json:"audit"`
+	Delta   *trustFile     `json:"delta,omitempty"`
+	Keys    []keySource    `json:"keys"`
+	Private bool           `json:"private,omitempty"` // there is a column beside them
+	Kinds   map[string]int `json:"kinds"`             // entries, the canary among them
 }
 
 // Approval is an officer's written reason for signing although a brake held.
@@ -113,7 +114,7 @@ func (s *session) clearStaging() error {
 	return nil
 }
 
-// operatorsSum is the SHA-256 of who gets keys.
+// operatorsSum is the SHA-256 of who gets keys, and of how private lookups are made.
 func (s *session) operatorsSum() (string, error) {
 	all, err := s.operators()
 	if err != nil {
@@ -122,6 +123,11 @@ func (s *session) operatorsSum() (string, error) {
 	h := sha256.New()
 	for _, o := range all {
 		fmt.Fprintf(h, "%s %s\n", o.Cluster, o.Recipient)
+	}
+	if f, key, err := s.loadPrivate(); err != nil {
+		return "", err
+	} else if key != nil && f.On {
+		fmt.Fprintf(h, "private %x %s\n", key.Public(), f.URL)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -134,7 +140,7 @@ func (s *session) stale(c *candidate, e *envelope, entries [32]byte, operators s
 	case c.Entries != hex.EncodeToString(entries[:]):
 		return "the entries have changed"
 	case c.Operators != operators:
-		return "the operators have changed"
+		return "the operators, or private lookups, have changed"
 	case c.Epoch != s.st.Epoch:
 		return "the list has new keys"
 	case c.Targets != s.acc.targetsEnv.head.Version:
@@ -171,6 +177,10 @@ func (s *session) compose(c *candidate, entries [32]byte, n int) (v made, err er
 	if err != nil {
 		return v, err
 	}
+	private, column, err := s.column(edge, keys, s.canaryEntry(created), n)
+	if err != nil {
+		return v, err
+	}
 	var edgeSum, auditSum [32]byte
 	var wg sync.WaitGroup
 	wg.Go(func() { edgeSum = sha256.Sum256(edge) })
@@ -187,6 +197,7 @@ func (s *session) compose(c *candidate, entries [32]byte, n int) (v made, err er
 	}
 	slices.SortFunc(target.Counts, func(a, b trust.Count) int { return bytes.Compare([]byte(a.Kind), []byte(b.Kind)) })
 	target.Bases = trust.BasesOf(built.Bases)
+	target.Private, c.Private = private, column != nil
 	meta, err := newList(trust.ListSpec{Hotline: s.set.Hotline, Version: int64(c.Seq), Expires: created.Add(listAge)}, target)
 	if err != nil {
 		return v, fault(CodeInput, err, "check operators and accreditation with status", "cannot build version %d", c.Seq)
@@ -199,7 +210,7 @@ func (s *session) compose(c *candidate, entries [32]byte, n int) (v made, err er
 	for _, k := range wrapped {
 		c.Keys = append(c.Keys, keySource{toFile(k.File), filepath.Base(sources[k.Path])})
 	}
-	return made{meta, edge, audit, delta}, nil
+	return made{meta, edge, audit, delta, column}, nil
 }
 
 // build makes the files of a version from the working set, which passes once, and the canary.
@@ -265,6 +276,9 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 	if err == nil && c.Delta != nil {
 		err = writeFile(s.path("staging", "delta"), v.delta, 0o600)
 	}
+	if err == nil && c.Private {
+		err = writeFile(s.path("staging", "column"), v.column, 0o600)
+	}
 	if err == nil && exists(s.path("entries.jsonl")) {
 		// A copy and never a second name: an editor that writes into entries.jsonl must not write into the record of a version.
 		err = placeFile(s.path("entries.jsonl"), s.path("staging", "entries.jsonl"), 0o600)
@@ -298,6 +312,12 @@ func (s *session) recheck(c *candidate, e *envelope, entries [32]byte, d *Diff) 
 				return v.delta == nil, nil
 			}
 			return sameBytes(s.path("staging", "delta"), v.delta)
+		},
+		func() (bool, error) {
+			if !c.Private {
+				return v.column == nil, nil
+			}
+			return sameBytes(s.path("staging", "column"), v.column)
 		},
 		func() (bool, error) { return sameFiles(s.path("staging", "entries.jsonl"), s.path("entries.jsonl")) },
 	} {

@@ -20,6 +20,7 @@ const (
 type made struct {
 	meta, edge, audit []byte
 	delta             []byte // from the version before, nil when there is none
+	column            []byte // of private lookups, nil when they are off
 }
 
 // deltas gives the deltas that the metadata of a version names, and the file of the newest, from the version before it. All others were

@@ -33,7 +33,9 @@ func (w *world) reviewer(name string) (identity, recipient string) {
 	return identity, recipient
 }
 
-func (w *world) officerDir(n int) string { return w.path([]string{"officer-1", "officer-2", "officer-3"}[n-1]) }
+func (w *world) officerDir(n int) string {
+	return w.path([]string{"officer-1", "officer-2", "officer-3"}[n-1])
+}
 
 func TestTwoOfficersOpenWhatWasDrawnAndNobodyElseReadsIt(t *testing.T) {
 	w := newWorld(t)

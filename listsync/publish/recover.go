@@ -179,6 +179,7 @@ func (s *session) prune() {
 			}
 		}
 		os.Remove(s.recordPath(seq))
+		os.Remove(s.versionPath(seq, "column"))
 		if gone { // and so, by the run before, are all below
 			return
 		}

@@ -291,6 +291,9 @@ func (s *session) placeFiles(c *candidate) error {
 	for _, k := range c.Keys {
 		files[k.trustFile] = source{s.path("wrapped", filepath.Base(k.Source)), placeFile}
 	}
+	if err := s.placeColumn(c); err != nil {
+		return err
+	}
 	for tf, from := range files {
 		f, err := tf.file()
 		if err != nil {

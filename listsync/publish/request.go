@@ -222,6 +222,9 @@ func (s *session) madeFrom(c *candidate) ([]carried, error) {
 		files = append(files, carried{name: filepath.ToSlash(filepath.Join(elem...)), path: s.path(elem...)})
 	}
 	own("keys", "open.key")
+	if exists(s.path("keys", privateFile)) {
+		own("keys", privateFile)
+	}
 	epochs := []uint32{c.Epoch}
 	for _, k := range c.Keys {
 		own("wrapped", filepath.Base(k.Source))

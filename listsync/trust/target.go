@@ -72,6 +72,7 @@ type ListTarget struct {
 	Edge, Audit File
 	Deltas      []DeltaFile // the last leads to this version, each before it to where the next starts; none over a change of keys
 	Keys        []KeyFile   // ascending by cluster
+	Private     Private     // how private lookups in it are made; zero when there are none
 }
 
 // Chain is the deltas that lead from version seq to this one, in the order they are applied; nil when there are none.
@@ -210,6 +211,9 @@ func readCustom(h HotlineID, t targetDoc) (*ListTarget, error) {
 		l.Bases = append(l.Bases, BasisCount{Basis: basis, N: int(v.num)})
 		return nil
 	})
+	if f.has("private") {
+		l.Private = readPrivate(f, t.of)
+	}
 	if err := f.end(); err != nil {
 		return nil, err
 	}
@@ -308,9 +312,13 @@ func encodeCustom(l ListTarget) ([]byte, error) {
 	if canaries == nil {
 		canaries = []string{}
 	}
-	return json.Marshal(map[string]any{ // a map: encoding/json writes its keys in ascending order, as canonical JSON has them
+	custom := map[string]any{ // a map: encoding/json writes its keys in ascending order, as canonical JSON has them
 		"scope": scopeCSAM, "list": l.List, "seq": l.Seq, "prev": l.Prev, "epoch": l.Epoch,
 		"canon_id": hex.EncodeToString(l.CanonID[:]), "entries_root": hex.EncodeToString(l.EntriesRoot[:]), "edge_head": hex.EncodeToString(l.EdgeHead[:]),
 		"counts": counts, "bases": bases, "added": l.Added, "removed": l.Removed, "never_block": l.NeverBlock, "canaries": canaries,
-	})
+	}
+	if l.Private != (Private{}) {
+		custom["private"] = l.Private.custom()
+	}
+	return json.Marshal(custom)
 }
