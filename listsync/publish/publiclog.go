@@ -171,6 +171,51 @@ func (s *session) ask(ctx context.Context, l *LogStatus, policy witness.Policy, 
 	return note
 }
 
+// isLogged reports that the candidate stands in the public log already. It can be published as it was signed, whatever the working set has
+// become: another one under its number would be a second leaf for ever, which auditors take for a list that was shown to somebody in secret.
+func (s *session) isLogged(c *candidate) bool {
+	b, err := readSmall(s.repository(filepath.FromSlash(publiclog.ProofName(s.set.List, c.Seq))))
+	if err != nil || s.acc == nil {
+		return false
+	}
+	p, err := witness.ParseProof(b)
+	if err != nil {
+		return false
+	}
+	log, err := witness.ParseLog(s.acc.charter.Log)
+	if err != nil {
+		return false
+	}
+	cp, err := log.Open(p.Checkpoint)
+	if err != nil {
+		return false
+	}
+	meta, err := readSmall(s.path("staging", "list.json"))
+	if err != nil {
+		return false
+	}
+	spec, err := trust.ReadList(meta, s.set.Hotline)
+	if err != nil || len(spec.Lists) != 1 {
+		return false
+	}
+	leaf, err := publiclog.LeafOf(meta, spec.Lists[0])
+	return err == nil && p.Included(leaf.Encode(), cp) == nil
+}
+
+// spoiled is stale for a candidate that waits to be published.
+func (s *session) spoiled(c *candidate, e *envelope, entries [32]byte, operators string) string {
+	if s.isLogged(c) && decodeKey(c.Entries, entries[:]) == nil {
+		operators = c.Operators
+	}
+	return s.stale(c, e, entries, operators)
+}
+
+// errLogged refuses to drop a candidate that stands in the public log and can still be published.
+func (s *session) errLogged(c *candidate) error {
+	return sentence(CodeHeld, ErrUnwitnessed, "publish it first, with --without-witnesses if it cannot wait, then sign the next version; or sign with --again, which drops it: that it was never published stays to be seen for ever, and auditors will ask about it",
+		"version %d stands in the public log and is not published yet", c.Seq)
+}
+
 // refreshLog collects cosignatures that have not come before. It gives what is worth a note.
 func (s *session) refreshLog(ctx context.Context) string {
 	if s.acc.charter.Log == "" || s.st.LogSize == 0 {

@@ -249,6 +249,10 @@ func TestWitnessesCosignBeforeAVersionIsPublished(t *testing.T) {
 	servers[1].down = true
 	w.signed("y.test,domain")
 	_, err = w.h.Publish("")
+	w.importRows("later.test,domain") // analysts go on working
+	if _, err := w.h.Sign(w.officers[0]); !errors.Is(err, ErrUnwitnessed) || !strings.Contains(err.Error(), "publish it first") {
+		t.Fatalf("signing over a version that stands in the public log: %v", err)
+	}
 	if !errors.Is(err, ErrUnwitnessed) || ExitCode(err) != int(CodeHeld) || !strings.Contains(err.Error(), "two") || !strings.Contains(err.Error(), "--without-witnesses") {
 		t.Fatalf("a witness is down: got %v", err)
 	}
@@ -274,6 +278,26 @@ func TestWitnessesCosignBeforeAVersionIsPublished(t *testing.T) {
 	w.must(w.proves(2, policy))
 	if tree, _ := w.publicLog(); tree.Size != 2 {
 		t.Errorf("size %d of the public log, want 2", tree.Size)
+	}
+	w.fetchAll(trust.HighWater{}) // what was published is what was signed, without what came later
+	servers[0].down = true
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	if _, err = w.h.Publish(""); !errors.Is(err, ErrUnwitnessed) {
+		t.Fatalf("version 3: %v", err)
+	}
+	_, err = w.h.Remove("error", "later.test")
+	w.must(err)
+	g, err := w.h.SignWith(SignOptions{Officer: w.officers[0], Again: true})
+	w.must(err)
+	if !strings.Contains(g.Dropped, "version 3 is dropped") {
+		t.Errorf("dropped on purpose: %q", g.Dropped)
+	}
+	w.importRows("other.test,domain")
+	if g, err = w.h.SignWith(SignOptions{Officer: w.officers[0]}); err != nil || g.Dropped == "" {
+		t.Errorf("a candidate that is in no log is dropped without a word: %q, %v", g.Dropped, err)
 	}
 	set, err = w.h.SetWitnesses("", "", true)
 	w.must(err)

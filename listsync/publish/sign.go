@@ -20,7 +20,7 @@ type SignOptions struct {
 	// ApproveEntries are written reasons for entries that a brake holds, by address or id.
 	ApproveEntries map[string]string
 
-	Again bool // sign an unchanged list anew although the published one is fresh
+	Again bool // sign an unchanged list anew although the published one is fresh, or drop a candidate that stands in the public log
 	All   bool // list every change in Signed.Diff
 
 	later bool // each officer approves on a machine of their own: only brakes that no reason overcomes hold
@@ -130,6 +130,9 @@ func (s *session) prepare(g *Signed, o SignOptions) (c *candidate, e *envelope, 
 	}
 	if c != nil {
 		if why := s.stale(c, e, entries, operators); why != "" {
+			if s.isLogged(c) && s.spoiled(c, e, entries, operators) == "" && !o.Again {
+				return nil, nil, nil, s.errLogged(c)
+			}
 			g.Dropped = fmt.Sprintf("the staged version %d is dropped: %s", c.Seq, why)
 			if had := e.signers(s.acc.officers, s.acc.keys); len(had) > 0 {
 				g.Dropped += "; the signature of " + strings.Join(s.officerNames(had), " and ") + " went with it"

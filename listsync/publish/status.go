@@ -154,7 +154,7 @@ func (s *session) statusStaged(st *Status, entries [32]byte) error {
 	if err != nil {
 		return err
 	}
-	st.Staged = &StagedStatus{Seq: c.Seq, Need: max(s.acc.officers.Threshold, minThreshold), Stale: s.stale(c, e, entries, operators)}
+	st.Staged = &StagedStatus{Seq: c.Seq, Need: max(s.acc.officers.Threshold, minThreshold), Stale: s.spoiled(c, e, entries, operators)}
 	st.Staged.Have, st.Staged.Missing = s.signatures(e)
 	st.Staged.Requests, err = s.requestsOut(e)
 	return err
