@@ -61,10 +61,18 @@ func VerifyReceipt(s SignedReceipt, key ed25519.PublicKey) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	if !verify(key, receiptTag, s.Body, s.Sig) {
-		return Receipt{}, fmt.Errorf("receipt of edge %q counter %d: %w", r.Edge, r.Counter, ErrSignature)
+	if err := verifyReceipt(s, r, key); err != nil {
+		return Receipt{}, err
 	}
 	return r, nil
+}
+
+// verifyReceipt checks the signature of a receipt that was read.
+func verifyReceipt(s SignedReceipt, r Receipt, key ed25519.PublicKey) error {
+	if !verify(key, receiptTag, s.Body, s.Sig) {
+		return fmt.Errorf("receipt of edge %q counter %d: %w", r.Edge, r.Counter, ErrSignature)
+	}
+	return nil
 }
 
 // Receipt reads the body without verifying the signature.

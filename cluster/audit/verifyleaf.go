@@ -19,6 +19,8 @@ type moment struct {
 	orders Orders      // before it
 	by     []MemberKey // control nodes before it
 
+	ahead *ahead // what was found before its turn
+
 	head [32]byte // of a publish leaf: what the hotline signed as the head of the edge list; zero when its metadata could not be used
 	keys [32]byte // likewise: the file with the list's keys, sealed for this cluster
 
@@ -57,6 +59,10 @@ func (v *verifier) tile(leaves [][]byte, from uint64) error {
 	if err := v.ctx.Err(); err != nil {
 		return err
 	}
+	var known []ahead
+	if !v.broken && from+uint64(len(leaves)) > v.began {
+		known = v.lookAhead(leaves)
+	}
 	for i, raw := range leaves {
 		n := from + uint64(i)
 		if n < v.began { // the last visit has followed it
@@ -68,7 +74,7 @@ func (v *verifier) tile(leaves [][]byte, from uint64) error {
 			}
 		}
 		v.tree.add(raw)
-		if n >= v.began && !v.broken && v.leaf(raw) != nil {
+		if n >= v.began && !v.broken && v.leaf(raw, &known[i]) != nil {
 			v.broken = true
 		}
 	}
@@ -79,12 +85,12 @@ func (v *verifier) tile(leaves [][]byte, from uint64) error {
 }
 
 // leaf follows one leaf. errStop: it could not be followed.
-func (v *verifier) leaf(raw []byte) error {
+func (v *verifier) leaf(raw []byte, a *ahead) error {
 	const why = "the log is not the checkpoint's"
 	n := v.h.Size
-	l, err := DecodeLeaf(raw)
-	if err != nil {
-		return v.stop(CheckLog, why, "leaf %d: %v", n, err)
+	l := a.leaf
+	if a.err != nil {
+		return v.stop(CheckLog, why, "leaf %d: %v", n, a.err)
 	}
 	if l.N != n {
 		return v.stop(CheckLog, why, "position %d holds a leaf numbered %d", n, l.N)
@@ -95,7 +101,7 @@ func (v *verifier) leaf(raw []byte) error {
 	if n < uint64(len(v.genesis)) && !bytes.Equal(raw, v.genesis[n]) {
 		return v.stop(CheckLog, why, "leaf %d is not the one that the trusted cluster file begins with", n)
 	}
-	m := &moment{leaf: l, before: v.h.InForce, orders: v.h.Orders, by: v.h.Members}
+	m := &moment{leaf: l, body: a.body, ahead: a, before: v.h.InForce, orders: v.h.Orders, by: v.h.Members}
 	if err := v.replay(m); err != nil {
 		return err
 	}
@@ -116,11 +122,7 @@ func (v *verifier) leaf(raw []byte) error {
 func (v *verifier) replay(m *moment) error {
 	const why = "the log could not be replayed"
 	l, h := m.leaf, &v.h
-	body, err := l.Body()
-	if err != nil {
-		return v.stop(CheckReplay, why, "leaf %d: %v", l.N, err)
-	}
-	m.body = body
+	body := m.body
 	switch b := body.(type) {
 	case Member:
 		v.enrol(l, b)

@@ -55,7 +55,7 @@ func (v *verifier) lookMetadata(m *moment) {
 	case Publish:
 		v.settle(b.List, b.Seq)
 		what := fmt.Sprintf("leaf %d, list %s", l.N, listSeq(b.List, b.Seq))
-		got, ok := v.verify(l, what, b.Hotline, b.Metadata)
+		got, ok := v.verify(m, what, b.Hotline, b.Metadata)
 		if !ok {
 			return
 		}
@@ -78,7 +78,7 @@ func (v *verifier) lookMetadata(m *moment) {
 		}
 		v.h.Tally.Renewals++
 		what := fmt.Sprintf("leaf %d, renewal of hotline %s", l.N, b.Hotline)
-		got, ok := v.verify(l, what, b.Hotline, b.Metadata)
+		got, ok := v.verify(m, what, b.Hotline, b.Metadata)
 		if ok && (sha256.Sum256(got.Root) != b.Root || VersionsOf(got.High) != b.Versions) {
 			v.fail(CheckMetadata, "%s: the leaf's root or versions are not those of the metadata", what)
 		}
@@ -95,7 +95,7 @@ func (v *verifier) endMetadata() {
 }
 
 // verify checks one metadata document at a leaf's time and reports its failure under the right name.
-func (v *verifier) verify(l Leaf, what string, id trust.HotlineID, hash [32]byte) (*trust.Verified, bool) {
+func (v *verifier) verify(m *moment, what string, id trust.HotlineID, hash [32]byte) (*trust.Verified, bool) {
 	h := v.h.hotline(id)
 	if h == nil {
 		v.fail(CheckMetadata, "%s: the trust file pins no root of hotline %s", what, id)
@@ -107,7 +107,7 @@ func (v *verifier) verify(l Leaf, what string, id trust.HotlineID, hash [32]byte
 		return nil, false
 	}
 	d.named = true
-	at := time.Unix(l.T, 0).UTC()
+	at := time.Unix(m.leaf.T, 0).UTC()
 	md, err := decodeMetadata(d.data, hash)
 	if err != nil {
 		v.fail(CheckMetadata, "%s: %v", what, err)
@@ -118,7 +118,7 @@ func (v *verifier) verify(l Leaf, what string, id trust.HotlineID, hash [32]byte
 		}
 		return nil, false
 	}
-	got, err := trust.Verify(h.Root, trust.HighWater{}, md, at)
+	got, err := m.ahead.metadata.verify(h.Root, md, at)
 	if err == nil && got.Hotline != id {
 		err = fmt.Errorf("it is of hotline %q: %w", string(got.Hotline), ErrMismatch)
 	}

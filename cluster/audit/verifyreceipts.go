@@ -26,18 +26,18 @@ type edgeKey struct {
 // lookReceipts holds receipts to who is enrolled, to what each edge said before, and to the log it says it saw.
 func (v *verifier) lookReceipts(m *moment) {
 	if b, ok := m.body.(Receipts); ok {
-		for _, s := range b.Items {
-			v.receipt(m.leaf.N, s)
+		for i, s := range b.Items {
+			v.receipt(m.leaf.N, s, &m.ahead.receipts[i])
 		}
 	}
 }
 
-func (v *verifier) receipt(leaf uint64, s SignedReceipt) {
+func (v *verifier) receipt(leaf uint64, s SignedReceipt, a *receiptAhead) {
 	h := &v.h
 	h.Tally.Receipts++
-	said, err := s.Receipt()
-	if err != nil {
-		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
+	said := a.said
+	if a.err != nil {
+		v.fail(CheckReceipts, "leaf %d: %v", leaf, a.err)
 		return
 	}
 	e, ok := h.edge(said.Edge)
@@ -46,7 +46,7 @@ func (v *verifier) receipt(leaf uint64, s SignedReceipt) {
 		return
 	}
 	key := h.Edges[e].Key
-	if _, err := VerifyReceipt(s, key[:]); err != nil {
+	if err := a.signature(s, key); err != nil {
 		v.fail(CheckReceipts, "leaf %d: %v", leaf, err)
 		return
 	}

@@ -100,7 +100,12 @@ func TestAVisitGoesOnFromTheLast(t *testing.T) {
 		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
 			l := audittest.Honest("histories")
-			trust := h.Tell().Trust
+			tf, err := audit.ParseTrustFile(h.Tell().Trust)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tf.Witnesses = "" // they are of a checkpoint, not of leaves
+			trust := tf.Encode()
 			before := visitedAs(t, l, trust)
 			if h.GoOn != nil {
 				h.GoOn(l)
