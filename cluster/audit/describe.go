@@ -81,6 +81,8 @@ func describe(body Body) string {
 		return b.Order.Describe()
 	case Open:
 		return b.describe()
+	case Fork:
+		return b.describe()
 	case Rekey:
 		return b.describe()
 	case Hold:

@@ -33,10 +33,11 @@ type history struct {
 	Owed       []owing     // withdrawals that one officer alone has signed
 	Statements []stated    // withdrawals that verified, by id
 	Openings   openings
-	Keyed      []keyed   // the newest keys of each list, in the order in which they came
-	Heard      []heard   // the last receipt of each edge and key, by both
-	States     []stateAt // what was in force at each size where it changed
-	Versions   []version // those that can be in force, in the order of the log
+	Forks      []forkedLog // in the order of the log
+	Keyed      []keyed     // the newest keys of each list, in the order in which they came
+	Heard      []heard     // the last receipt of each edge and key, by both
+	States     []stateAt   // what was in force at each size where it changed
+	Versions   []version   // those that can be in force, in the order of the log
 }
 
 // tally counts leaves for what a report says.
@@ -67,6 +68,7 @@ type following struct {
 	Root     []byte // the latest trusted one
 	High     Versions
 	Officers trust.Officers
+	Log      string // key of its public log, as its charter says; empty for none
 }
 
 // stateAt is what was in force in the log of this size, and the state that receipts then name.

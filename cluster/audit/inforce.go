@@ -183,7 +183,7 @@ func (f InForce) Apply(leaf Leaf) (InForce, error) {
 	f = f.at(leaf.T)
 	switch leaf.K {
 	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass:
-	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey:
+	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey, KindFork:
 		return f, nil // recorded, but nothing in force depends on it
 	default:
 		return was, fmt.Errorf("apply leaf %d of kind %q: %w", leaf.N, clip(string(leaf.K)), ErrUnknownKind)

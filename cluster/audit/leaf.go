@@ -34,14 +34,16 @@ const (
 	KindPin   Kind = "pin"   // officers added a hotline
 	KindRekey Kind = "rekey" // a list goes over to new keys
 
-	KindFork Kind = "fork"
+	KindFork Kind = "fork" // a hotline's public log told two stories
+
+	KindFeature Kind = "feature" // reserved
 )
 
 // Known reports whether this version defines the body of the kind.
 func (k Kind) Known() bool {
 	switch k {
 	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove,
-		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey:
+		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey, KindFork:
 		return true
 	}
 	return false
@@ -50,7 +52,7 @@ func (k Kind) Known() bool {
 // Reserved reports whether the name is one of the closed set but its body is not defined here yet.
 func (k Kind) Reserved() bool {
 	switch k {
-	case KindFork:
+	case KindFeature:
 		return true
 	}
 	return false
@@ -131,6 +133,8 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Returned](l)
 	case KindAdmin:
 		return decodeBody[Admin](l)
+	case KindFork:
+		return decodeBody[Fork](l)
 	case KindOpen:
 		return decodeBody[Open](l)
 	case KindRekey:
@@ -161,7 +165,7 @@ func (l Leaf) check() error {
 const maxTime = 1 << 36
 
 func decodeBody[B interface {
-	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin | Open | Rekey
+	Publish | Reject | Withdraw | Member | Receipts | Trust | Alarm | Hold | Ordered | Returned | Admin | Open | Rekey | Fork
 	Body
 }](l Leaf) (Body, error) {
 	var b B

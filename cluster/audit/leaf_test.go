@@ -113,7 +113,7 @@ func TestOtherSpellingsOfALeafAreRefused(t *testing.T) {
 
 func TestReservedKindsDecodeAndStayOpaque(t *testing.T) {
 	m := alarm()
-	m["k"], m["b"] = "fork", map[string]any{"entry": []byte{1}, "until": 5}
+	m["k"], m["b"] = "feature", map[string]any{"entry": []byte{1}, "until": 5}
 	leaf, err := audit.DecodeLeaf(deterministic(t, m))
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestReservedKindsDecodeAndStayOpaque(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u, ok := body.(audit.Unknown); !ok || u.Kind != audit.KindFork {
+	if u, ok := body.(audit.Unknown); !ok || u.Kind != audit.KindFeature {
 		t.Errorf("got %#v, want an Unknown fork", body)
 	}
 	if _, err := audit.Genesis().Apply(leaf); !errors.Is(err, audit.ErrUnknownKind) {

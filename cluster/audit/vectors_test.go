@@ -197,6 +197,13 @@ func vectors(t *testing.T) [][2]string {
 	must(err)
 	add("open leaf", b)
 
+	leaf, err = audit.NewLeaf(6, 1780000061, forkVector(t))
+	must(err)
+	leaf.F = next.Hash()
+	b, err = audit.EncodeLeaf(leaf)
+	must(err)
+	add("fork leaf", b)
+
 	r := audit.SignReceipt(audit.Receipt{
 		Cluster: c.ID(), Edge: "e1", Counter: 7, State: match.StateID(sha256.Sum256([]byte("state"))), Size: size, Root: root, Time: 1780000070,
 	}, seeded(4))

@@ -286,7 +286,7 @@ func (v *verifier) note(format string, args ...any) {
 
 func (v *verifier) report() *Report {
 	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged, moments: v.moments}
-	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckWitnesses, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog,
+	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckWitnesses, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog, CheckForks,
 		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
 		if n == CheckConsistency && v.o.Before == nil || n == CheckWitnesses && v.trust.Witnesses == "" {

@@ -32,6 +32,7 @@ type moment struct {
 var looks = []func(*verifier, *moment){
 	(*verifier).lookPin,
 	(*verifier).lookMetadata,
+	(*verifier).lookFork,
 	(*verifier).lookWithdrawal,
 	(*verifier).lookOpening,
 	(*verifier).lookRekey,
@@ -48,6 +49,7 @@ func (v *verifier) ends() {
 	v.endHotlines()
 	v.endAdmin()
 	v.endPublicLog()
+	v.endForks()
 	v.endOpenings()
 	v.endRekey()
 	v.pass(CheckVerdicts, "each version was checked and signed by a quorum of members")

@@ -134,7 +134,7 @@ func (v *verifier) verify(m *moment, what string, id trust.HotlineID, hash [32]b
 		now.Targets < before.Targets || now.List < before.List {
 		v.fail(CheckVersions, "%s: the hotline's metadata went back from versions %s to %s", what, before, now)
 	}
-	h.High, h.Root, h.Officers = now, got.Root, got.Officers
+	h.High, h.Root, h.Officers, h.Log = now, got.Root, got.Officers, got.Charter.Log
 	return got, true
 }
 

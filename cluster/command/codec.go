@@ -6,6 +6,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/strict"
 	"github.com/cordon-project/cordon/listsync/publiclog"
 )
@@ -123,6 +124,7 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindCertificate: readOrder(KindCertificate),
 	KindPin:         readOrder(KindPin),
 	KindOpen:        read[Open],
+	KindFork:        read[Fork],
 }
 
 func readOrder(as Kind) func(cbor.RawMessage) (Body, error) {
@@ -157,6 +159,18 @@ func (p Publish) check() error {
 func (w Withdraw) check() error {
 	if len(w.Statement) == 0 {
 		return fmt.Errorf("withdraw: no statement: %w", ErrFormat)
+	}
+	return nil
+}
+
+func (f Fork) check() error {
+	for _, s := range []string{f.Hotline, f.Node} {
+		if err := text(s, maxID); err != nil {
+			return err
+		}
+	}
+	if len(f.Log) > 2*audit.MaxForkNote || len(f.First) > audit.MaxForkNote || len(f.Second) > audit.MaxForkNote {
+		return fmt.Errorf("fork: %w", ErrTooLarge)
 	}
 	return nil
 }

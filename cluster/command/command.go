@@ -50,6 +50,7 @@ const (
 
 	KindCertificate Kind = "certificate"
 	KindOpen        Kind = "open"
+	KindFork        Kind = "fork"
 
 	KindPin Kind = "pin"
 
@@ -81,6 +82,15 @@ type Publish struct {
 // Withdraw carries an officer's signed statement, trust.SignedWithdrawal encoded.
 type Withdraw struct {
 	Statement []byte `cbor:"statement"`
+}
+
+// Fork carries the evidence that a hotline's public log has signed two histories.
+type Fork struct {
+	Hotline string `cbor:"hotline"`
+	Log     string `cbor:"log"`   // verifier key that has signed both
+	First   []byte `cbor:"first"` // checkpoint notes
+	Second  []byte `cbor:"second"`
+	Node    string `cbor:"node"` // that brings it
 }
 
 // Open carries a hotline's signed statement that it showed entries to a reviewer, trust.Opening.
@@ -169,4 +179,5 @@ func (Hold) kind() Kind     { return KindHold }
 func (o Order) kind() Kind  { return o.As }
 func (Return) kind() Kind   { return KindReturn }
 func (Admin) kind() Kind    { return KindAdmin }
+func (Fork) kind() Kind     { return KindFork }
 func (Open) kind() Kind     { return KindOpen }

@@ -56,6 +56,9 @@ func samples() []struct {
 		{"admin", command.Command{Time: 1767225613, Body: command.Admin{Act: "appeal", By: "ops", Node: "control-1", D: []byte{27}}}},
 		{"certificate", command.Command{Time: 1767225614, Body: command.Order{As: command.KindCertificate, Statement: []byte{28}}}},
 		{"open", command.Command{Time: 1767225615, Body: command.Open{Statement: []byte{27, 28}}}},
+		{"fork", command.Command{Time: 1767225617, Body: command.Fork{
+			Hotline: "hotline", Log: "key", First: []byte("one"), Second: []byte("two"), Node: "control-1",
+		}}},
 		{"pin", command.Command{Time: 1767225616, Body: command.Order{As: command.KindPin, Statement: []byte{29}}}},
 		{"checkpoint_assert", command.Command{Time: 1767225606, Body: command.Assert{
 			Size: 14, Root: bytes32(15), Checkpoint: []byte("note\n"),

@@ -85,6 +85,9 @@ func (p *prover) publicLog(b audit.Publish) error {
 	if err != nil {
 		return err
 	}
+	if h.closed(charter.Log) {
+		return fmt.Errorf("version from a log that has signed two histories: %w", ErrSnapshot)
+	}
 	spec, err := trust.ReadList(m.List, b.Hotline)
 	if err != nil {
 		return err

@@ -58,6 +58,9 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	if before, ok := s.newestEpoch(c.List); ok && target.Epoch < before {
 		return no(ReasonSequence)
 	}
+	if h.closed(v.Charter.Log) {
+		return no(ReasonForked)
+	}
 	if _, err := publicLog(&s.cluster, v.Charter.Log, h.publicLog, m, target, c.PublicProof); err != nil {
 		return s.notLogged(t, err, refuse)
 	}

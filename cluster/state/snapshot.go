@@ -282,6 +282,8 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 	case audit.Reject:
 		p.rejects++
 		return nil
+	case audit.Fork:
+		return p.fork(b)
 	case audit.Open:
 		return p.open(leaf, b)
 	case audit.Ordered, audit.Returned, audit.Hold:

@@ -83,6 +83,7 @@ type hotline struct {
 	verified  *trust.Verified // of last; nil before the first
 	metadata  trust.Metadata  // of last
 	publicLog publiclog.Head  // at the last version that had a proof
+	forked    []string        // logs of its charters that have signed two histories; replaced, never altered
 	renewals  tally
 	alone     map[string]tally // entries withdrawn alone today, by officer's key id
 
@@ -233,6 +234,8 @@ func (s *State) Apply(cmd []byte) Result {
 		return s.goBack(s.time, b)
 	case command.Admin:
 		return s.admin(s.time, b)
+	case command.Fork:
+		return s.fork(s.time, b)
 	case command.Open:
 		return s.open(s.time, b)
 	case command.Tick:
@@ -332,6 +335,8 @@ func (s *State) enter(leaf audit.Leaf, body audit.Body, encoded []byte) error {
 		}
 	case audit.Returned:
 		s.enterOrder(b.Order, b.Statement)
+	case audit.Fork:
+		s.hotline(b.Hotline).enterFork(b)
 	case audit.Open:
 		s.hotline(b.Hotline).enterOpen(leaf.T, b)
 	}

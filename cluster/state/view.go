@@ -42,6 +42,7 @@ type Hotline struct {
 	Metadata    [32]byte        // hash of the newest accepted metadata; zero before the first
 	Verified    *trust.Verified // of it; nil before the first
 	Withdrawals []WithdrawMark  // by list
+	Forked      []string        // logs of its charters that have signed two histories: nothing new is taken from them
 	PublicLog   publiclog.Head  // at the last version accepted with a proof; zero before the first
 
 	opened map[[32]byte]int64
@@ -96,7 +97,7 @@ func (s *State) publishView() {
 		id: s.id, tree: s.tree, archive: s.archive,
 	}
 	for _, h := range s.hotlines {
-		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified, PublicLog: h.publicLog, opened: h.opened}
+		w := Hotline{ID: h.id, Roots: h.roots, High: h.high, Metadata: h.last.metadata, Verified: h.verified, PublicLog: h.publicLog, Forked: h.forked, opened: h.opened}
 		for _, b := range h.withdrawals {
 			m := WithdrawMark{List: b.list, Number: b.number, At: b.at}
 			for _, o := range b.owed {

@@ -15,7 +15,7 @@ func TestTheManualExplainsEveryCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, check := range []string{
-		audit.CheckBundle, audit.CheckTrust, audit.CheckCheckpoint, audit.CheckWitnesses, audit.CheckConsistency, audit.CheckLog, audit.CheckReplay, audit.CheckMetadata,
+		audit.CheckBundle, audit.CheckTrust, audit.CheckCheckpoint, audit.CheckWitnesses, audit.CheckForks, audit.CheckConsistency, audit.CheckLog, audit.CheckReplay, audit.CheckMetadata,
 		audit.CheckCharter, audit.CheckVerdicts, audit.CheckWithdrawals, audit.CheckOpenings, audit.CheckHotlines, audit.CheckLists, audit.CheckVersions, audit.CheckReceipts,
 	} {
 		if !strings.Contains(string(manual), "\n| "+check+" | ") {

@@ -67,6 +67,10 @@ var histories = []History{
 		c.Bundle = seenBy(c.Bundle, l.Now, nil, 0, 2)
 		askTwo("")(c, l)
 	}},
+	{Name: "a public log told two stories, and the cluster took nothing more from it", GoOn: func(l *audittest.Log) {
+		l.Append(told(l, keepsLog(l)))
+		l.Receipts(audittest.E1, audittest.E2)
+	}},
 	{Name: "an edge that reports late", GoOn: func(l *audittest.Log) {
 		r := l.Receipt(audittest.E2) // signed before the next version came
 		l.Publish(45)

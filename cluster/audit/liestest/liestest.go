@@ -53,7 +53,7 @@ func (c Case) Options() audit.Options {
 
 // Lies are all of them.
 func Lies() []Lie {
-	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies)
+	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies)
 }
 
 // Tell tells a lie: the same bytes every time.

@@ -103,9 +103,9 @@ var logLies = []Lie{
 			relog(l, func(leaves []audit.Leaf) []audit.Leaf { leaves[15].F[0] ^= 1; return leaves })
 			return l.Bundle()
 		}},
-	{Who: Operator, Name: "a leaf is of a kind that nobody can replay", Fails: []string{audit.CheckReplay}, Says: `leaf 15 is of kind "fork", which this version cannot replay`,
+	{Who: Operator, Name: "a leaf is of a kind that nobody can replay", Fails: []string{audit.CheckReplay}, Says: `leaf 15 is of kind "feature", which this version cannot replay`,
 		Build: func(l *audittest.Log) []byte {
-			leaf, err := audit.NewLeaf(15, l.Now.Unix(), audit.Unknown{Kind: audit.KindFork, Raw: []byte{0xa0}})
+			leaf, err := audit.NewLeaf(15, l.Now.Unix(), audit.Unknown{Kind: audit.KindFeature, Raw: []byte{0xa0}})
 			check(err)
 			leaf.F = l.InForce.Hash()
 			l.AppendLeaf(leaf)

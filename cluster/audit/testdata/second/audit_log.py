@@ -46,7 +46,7 @@ class LogMixin:
         self.orders.named = set(self.roots)
         self.present, self.skipped, self.publishes, self.returned, self.pending = {}, None, [], [], []
         self.last, self.signed_heads, self.statements, self.heard, self.public = {}, {}, {}, {}, {}
-        self.opened = set()
+        self.opened, self.forked = set(), []
         self.epochs, self.announced = {}, {}
         first, t, named = self.genesis(), 0, set()
         try:
@@ -77,6 +77,7 @@ class LogMixin:
             named.add(b["metadata"])
         if k == "publish":
             v = self.verified(l, b)
+            self.after_fork(l, b)
             if v:
                 self.compare(l, b, v)
             self.keys_of(n, b)
@@ -90,6 +91,8 @@ class LogMixin:
             self.renewal(l, b, n < len(first))
         elif k == "withdraw":
             self.withdrawal(l, b)
+        elif k == "fork":
+            self.fork(l, b)
         elif k == "open":
             self.opening(l, b)
         elif k == "receipts":

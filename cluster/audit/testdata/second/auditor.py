@@ -16,6 +16,7 @@ import time
 
 from audit_log import LogMixin
 from audit_lists import ListsMixin
+from forks import ForksMixin
 from openings import OpeningsMixin
 from base import Bad, encode, keys, need, read_json, sha
 from bundle import b64, checkpoint, members
@@ -26,7 +27,7 @@ class Stop(Exception):
     """A failed check leaves nothing to build the later ones on."""
 
 
-class Auditor(LogMixin, ListsMixin, OpeningsMixin):
+class Auditor(LogMixin, ListsMixin, OpeningsMixin, ForksMixin):
     def __init__(self, case):
         self.case, self.failed = case, {}
 

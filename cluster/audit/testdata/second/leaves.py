@@ -19,6 +19,7 @@ BODIES = {
     "alarm": dict(node=str, what=str, since=int),
     "hold": dict(hotline=str, list=str, seq=int, edge=H, metadata=H, brake=str, node=str, verdicts=list),
     "open": dict(hotline=str, list=str, seq=int, count=int, request=H, file=H, recipient=H, signers=list, statement=bytes),
+    "fork": dict(hotline=str, log=str, first=bytes, second=bytes, node=str),
     "rekey": dict(hotline=str, list=str, seq=int, to=int, keys=H, **{"from": int}),
     "admin": dict(act=str, by=str, node=str, d=dict),
     "return": dict(number=int, signers=list, statement=bytes, version=dict, verdicts=list),
