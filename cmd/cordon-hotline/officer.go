@@ -172,7 +172,7 @@ func signCommand() *cobra.Command {
 	f.String("import", "", "take in the signature that an officer's machine made")
 	f.StringArray("never-block", nil, "a file of names that may never be blocked; may be given again")
 	f.StringArray("approve", nil, "with --officer: "+approveHelp)
-	f.Bool("again", false, "sign an unchanged list anew")
+	f.Bool("again", false, "sign an unchanged list anew, or drop a version that stands in the public log and is not published")
 	f.Bool("all", false, "show every line of the difference")
 	return c
 }
