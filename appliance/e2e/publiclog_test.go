@@ -92,8 +92,13 @@ func TestAListShownToOneOperatorOnly(t *testing.T) {
 
 	audits := func(trust, profile string) string {
 		bundle := filepath.Join(filepath.Dir(profile), "bundle.tar")
-		w.run("cordon", "bundle", "--profile", profile, "--out", bundle)
-		w.run("cordon-audit", "verify", "--trust", trust, bundle) // each log alone is in order
+		w.await("a bundle with both versions", func() error {
+			w.run("cordon", "bundle", "--profile", profile, "--out", bundle)
+			if out := w.run("cordon-audit", "verify", "--trust", trust, bundle); !strings.Contains(out, "2 of 2 versions") { // each log alone is in order
+				return fmt.Errorf("audit:\n%s", out)
+			}
+			return nil
+		})
 		return bundle
 	}
 	one, other := audits(w.trust, w.profile), audits(two.trust, two.profile)
@@ -126,4 +131,70 @@ func TestAListShownToOneOperatorOnly(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestWitnessesMustHaveSeenThePublicLog: an operator asks for another one's control nodes as witnesses of the hotline's public log. Without them it takes
+// nothing in; the hotline has them asked, and what it has published comes in.
+func TestWitnessesMustHaveSeenThePublicLog(t *testing.T) {
+	var two *other
+	policy := "witnesses.policy"
+	w := newWorld(t, func(w *world) {
+		two = w.otherOperator(w.repoURL)
+		w.await("its control nodes say what witnesses they are", func() error {
+			text := string(w.printed("cordon", "witness", "--profile", two.profile))
+			if strings.Count(text, "\nwitness ") < 2 {
+				return fmt.Errorf("it says:\n%s", text)
+			}
+			return os.WriteFile(w.join(policy), []byte(text+"quorum isp-two.example/cordon\n"), 0o600)
+		})
+		w.initFlags = []string{"--log-witnesses", policy}
+	})
+	for _, c := range []string{"c1", "c2", "c3"} {
+		w.startControl(c)
+	}
+	w.publish(firstList())
+	w.inForce(two.profile, 1) // it asks for nobody, and watches the log from now on
+	w.await("the first operator misses the witnesses", func() error {
+		out, code := w.try("cordon", "status", "--profile", w.profile)
+		if code == 0 || !strings.Contains(out, "refused (public_log)") || strings.Contains(out, "/main version") {
+			return fmt.Errorf("exit %d:\n%s", code, out)
+		}
+		return nil
+	})
+	if out, code := w.try("cordon-hotline", "witnesses", "--dir", "hotline", "--policy", "import.csv"); code != 3 || !strings.Contains(out, "line 1") {
+		t.Errorf("a policy that is none: exit %d\n%s", code, out)
+	}
+	w.run("cordon-hotline", "witnesses", "--dir", "hotline", "--policy", policy, "--ca", filepath.Join("isp-two", "operator", "ca.crt"))
+	w.await("the witnesses cosign", func() error {
+		if out := w.run("cordon-hotline", "refresh", "--dir", "hotline"); strings.Contains(out, "do not take version 1 in yet") {
+			return fmt.Errorf("refresh says:\n%s", out)
+		}
+		return nil
+	})
+	w.inForce(w.profile, 1)
+	w.publish(rows(entry("seen-by-witnesses.test", "host", "law")))
+	w.inForce(w.profile, 2)
+	bundle := w.join("bundle.tar")
+	w.await("an auditor has both versions", func() error {
+		w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
+		if out := w.run("cordon-audit", "verify", "--trust", w.trust, bundle); !strings.Contains(out, "2 of 2 versions are in their hotlines' public logs") {
+			return fmt.Errorf("audit:\n%s", out)
+		}
+		return nil
+	})
+	if out := w.run("cordon-audit", "publiclog", "--trust", w.trust, w.repoURL, bundle); !strings.Contains(out, "cosigned by isp-two.example/cordon/c1") {
+		t.Errorf("the public log:\n%s", out)
+	}
+
+	w.stop("two-c1")
+	w.stop("two-c2")
+	if err := os.WriteFile(w.join("import.csv"), []byte(rows(entry("nobody-looks.test", "host", "law"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run("cordon-hotline", "import", "--dir", "hotline", "import.csv")
+	w.run("cordon-hotline", "sign", "--dir", "hotline", "--officer", w.officers[0])
+	w.run("cordon-hotline", "sign", "--dir", "hotline", "--officer", w.officers[1])
+	if out, code := w.try("cordon-hotline", "publish", "--dir", "hotline"); code != 4 || !strings.Contains(out, "is not published") || !strings.Contains(out, "--without-witnesses") {
+		t.Errorf("without witnesses: exit %d\n%s", code, out)
+	}
 }

@@ -64,6 +64,7 @@ type world struct {
 	repository string // directory
 	repoURL    string
 	hotlines   []string                                                      // further ones, as cordon init takes them
+	initFlags  []string                                                      // further flags of cordon init
 	lie        atomic.Pointer[func(http.ResponseWriter, *http.Request) bool] // answers instead of the web server when it returns true
 	officers   []string
 	profile    string
@@ -307,7 +308,7 @@ func (w *world) makeOperator(upstream string) {
 		w.run("cordon", "officer", "--dir", name, "--name", name)
 		args = append(args, "--officer", filepath.Join(name, "officer.pub"))
 	}
-	w.run("cordon", args...)
+	w.run("cordon", append(args, w.initFlags...)...)
 	w.profile, w.trust = w.join("isp", "operator", "profile.json"), w.join("isp", "trust.json")
 	for i := range 3 {
 		w.edit(filepath.Join("isp", fmt.Sprintf("c%d", i+1), "control.yaml"), "poll:", "poll: 1s")
