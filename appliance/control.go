@@ -138,7 +138,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		return nil, err
 	}
 	for _, h := range c.Hotlines {
-		s, err := newSyncer(c, h, description, node, files, heads, control.statements.seen, control.witnessing.sawLog, o)
+		s, err := newSyncer(c, h, description, node, files, heads, control.statements.seen, control.witnessing, o)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +151,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	return control, nil
 }
 
-func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), seenLog func(string, []byte), o Options) (*listsync.Syncer, error) {
+func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), w *witnessing, o Options) (*listsync.Syncer, error) {
 	var repos []*fetch.Repository
 	for _, url := range append([]string{h.URL}, h.Mirrors...) {
 		r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
@@ -162,7 +162,7 @@ func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, n
 	}
 	return listsync.New(listsync.Config{
 		Hotline: trust.HotlineID(h.ID), Cluster: description.ID(), Repositories: repos, Files: files,
-		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads, SeenLog: seenLog,
+		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads, SeenLog: w.sawLog, Others: w,
 	}), nil
 }
 

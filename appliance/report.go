@@ -288,6 +288,8 @@ var reasons = map[string]string{
 	"scope":           "scope is not csam",
 	"charter":         "outside of what the charter allows",
 	"public_log":      "no valid proof that it is in the hotline's public log, seen by the witnesses that this cluster asks for: ask the hotline",
+	"fork":            "evidence of a log with two histories that is none, or not of the hotline's log",
+	"forked_log":      "the hotline's public log has signed two histories: nothing new is taken from it until its authority accredits another log key",
 	"split_view":      "the hotline's public log was rewritten: somebody is shown another list than others; tell the hotline, its authority and other operators",
 	"order":           "an order whose number was used, or that does not fit what is in force: look at cordon status and sign another",
 	"held":            "a brake holds the version back and no two officers have approved it",

@@ -21,6 +21,8 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/listsync/witness"
 )
@@ -37,12 +39,20 @@ type witnessing struct {
 	own    witness.Log   // this cluster's log
 	log    *slog.Logger
 
-	mu    sync.Mutex // guards all below
-	forks []witness.Fork
+	mu     sync.Mutex // guards all below
+	forks  []told
+	apart  []api.ForkStatus
+	joined map[publiclog.Head]bool // heads that others were shown, compared with the hotline's repository
+}
+
+// told is a fork, and what became of it.
+type told struct {
+	witness.Fork
+	refused bool // by the cluster: it is not asked again
 }
 
 func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.Node, dir *dataDir, o Options) (*witnessing, error) {
-	w := &witnessing{node: node, log: o.Log}
+	w := &witnessing{node: node, log: o.Log, joined: map[publiclog.Head]bool{}}
 	var err error
 	if w.own, err = description.Log(); err != nil {
 		return nil, err
@@ -149,6 +159,7 @@ func (w *witnessing) run(ctx context.Context) error {
 			if err := w.watch(); err != nil {
 				w.log.WarnContext(ctx, "witness", slog.Any("error", err))
 			}
+			w.report(ctx)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -191,10 +202,13 @@ func (w *witnessing) hotlines() []hotlineLog {
 	return out
 }
 
+// fromRepository is who showed a checkpoint that this node has read in the hotline's own repository.
+const fromRepository = "repository"
+
 // sawLog is told of every checkpoint that a hotline's repository shows.
 func (w *witnessing) sawLog(vkey string, note []byte) {
 	if l, err := witness.ParseLog(vkey); err == nil {
-		w.saw(l, note, "its repository")
+		w.saw(l, note, fromRepository)
 	}
 }
 
@@ -225,7 +239,85 @@ func (w *witnessing) forked(f witness.Fork) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.forks) < 64 {
-		w.forks = append(w.forks, f)
+		w.forks = append(w.forks, told{Fork: f})
+	}
+}
+
+// hotlineOf finds the hotline whose charter names the key.
+func (w *witnessing) hotlineOf(k witness.Key) (state.Hotline, bool) {
+	for _, h := range w.node.View().Hotlines {
+		if v := h.Verified; v != nil && v.Charter.Log != "" && v.Charter.Log == k.String() || slices.Contains(h.Forked, k.String()) {
+			return h, true
+		}
+	}
+	return state.Hotline{}, false
+}
+
+// report has the cluster record forks of hotlines' logs, each once; the log's own signatures prove them.
+func (w *witnessing) report(ctx context.Context) {
+	w.mu.Lock()
+	all := slices.Clone(w.forks)
+	w.mu.Unlock()
+	for i, f := range all {
+		h, ok := w.hotlineOf(f.Key)
+		if !ok || f.refused || slices.Contains(h.Forked, f.Key.String()) {
+			continue
+		}
+		err := w.node.Fork(ctx, h.ID, f.Key.String(), f.First, f.Second)
+		if err != nil {
+			w.log.WarnContext(ctx, "a fork is not in the log yet", slog.String("origin", f.Origin), slog.Any("error", err))
+		}
+		if errors.Is(err, cluster.ErrRefused) {
+			w.mu.Lock()
+			w.forks[i].refused = true
+			w.mu.Unlock()
+		}
+	}
+}
+
+const (
+	maxCompared = 4 // heads held to a repository's tiles at one look
+	maxJoined   = 4096
+)
+
+// Heads are what others have been shown of a hotline's log, as far as it was not compared with the hotline's repository yet.
+func (w *witnessing) Heads(vkey string) []publiclog.Head {
+	l, err := witness.ParseLog(vkey)
+	if err != nil {
+		return nil
+	}
+	var out []publiclog.Head
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.seen.Heads(l.Origin) {
+		head := publiclog.Head{Log: vkey, Size: h.Size, Root: h.Root}
+		if h.From != fromRepository && h.SignedBy(vkey) && !w.joined[head] && len(out) < maxCompared {
+			out = append(out, head)
+		}
+	}
+	return out
+}
+
+// Compared keeps what came of it.
+func (w *witnessing) Compared(other, now publiclog.Head, err error) {
+	from := ""
+	l, perr := witness.ParseLog(other.Log)
+	if perr != nil {
+		return
+	}
+	for _, h := range w.seen.Heads(l.Origin) {
+		if h.Size == other.Size && h.Root == other.Root {
+			from = h.From
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.joined) >= maxJoined {
+		clear(w.joined)
+	}
+	w.joined[other] = true
+	if err != nil && len(w.apart) < 64 && other.Size != now.Size {
+		w.apart = append(w.apart, api.ForkStatus{Origin: l.Origin, Size: other.Size, With: now.Size, From: from})
 	}
 }
 
@@ -262,8 +354,13 @@ func (w *witnessing) Status() api.WitnessStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.forks {
-		s.Forks = append(s.Forks, api.ForkStatus{Origin: f.Origin, Size: f.Size})
+		x := api.ForkStatus{Origin: f.Origin, Size: f.Size}
+		if h, ok := w.hotlineOf(f.Key); ok {
+			x.Hotline, x.Logged = string(h.ID), slices.Contains(h.Forked, f.Key.String())
+		}
+		s.Forks = append(s.Forks, x)
 	}
+	s.Forks = append(s.Forks, w.apart...)
 	return s
 }
 

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -21,6 +22,8 @@ func witnessProblems(s api.WitnessStatus, node string, now time.Time) []string {
 			what = fmt.Sprintf("the public log of hotline %s (%s)", f.Hotline, f.Origin)
 		}
 		switch {
+		case f.With > 0:
+			say("the log %s that %s was shown (size %d) is no beginning of the one in the hotline's repository (size %d), and the log's key has signed both: somebody is shown another list than others; tell the hotline, its authority and other operators", f.Origin, cmp.Or(f.From, "another operator"), f.Size, f.With)
 		case f.Logged:
 			say("%s has signed two histories (size %d): somebody is shown another list than others. No new version of it is taken until its authority accredits another log key; tell the hotline, its authority and other operators", what, f.Size)
 		default:

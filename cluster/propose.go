@@ -11,6 +11,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/strict"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
+	"github.com/cordon-project/cordon/listsync/trust"
 )
 
 // Propose has a command agreed and applied, through the leader wherever it
@@ -149,6 +150,15 @@ func (n *Node) Open(ctx context.Context, statement []byte) error {
 		return fmt.Errorf("open: %w", err)
 	}
 	return refused("open", res)
+}
+
+// Fork proposes evidence that a hotline's public log has signed two histories, as Withdraw does.
+func (n *Node) Fork(ctx context.Context, h trust.HotlineID, vkey string, first, second []byte) error {
+	res, err := n.Propose(ctx, command.Command{Body: command.Fork{Hotline: string(h), Log: vkey, First: first, Second: second, Node: n.c.Name}})
+	if err != nil {
+		return fmt.Errorf("fork: %w", err)
+	}
+	return refused("fork", res)
 }
 
 // Refuse has a refusal recorded that was found before anything was proposed.

@@ -113,6 +113,17 @@ type Config struct {
 	Seen func(statement []byte)
 	// SeenLog, when not nil, is told of every checkpoint of the hotline's public log that its key has signed.
 	SeenLog func(vkey string, checkpoint []byte)
+	// Others, when not nil, holds what others were shown of the public log against the repository's.
+	Others Others
+}
+
+// Others is what others have been shown of public logs. It may be called concurrently.
+type Others interface {
+	// Heads gives signed heads of the log with this key that nobody has compared yet; few of them.
+	Heads(vkey string) []publiclog.Head
+	// Compared is told of each whether it is a beginning of the log now, a signed head of the repository's: nil, or
+	// publiclog.ErrSplitView. What could not be compared is not told.
+	Compared(other, now publiclog.Head, err error)
 }
 
 // Syncer follows one hotline: its lists, and beside them, so that a large list never holds one up, its withdrawals. Its Health may be read

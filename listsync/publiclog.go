@@ -69,7 +69,20 @@ func (l *lists) watchLog(ctx context.Context, repo *fetch.Repository, v *trust.V
 	if err := l.seeLog(tree); errors.Is(err, publiclog.ErrSplitView) {
 		return l.splitView(ctx, tree, trust.ListTarget{}, err)
 	}
+	l.compare(tree)
 	return nil
+}
+
+// compare holds the repository's log to what others were shown of it.
+func (l *lists) compare(tree *publiclog.Tree) {
+	if l.Others == nil {
+		return
+	}
+	for _, other := range l.Others.Heads(tree.Head.Log) {
+		if err := tree.Continues(other); err == nil || errors.Is(err, publiclog.ErrSplitView) {
+			l.Others.Compared(other, tree.Head, err)
+		}
+	}
 }
 
 // seeLog hands a signed checkpoint on and holds it to what was seen before.

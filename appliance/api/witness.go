@@ -60,8 +60,10 @@ type PeerHealth struct {
 type ForkStatus struct {
 	Origin  string `json:"origin"`
 	Size    uint64 `json:"size"`
-	Hotline string `json:"hotline"` // whose public log it is; empty for other logs
-	Logged  bool   `json:"logged"`  // the evidence is in the cluster's log
+	Hotline string `json:"hotline"`        // whose public log it is; empty for other logs
+	Logged  bool   `json:"logged"`         // the evidence is in the cluster's log
+	With    uint64 `json:"with,omitzero"`  // size of the log in the hotline's repository that does not continue the one of Size; zero for two roots at Size
+	From    string `json:"from,omitempty"` // who was shown the other one
 }
 
 // maxSeen bounds the answer about foreign checkpoints: 256 logs of at most 8 KiB.

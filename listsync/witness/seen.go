@@ -38,6 +38,11 @@ type Head struct {
 	keys []Key
 }
 
+// SignedBy reports whether the key with this vkey has signed the checkpoint.
+func (h Head) SignedBy(vkey string) bool {
+	return slices.ContainsFunc(h.keys, func(k Key) bool { return k.vkey == vkey })
+}
+
 // Seen remembers which checkpoints logs have signed, whoever showed them, and finds logs that told two stories. It says nothing
 // about different sizes: that takes a proof. It may be used concurrently.
 type Seen struct {
