@@ -74,9 +74,12 @@ func Key(words ...string) ed25519.PrivateKey {
 }
 
 // New is a cluster at genesis.
-func New(seed string) *Log {
+func New(seed string) *Log { return Begin(seed, trusttest.New(seed, Hotline, trusttest.Now)) }
+
+// Begin is New with another hotline behind the name.
+func Begin(seed string, h *trusttest.Hotline) *Log {
 	l := &Log{
-		Hotline: trusttest.New(seed, Hotline, trusttest.Now), Now: trusttest.Now,
+		Hotline: h, Now: trusttest.Now,
 		Members: map[string]ed25519.PrivateKey{}, MLDSA: map[string]crypto.Signer{}, Edges: map[string]ed25519.PrivateKey{}, Officers: map[string]ed25519.PrivateKey{}, orders: map[order.Kind]uint64{},
 		Docs: map[[32]byte][]byte{}, Files: map[[32]byte][]byte{}, Indexes: map[[32]byte][32]byte{},
 		Counters: map[string]uint64{}, Signers: []string{C1, C2, C3}, InForce: audit.Genesis(), Epoch: 1,

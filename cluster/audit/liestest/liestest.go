@@ -53,7 +53,7 @@ func (c Case) Options() audit.Options {
 
 // Lies are all of them.
 func Lies() []Lie {
-	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies)
+	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies, chainLies, removalLies, visitLies)
 }
 
 // Tell tells a lie: the same bytes every time.
