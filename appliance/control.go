@@ -144,8 +144,13 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		}
 		control.syncs = append(control.syncs, s)
 	}
+	shelf, err := openFigures(dir.join("figures"), o.clock())
+	if err != nil {
+		return nil, err
+	}
 	control.server = api.NewServer(api.Config{
-		Node: node, Cluster: description, Files: files, Deltas: deltas, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
+		Figures: shelf,
+		Node:    node, Cluster: description, Files: files, Deltas: deltas, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
 		Witness: control.witnessing, TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.clock(), Log: o.Log,
 	})
 	return control, nil

@@ -31,6 +31,7 @@ type Edge struct {
 	upstream *upstream.Pool
 	dns      *serve.Server
 	pages    *stoppage.Server
+	figures  *reporter
 	log      *slog.Logger
 }
 
@@ -142,7 +143,8 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	return &Edge{dir: dir, follower: f, upstream: pool, dns: dns, pages: pages, log: o.Log}, nil
+	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.clock(), log: o.Log}
+	return &Edge{dir: dir, follower: f, upstream: pool, dns: dns, pages: pages, figures: counting, log: o.Log}, nil
 }
 
 // pageAddrs is where a basis' page is served: on the stop addresses themselves unless the file says otherwise.
@@ -172,6 +174,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return e.follower.Run(ctx) })
+	g.Go(func() error { e.figures.run(ctx); return nil })
 	g.Go(func() error { watchUpstreams(ctx, e.upstream.Counts, upstreamsEvery, e.log); return nil })
 	return g.Wait()
 }

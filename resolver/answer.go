@@ -59,7 +59,7 @@ func (r *Resolver) Slow(ctx context.Context, query []byte, tcp bool) []byte {
 		// Listed meanwhile? Then the signal, not the failure.
 		if actionOf(w.q.Type) != pass {
 			if verdict := v.set.Name(w.q.Name(), uint32(now.Unix())); verdict.Listed {
-				return r.signal(w, nil, query, verdict)
+				return r.signal(w, v, nil, query, verdict)
 			}
 		}
 		return r.fail(w, nil, query, ede)
@@ -97,7 +97,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, tcp bool) ([]byte, bool)
 	e := r.config.Cache.Get(w.q.Key(), tick)
 	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
 		if verdict := v.set.Name(w.q.Name(), unix); verdict.Listed {
-			return r.signal(w, dst, query, verdict), true
+			return r.signal(w, v, dst, query, verdict), true
 		}
 		if e == nil {
 			return dst, false
@@ -107,7 +107,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, tcp bool) ([]byte, bool)
 			verdict, ok := w.chain(v, e.Message(), unix)
 			if verdict.Listed {
 				w.counts.chains.Add(1)
-				return r.signal(w, dst, query, verdict), true
+				return r.signal(w, v, dst, query, verdict), true
 			}
 			if !ok {
 				return r.fail(w, dst, query, wire.EDENoReachableAuthority), true
@@ -223,7 +223,7 @@ func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, tcp bool) []by
 			if ok {
 				r.config.Cache.Put(w.q.Key(), reply, &w.sum, 0, tick)
 			}
-			return r.signal(w, nil, query, verdict)
+			return r.signal(w, v, nil, query, verdict)
 		}
 		if !ok {
 			r.config.Cache.PutFailure(w.q.Key(), wire.EDENoReachableAuthority, failureLife, tick)

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/cordon-project/cordon/resolver/match"
@@ -10,14 +11,26 @@ import (
 // cores rarely share a line.
 const stripes = 16
 
+const (
+	// listSlots is how many lists a process counts apart, as many as can be in force at once. One that comes later is not counted.
+	listSlots = 16
+	bases     = 3
+	noSlot    = listSlots // of a list that is not counted
+)
+
 // counters of one stripe. They are aggregates: nothing in them names a question or a client.
 type counters struct {
 	queries, hits, misses, servfail, refused, ignored atomic.Uint64
 	law, order, voluntary, canary, chains             atomic.Uint64
 	_                                                 [40]byte // to two cache lines
+
+	lists [listSlots * bases]atomic.Uint64 // answers for listed names, canaries left out, by slot and basis
 }
 
-func (c *counters) listed(v match.Verdict) {
+func (c *counters) listed(v match.Verdict, slots *[listSlots]uint8) {
+	if at := slots[v.Member%listSlots]; !v.Canary && at < listSlots && v.Basis.Valid() {
+		c.lists[int(at)*bases+int(v.Basis-match.BasisLaw)].Add(1)
+	}
 	switch v.Basis {
 	case match.BasisLaw:
 		c.law.Add(1)
@@ -66,4 +79,53 @@ func (r *Resolver) Counts() (sum Counts) {
 		sum.Chains += c.chains.Load()
 	}
 	return sum
+}
+
+// ListCount is how often a list stopped a name on a legal basis since the resolver was made; canary entries are left out.
+type ListCount struct {
+	List  match.ListID
+	Basis match.Basis
+	N     uint64
+}
+
+// ListCounts are the sums of each list that is or was in force, by each basis. They are not of one instant. Whoever publishes them adds noise
+// first (cluster/audit/figures).
+func (r *Resolver) ListCounts() []ListCount {
+	r.slotMu.Lock()
+	ids := slices.Clone(r.slots)
+	r.slotMu.Unlock()
+	var out []ListCount
+	for at, id := range ids {
+		for b := range bases {
+			c := ListCount{List: id, Basis: match.BasisLaw + match.Basis(b)}
+			for i := range r.counts {
+				c.N += r.counts[i].lists[at*bases+b].Load()
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// slotsOf gives each list of a set its counters.
+func (r *Resolver) slotsOf(s *match.Set) (out [listSlots]uint8) {
+	r.slotMu.Lock()
+	defer r.slotMu.Unlock()
+	for i := range out {
+		out[i] = noSlot
+	}
+	for i, l := range s.Lists() {
+		if i >= listSlots {
+			break
+		}
+		at := slices.Index(r.slots, l.List)
+		if at < 0 && len(r.slots) < listSlots {
+			at = len(r.slots)
+			r.slots = append(r.slots, l.List)
+		}
+		if at >= 0 {
+			out[i] = uint8(at)
+		}
+	}
+	return out
 }

@@ -57,6 +57,8 @@ type Resolver struct {
 	pool   sync.Pool // of *scratch
 	stripe atomic.Uint32
 	counts [stripes]counters
+	slotMu sync.Mutex     // guards slots
+	slots  []match.ListID // lists that have counters, in the order they came
 }
 
 // view is a set with what is derived from it; immutable.
@@ -64,6 +66,8 @@ type view struct {
 	set *match.Set
 	seq uint32 // number of the swap: never the same for two sets of one process
 	id  match.StateID
+
+	slots [listSlots]uint8 // counters of each of the set's lists
 }
 
 // scratch is what one question needs; it never leaves the call that took it from the pool.
@@ -130,7 +134,7 @@ func (r *Resolver) Swap(s *match.Set) {
 		r.view.Store(nil)
 		return
 	}
-	r.view.Store(&view{set: s, seq: r.swaps.Add(1), id: s.StateID()})
+	r.view.Store(&view{set: s, seq: r.swaps.Add(1), id: s.StateID(), slots: r.slotsOf(s)})
 }
 
 // Set is the set in force, nil before the first Swap.

@@ -18,6 +18,8 @@
 //	GET  /v1/status                   operator, control
 //	GET  /v1/manifest?since=N         edge      long poll: what is in force, with proofs
 //	POST /v1/keys                     edge      an epoch's keys, wrapped to the enrolled edge's own key
+//	POST /v1/figures                  edge      what it stopped in an hour, with its noise
+//	GET  /v1/figures?from=T&to=T      anyone    the edges' figures that this node has
 //	POST /v1/receipts                 edge      a signed receipt
 //	POST /v1/stage                    control   fetch and check these files, sign a verdict
 //	POST /v1/cosign                   control   cosign this tree head if it is yours too

@@ -35,6 +35,7 @@ type Config struct {
 	Preview    func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
 	Expected   Expected // what an edge must sign for what is in force
 	Statements Statements
+	Figures    FigureStore // of edges
 	Witness    Witness     // nil: this node witnesses nothing
 	TLS        *tls.Config // own certificate; client certificates verified when given
 	Listener   net.Listener
@@ -67,6 +68,7 @@ type Server struct {
 	posts   bucket
 
 	statements Statements
+	figures    FigureStore
 	witness    Witness
 	asks       asks
 }
@@ -76,7 +78,7 @@ func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
-		readers: readers{from: map[string]bool{}}, statements: c.Statements, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
+		readers: readers{from: map[string]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -155,6 +157,8 @@ func (s *Server) routes() http.Handler {
 	only("GET /v1/manifest", s.manifest, edge)
 	only("POST /v1/keys", s.keys, edge)
 	only("POST /v1/receipts", s.receipt, edge)
+	only("POST /v1/figures", s.addFigures, edge)
+	open("GET /v1/figures", s.getFigures)
 	only("POST /v1/stage", s.stage, control)
 	only("POST /v1/cosign", s.cosign, control)
 	only("POST /v1/forward", s.forward, control)

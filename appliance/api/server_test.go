@@ -52,8 +52,8 @@ func serve(t *testing.T) *served {
 		Preview: unreachable,
 		Node:    m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
 		Expected:   func([32]byte, [][32]byte) (match.StateID, bool) { return match.StateID{}, false },
-		Statements: &posted{},
-		TLS:        tlsConfig, Listener: ln, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		Statements: &posted{}, Figures: noFigures{},
+		TLS: tlsConfig, Listener: ln, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -128,6 +128,8 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"GET", "/v1/manifest?since=0", "edge"},
 		{"POST", "/v1/keys", "edge"},
 		{"POST", "/v1/receipts", "edge"},
+		{"POST", "/v1/figures", "edge"},
+		{"GET", "/v1/figures?from=0&to=1", "anyone control edge operator"},
 		{"POST", "/v1/stage", "control"},
 		{"POST", "/v1/cosign", "control"},
 		{"POST", "/v1/forward", "control"},

@@ -46,7 +46,7 @@ func main() {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), proveCommand(), exportCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), pinCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
-		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand(), certifyCommand())
+		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand(), certifyCommand(), figuresCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "cordon:", err)
 		stop()

@@ -145,6 +145,7 @@ type Verdict struct {
 	Steer  bool       // the host has page entries: DNS may steer it to the URL filter, never block it for that
 	Canary bool       // a canary entry matched
 	Kind   canon.Kind // of the record that decided
+	Member uint8      // place in Lists of the list that decided
 }
 
 // Name tests a canonical name: lower case, dotted, ASCII, without a trailing dot (canon.Host makes it so; a name of any
@@ -161,7 +162,10 @@ func (s *Set) Name(name []byte, now uint32) Verdict {
 	n := copy(buf[:], name)
 	buf[n] = byte(canon.ClassName)
 	for i := range s.members {
-		s.members[i].name(&v, buf[:n+1], now)
+		listed, basis := v.Listed, v.Basis
+		if s.members[i].name(&v, buf[:n+1], now); v.Listed != listed || v.Basis != basis {
+			v.Member = uint8(i)
+		}
 	}
 	return v
 }

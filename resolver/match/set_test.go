@@ -185,7 +185,7 @@ func TestRemovalsTakeOutExactlyTheirEntry(t *testing.T) {
 func TestLawBeatsVoluntaryAcrossLists(t *testing.T) {
 	voluntary := memberOf(t, "a/main", 1, text{canon.KindHost, "both.test", match.BasisVoluntary, 0})
 	law := memberOf(t, "b/main", 2, text{canon.KindDomain, "test", match.BasisLaw, 0})
-	want := match.Verdict{Listed: true, Basis: match.BasisLaw, Kind: canon.KindDomain}
+	want := match.Verdict{Listed: true, Basis: match.BasisLaw, Kind: canon.KindDomain, Member: 1} // b/main decides
 	for _, s := range []*match.Set{setOf(t, nil, voluntary, law), setOf(t, nil, law, voluntary)} {
 		if got := s.Name([]byte("both.test"), listed); got != want {
 			t.Errorf("Name(both.test) = %+v, want %+v", got, want)
