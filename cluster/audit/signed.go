@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -199,15 +200,20 @@ func Approvals(verdicts []SignedVerdict, cluster string, members []MemberKey, p 
 // Agreed is the index that need different members say they compiled, in verdicts that approve p's files; false when so many do not say
 // the same. p.Index is not looked at. need is more than half of the members, so no two groups can agree on different ones.
 func Agreed(verdicts []SignedVerdict, cluster string, members []MemberKey, p Publish, need int) ([32]byte, bool) {
-	tried := make(map[[32]byte]bool)
+	by := make(map[[32]byte]map[string]bool) // members, by index
 	for _, s := range verdicts {
 		v, err := s.Verdict()
-		if err != nil || v.Result != ResultOK || tried[v.Index] {
+		if err != nil {
 			continue
 		}
-		tried[v.Index] = true
-		p.Index = v.Index
-		if len(Approvals(verdicts, cluster, members, p)) >= need {
+		i := slices.IndexFunc(members, func(m MemberKey) bool { return m.Name == v.Node })
+		if p.Index = v.Index; i < 0 || len(Approvals([]SignedVerdict{s}, cluster, members[i:i+1], p)) == 0 {
+			continue
+		}
+		if by[v.Index] == nil {
+			by[v.Index] = make(map[string]bool)
+		}
+		if by[v.Index][v.Node] = true; len(by[v.Index]) >= need {
 			return v.Index, true
 		}
 	}

@@ -81,6 +81,9 @@ func TestSignedMetadataIsTrusted(t *testing.T) {
 	if want := []trust.Count{{Kind: "domain", N: 2}, {Kind: "host", N: 1}}; !slices.Equal(l.Counts, want) {
 		t.Errorf("counts: got %v, want %v", l.Counts, want)
 	}
+	if want := []trust.BasisCount{{Basis: "law", N: 1}, {Basis: "voluntary", N: 2}}; !slices.Equal(l.Bases, want) {
+		t.Errorf("bases: got %v, want %v", l.Bases, want)
+	}
 	if want := []string{"canary.north.test"}; !slices.Equal(l.Canaries, want) {
 		t.Errorf("canaries: got %v, want %v", l.Canaries, want)
 	}
@@ -268,6 +271,11 @@ func TestBrokenPublicationsAreRefused(t *testing.T) {
 		{"seq zero", custom("seq", 0), "format"},
 		{"prev at seq", custom("prev", 1), "rollback"},
 		{"unknown count", custom("counts", map[string]any{"address": 1}), "format"},
+		{"unknown legal basis", custom("bases", map[string]any{"copyright": 1}), "format"},
+		{"legal basis of no entries", custom("bases", map[string]any{"law": 0}), "format"},
+		{"legal basis of a fraction", custom("bases", map[string]any{"law": 1.5}), "format"},
+		{"legal bases that are no object", custom("bases", []any{"law"}), "format"},
+		{"more entries of a legal basis than a list may have", custom("bases", map[string]any{"law": 32<<20 + 1}), "format"},
 		{"canary that is no host", custom("canaries", []any{"Canary.North.test"}), "format"},
 		{"unknown field in custom data", custom("also", "x"), "format"},
 		{"fraction", custom("added", 1.5), "format"},
