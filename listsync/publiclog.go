@@ -43,6 +43,8 @@ func (l *lists) publicLog(ctx context.Context, repo *fetch.Repository, m trust.M
 		return nil, ctx.Err()
 	case errors.Is(err, publiclog.ErrSplitView):
 		return nil, l.splitView(ctx, tree, t, err)
+	case errors.Is(err, publiclog.ErrBehind) && !mirror:
+		return nil, fmt.Errorf("the hotline's public log is behind its list, or shorter than this operator has seen it, so %s is not proved: %w", what, err)
 	case mirror && (errors.Is(err, fetch.ErrNotFound) || errors.Is(err, publiclog.ErrProof)), errors.Is(err, publiclog.ErrBehind):
 		return nil, fmt.Errorf("%w: %s: %w", errBehind, what, err) // its copy of the log is not as far as its copy of the list
 	case errors.Is(err, publiclog.ErrProof), errors.Is(err, fetch.ErrNotFound):

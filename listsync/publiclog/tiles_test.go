@@ -144,3 +144,25 @@ func TestSpoiledTilesProveNothing(t *testing.T) {
 }
 
 var errSpoiled = errors.New("spoiled")
+
+// Entry bundles are a stranger's bytes: nothing passes that the signed root does not prove.
+func FuzzEntries(f *testing.F) {
+	log := filled(3)
+	whole := log.Files()
+	f.Add(whole["log/tile/entries/000.p/3"], whole["log/tile/0/000.p/3"])
+	f.Fuzz(func(t *testing.T, bundle, tile []byte) {
+		m := maps.Clone(whole)
+		m["log/tile/entries/000.p/3"], m["log/tile/0/000.p/3"] = bundle, tile
+		tree, err := publiclog.Open(t.Context(), log.VKey(), files(m), fs.ErrNotExist)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got [][]byte
+		if err := tree.Entries(func(_ uint64, b []byte) error { got = append(got, b); return nil }); err == nil && fmt.Sprint(got) != fmt.Sprint(log.Leaves) {
+			t.Fatalf("other entries pass: %q", got)
+		}
+		if err := tree.Continues(log.Head(2)); errors.Is(err, publiclog.ErrSplitView) {
+			t.Fatalf("spoiled tiles pass for a split view: %v", err)
+		}
+	})
+}

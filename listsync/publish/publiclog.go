@@ -216,6 +216,35 @@ func (s *session) errLogged(c *candidate) error {
 		"version %d stands in the public log and is not published yet", c.Seq)
 }
 
+// statusLog is how the log stands on disk. What is wrong with it is a problem of the next version.
+func (s *session) statusLog(st *Status) *LogStatus {
+	if s.acc.charter.Log == "" || s.st.LogSize == 0 {
+		return nil
+	}
+	tree, err := publiclog.Open(context.Background(), s.acc.charter.Log, ledger.Read(s.repository()), fs.ErrNotExist)
+	if errors.Is(err, publiclog.ErrProof) && !errors.Is(err, witness.ErrFormat) {
+		return nil // the next version is signed with the key of a new charter
+	}
+	if err != nil || tree.Size < s.st.LogSize {
+		st.Problems = append(st.Problems, fmt.Sprintf("the public log in %s is damaged or older than what was signed last: put it back from a mirror", s.repository("log")))
+		return nil
+	}
+	l := &LogStatus{Origin: tree.Log.Origin, Size: tree.Size, Witnesses: []WitnessStatus{}}
+	policy, _, err := s.witnesses()
+	if err != nil {
+		st.Problems = append(st.Problems, err.Error())
+		return l
+	}
+	co, err := policy.Check(tree.Checkpoint)
+	if err != nil {
+		l.Missing = err.Error()
+	}
+	for _, name := range co.By {
+		l.Witnesses = append(l.Witnesses, WitnessStatus{Name: name, Signed: true})
+	}
+	return l
+}
+
 // refreshLog collects cosignatures that have not come before. It gives what is worth a note.
 func (s *session) refreshLog(ctx context.Context) string {
 	if s.acc.charter.Log == "" || s.st.LogSize == 0 {

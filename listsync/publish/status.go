@@ -36,6 +36,7 @@ type Status struct {
 	HeldBack    []HeldBack      `json:"held_back"`
 	CameBack    []CameBack      `json:"came_back"` // from being held back, since the last version: the next one has them
 	Expiry      []Expiry        `json:"expiry"`
+	PublicLog   *LogStatus      `json:"public_log"` // null when the charter names none, or nothing is in it
 	Operators   []Operator      `json:"operators"`
 	Owed        []*Withdrawn    `json:"owed"`     // withdrawals whose second signature is owed
 	Problems    []string        `json:"problems"` // what keeps the next version from being made, each with what to do
@@ -114,6 +115,7 @@ func (h *Hotline) Status() (*Status, error) {
 		return st, nil
 	}
 	st.Development = s.acc.development()
+	st.PublicLog = s.statusLog(st)
 	if r, err := readRequest(s.path("request.json")); err == nil && s.acc.fits(r) != nil {
 		st.Asked = true
 	}
@@ -260,6 +262,16 @@ func (st *Status) Write(w io.Writer) error {
 	}
 	for _, e := range st.Expiry {
 		p("%-11s ends %s (%s)", e.What, day(e.At), e.Left)
+	}
+	if l := st.PublicLog; l != nil {
+		seen := "nobody else has to cosign it"
+		if len(l.Witnesses) > 0 {
+			seen = "its witnesses have cosigned it"
+		}
+		if l.Missing != "" {
+			seen = "refresh asks again for what is missing: " + l.Missing
+		}
+		p("public log  %s, %d leaves; %s", l.Origin, l.Size, seen)
 	}
 	for _, problem := range st.Problems {
 		p("PROBLEM     %s", problem)
