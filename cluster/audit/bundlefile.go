@@ -50,3 +50,22 @@ func ReadFiles(bundle io.Reader, hashes ...[32]byte) ([][]byte, error) {
 		}
 	}
 }
+
+// ReadMetadata takes the metadata with this hash (trust.Metadata.Hash) out of a bundle that was verified.
+func ReadMetadata(bundle io.Reader, hash [32]byte) ([]byte, error) {
+	b := newBundleReader(bundle)
+	for {
+		m, err := b.next()
+		if err != nil {
+			return nil, fmt.Errorf("read metadata %x of the bundle: %w", hash[:8], err)
+		}
+		if m.class != classMetadata || m.hash != hash {
+			continue
+		}
+		data, err := b.read()
+		if err == nil {
+			_, err = decodeMetadata(data, hash)
+		}
+		return data, err
+	}
+}

@@ -104,6 +104,7 @@ read, a trust file that is none), 5 verification failed.`,
 	}
 	root.AddCommand(proofCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(lookupPrivateCommand())
 	root.AddCommand(
 		verifyCommand(),
 		showCommand(),

@@ -227,13 +227,14 @@ checkpoint, list, version and the hash of its edge list (LEAF.md, Samples). 60 e
 
 func sampleCheckCommand() *cobra.Command {
 	var f flags
-	var identity, opening, request, out string
+	var identity, opening, request, out, token string
 	c := &cobra.Command{
 		Use:   "check --trust FILE --identity KEYFILE --opening FILE.age --request REQUEST --out DIR BUNDLE|https://NODE:PORT",
 		Short: "Open the hotline's answer and hold it to the draw, the list and the log",
 		Long: `check opens what the hotline sent, recomputes for each drawn entry its digest (what edges block) and its commitment, and fails when one does
 not fit, when one is missing or there is one too many, and when the log of BUNDLE has no record that two officers opened just this file for this key. What is
-shown goes to DIR/entries.csv, which only you can read, and never to the terminal. Leave the column verdict for sample record.`,
+shown goes to DIR/entries.csv, which only you can read, and never to the terminal. With --token it also
+asks the hotline's service, blindly, about what is shown, and fails when the column that private lookups compare with has something else there. Leave the column verdict for sample record.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := os.Lstat(out); err == nil {
@@ -244,7 +245,7 @@ shown goes to DIR/entries.csv, which only you can read, and never to the termina
 				return err
 			}
 			defer l.close()
-			return l.checkSample(c, identity, opening, request, out)
+			return l.checkSample(c, sampleInput{identity, opening, request, token}, out)
 		},
 	}
 	f.add(c)
@@ -252,10 +253,15 @@ shown goes to DIR/entries.csv, which only you can read, and never to the termina
 	c.Flags().StringVar(&opening, "opening", "", "the file that the hotline sent (required)")
 	c.Flags().StringVar(&request, "request", "", "the request as it was sent (required)")
 	c.Flags().StringVar(&out, "out", "", "a new directory for the sample (required)")
+	c.Flags().StringVar(&token, "token", "", "file with a token for the hotline's private lookups: the column that lookups compare with is held to what is shown, too")
 	return must(c, "identity", "opening", "request", "out")
 }
 
-func (l *looked) checkSample(c *cobra.Command, identity, opening, request, out string) error {
+// sampleInput names the files of a check; token may be empty.
+type sampleInput struct{ identity, opening, request, token string }
+
+func (l *looked) checkSample(c *cobra.Command, files sampleInput, out string) error {
+	identity, opening, request := files.identity, files.opening, files.request
 	raw, err := readBounded("request", request, audit.MaxSampleRequest)
 	if err != nil {
 		return unreadable(err, "--request names the file that sample draw wrote")
@@ -291,6 +297,14 @@ func (l *looked) checkSample(c *cobra.Command, identity, opening, request, out s
 	if what := audit.SampleInLog(l.report.Leaves(), d, sha256.Sum256(sealed), len(shown.Shown)); what != "" {
 		wrong = append(wrong, what)
 	}
+	column := "the column of private lookups was not compared (no --token)"
+	if files.token != "" && len(wrong) == 0 {
+		var more []string
+		if more, column, err = l.judgeColumn(c.Context(), p, edge, shown, files.token); err != nil {
+			return err
+		}
+		wrong = append(wrong, more...)
+	}
 	if len(wrong) > 0 {
 		return l.lies(c, wrong)
 	}
@@ -298,8 +312,8 @@ func (l *looked) checkSample(c *cobra.Command, identity, opening, request, out s
 	if err := s.save(out, shown, edge); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "PASS  sample: %d entries of %s sequence %d, as drawn; each is what edges block and what the hotline committed to; the opening is in the log\nread them in %s (do not open what they name unless you may); then: cordon-audit sample record --dir %s VERDICTS.csv\n",
-		len(shown.Shown), d.List, d.Seq, filepath.Join(out, entriesFile), out)
+	_, err = fmt.Fprintf(c.OutOrStdout(), "PASS  sample: %d entries of %s sequence %d, as drawn; each is what edges block and what the hotline committed to; the opening is in the log; %s\nread them in %s (do not open what they name unless you may); then: cordon-audit sample record --dir %s VERDICTS.csv\n",
+		len(shown.Shown), d.List, d.Seq, column, filepath.Join(out, entriesFile), out)
 	return unwritten("output", err)
 }
 
@@ -316,4 +330,3 @@ func (l *looked) lies(c *cobra.Command, wrong []string) error {
 	}
 	return errFail
 }
-

@@ -65,6 +65,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 	holdsOthers(root)
 	root.PersistentFlags().Bool("json", false, "print data as JSON")
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(privateCommand(), auditorCommand(), answerCommand())
 	root.AddCommand(
 		authorityCommand(), officerCommand(), initCommand(), changeCommand(), acceptCommand(), operatorCommand(), rekeyCommand(), witnessesCommand(),
 		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), holdbackCommand(), checkCommand(), diffCommand(),

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/cordon-project/cordon/listsync/list"
+	"github.com/cordon-project/cordon/listsync/lookup"
 	"github.com/cordon-project/cordon/listsync/oprf"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/canon"
@@ -287,29 +288,25 @@ func (s *session) placeColumn(c *candidate) error {
 	return linkFile(s.path("staging", "column"), s.versionPath(c.Seq, "column"), 0o600)
 }
 
-// PrivateService is what a service of private lookups answers with.
-type PrivateService struct {
-	Key    *oprf.Key
-	URL    string
-	Column func(sum [32]byte) ([]byte, error) // fs.ErrNotExist for one that is not here
-}
-
-// OpenPrivate reads the key for a service. It holds no lock afterwards.
-func (h *Hotline) OpenPrivate() (*PrivateService, error) {
+// OpenPrivate reads what a service of private lookups answers with, and where officers have said it is. It holds no lock afterwards.
+func (h *Hotline) OpenPrivate() (lookup.Config, string, error) {
 	s, err := h.begin()
 	if err != nil {
-		return nil, err
+		return lookup.Config{}, "", err
 	}
 	defer s.release()
 	f, key, err := s.loadPrivate()
 	if err != nil {
-		return nil, err
+		return lookup.Config{}, "", err
 	}
 	if key == nil {
-		return nil, sentence(CodeInput, nil, "turn them on with private --dir HOTLINE --on --url https://...", "private lookups were never on")
+		return lookup.Config{}, "", sentence(CodeInput, nil, "turn them on with private --dir HOTLINE --on --url https://...", "private lookups were never on")
 	}
 	dir := h.dir
-	return &PrivateService{Key: key, URL: f.URL, Column: func(sum [32]byte) ([]byte, error) { return findColumn(dir, sum) }}, nil
+	return lookup.Config{
+		Key: key, Clock: h.c.now, Auditors: func() ([]lookup.Auditor, error) { return auditorsIn(dir) },
+		Column: func(sum [32]byte) ([]byte, error) { return findColumn(dir, sum) },
+	}, f.URL, nil
 }
 
 // findColumn looks for the column with this hash among those of published versions, newest first.

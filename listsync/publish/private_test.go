@@ -16,7 +16,7 @@ import (
 func (w *world) columnOf() (fetched, *list.Column, *oprf.Key) {
 	w.t.Helper()
 	f, _ := w.fetchAll(trust.HighWater{})
-	p, err := w.h.OpenPrivate()
+	p, _, err := w.h.OpenPrivate()
 	w.must(err)
 	signed := f.Lists[0].Private
 	b, err := p.Column(signed.Column)
@@ -119,7 +119,7 @@ func TestPrivateLookupsNeedAnAddressAndCanBeTurnedOff(t *testing.T) {
 		_, err := w.h.SetPrivate(true, url)
 		w.wantCode(err, CodeUsage, "is no address of a service")
 	}
-	_, err := w.h.OpenPrivate()
+	_, _, err := w.h.OpenPrivate()
 	w.wantCode(err, CodeInput, "were never on")
 	on, err := w.h.SetPrivate(true, "https://private.example")
 	w.must(err)

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
 	"strings"
@@ -48,4 +49,9 @@ func readPrivate(f *fields, of string) Private {
 
 func (p Private) custom() map[string]any {
 	return map[string]any{"key": hex.EncodeToString(p.Key[:]), "url": p.URL, "column": hex.EncodeToString(p.Column[:]), "size": p.Size}
+}
+
+// Is reports whether b is the column.
+func (p Private) Is(b []byte) bool {
+	return int64(len(b)) == p.Size && sha256.Sum256(b) == p.Column
 }
