@@ -217,7 +217,9 @@ func (l *looked) target(p audit.Publish) (trust.ListTarget, error) {
 
 // directly is a client that goes where officers have signed, and nowhere else.
 func directly() *http.Client {
-	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("it sends elsewhere, which it never does") }}
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return errors.New("it sends elsewhere, which it never does")
+	}}
 }
 
 // openColumn reads the column from a file, or fetches it, and keeps it there if a file is named.
