@@ -375,7 +375,7 @@ type gossiper struct {
 }
 
 // gossipEvery is how often another operator's node is asked.
-const gossipEvery = time.Minute
+const gossipEvery = 20 * time.Second
 
 func (g *gossiper) run(ctx context.Context, w *witnessing) error {
 	timer := time.NewTimer(0)
