@@ -45,8 +45,8 @@ type Appeals struct {
 
 func countAppeals(view *state.View, now time.Time) Appeals {
 	r := view.Register
-	c := Appeals{Open: r.Open, Decided: len(r.Appeals) - r.Open}
-	for _, a := range r.Appeals {
+	c := Appeals{Open: r.Open, Decided: r.Count - r.Open}
+	for a := range r.All() {
 		if a.Outcome != "" {
 			continue
 		}
@@ -102,9 +102,9 @@ const keptDecided = 1000
 // appeals are the open ones and the last that were decided, by reference.
 func (s *Server) appeals(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	now := s.clock()
-	all := s.node.View().Register.Appeals
+	all := s.node.View().Register
 	var decided []uint64
-	for _, a := range all {
+	for a := range all.All() {
 		if a.Outcome != "" {
 			decided = append(decided, a.Decided)
 		}
@@ -115,7 +115,7 @@ func (s *Server) appeals(w http.ResponseWriter, _ *http.Request, _ caller) error
 		oldest = decided[len(decided)-keptDecided]
 	}
 	out := []Appeal{}
-	for _, a := range all {
+	for a := range all.All() {
 		if a.Outcome == "" || a.Decided >= oldest {
 			out = append(out, appealOf(a, now))
 		}

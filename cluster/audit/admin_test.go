@@ -50,7 +50,7 @@ func (r *register) act(t *testing.T, a audit.Act) error {
 	}
 	c := r.l.Cluster()
 	next, err := r.r.Apply(&c, c.ID(), r.keys, leaf, body)
-	if err != nil && len(next.Appeals) != len(r.r.Appeals) {
+	if err != nil && next.Count != r.r.Count {
 		t.Errorf("refused (%v), and the register has changed", err)
 	}
 	r.r = next
@@ -217,5 +217,44 @@ func TestAReferenceIsReadAsPeopleWriteIt(t *testing.T) {
 	}
 	if _, err := audit.ParseAppealRef("0123-4567-89ab-cde"); err == nil {
 		t.Error("a reference of 15 digits is taken")
+	}
+}
+
+func TestAThousandAppealsAreFoundAgain(t *testing.T) {
+	r := &register{l: audittest.New("many")}
+	refs := make([]audit.AppealRef, 1000)
+	for i := range refs {
+		refs[i] = audit.NewAppealRef()
+		a := r.appeal()
+		a.Ref = refs[i]
+		before := r.r
+		if err := r.act(t, a); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := before.Find(refs[i]); ok {
+			t.Fatal("an appeal has changed the register that was there before it")
+		}
+	}
+	for i, ref := range refs {
+		if err := r.act(t, func() audit.Act { a := r.appeal(); a.Ref = ref; return a }()); !errors.Is(err, audit.ErrAdmin) {
+			t.Fatalf("appeal %d again: %v", i, err)
+		}
+		if i%3 == 0 {
+			ruling := r.ruling()
+			ruling.Ref = ref
+			if err := r.act(t, audit.SignRuling(ruling, audittest.O1, r.l.Officers[audittest.O1])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	n, last := 0, audit.AppealRef("")
+	for a := range r.r.All() {
+		if a.Ref <= last {
+			t.Fatal("not in the order of references")
+		}
+		n, last = n+1, a.Ref
+	}
+	if n != 1000 || r.r.Count != 1000 || r.r.Open != 1000-334 {
+		t.Errorf("%d appeals, %d counted, %d open", n, r.r.Count, r.r.Open)
 	}
 }

@@ -74,7 +74,7 @@ func (v *verifier) endAdmin() {
 		v.noteBuilds(silent)
 	}
 	v.pass(CheckAdmin, "%d appeals, %d of them open and %d overdue; programs of %d nodes, %d have said nothing",
-		len(r.Appeals), r.Open, len(late), len(v.running()), len(silent))
+		r.Count, r.Open, len(late), len(v.running()), len(silent))
 }
 
 // maxNamed is how many of a kind are named one by one.

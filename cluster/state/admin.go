@@ -19,19 +19,7 @@ func (s *State) admin(t int64, c command.Admin) Result {
 		return no(ReasonCommand, "act of no member, or not in its form")
 	}
 	if b, ok := a.Said.(audit.Builds); ok {
-		var good []audit.SignedBuild
-		same := false
-		next := s.register
-		for _, item := range b.Items {
-			one := audit.NewAdmin("", a.Node, audit.Builds{Items: []audit.SignedBuild{item}})
-			after, err := next.Apply(&s.cluster, s.id, s.keys, audit.Leaf{N: s.tree.Size(), T: t}, one)
-			if err == nil {
-				good, next = append(good, item), after
-				continue
-			}
-			again, _ := next.CheckBuild(s.id, s.keys, t, item)
-			same = same || again
-		}
+		good, same := s.register.Accept(s.id, s.keys, t, b.Items)
 		if len(good) == 0 && same {
 			return Result{Duplicate: true}
 		}

@@ -57,8 +57,8 @@ func TestAppealsAndBuildsAreAgreedAndComeBack(t *testing.T) {
 	good, stranger := w.build(audit.RoleEdge, "edge-1", 1), w.build(audit.RoleEdge, "edge-2", 1)
 	apply(t, s, w.admin("control-1", audit.Builds{Items: []audit.SignedBuild{stranger, good, good, w.build(audit.RoleControl, "control-1", 1)}}))
 	v := s.View()
-	if len(v.Register.Builds) != 2 || v.Register.Open != 0 || len(v.Register.Appeals) != 1 {
-		t.Fatalf("register: %d builds, %d of %d appeals open, want 2, 0 of 1", len(v.Register.Builds), v.Register.Open, len(v.Register.Appeals))
+	if len(v.Register.Builds) != 2 || v.Register.Open != 0 || v.Register.Count != 1 {
+		t.Fatalf("register: %d builds, %d of %d appeals open, want 2, 0 of 1", len(v.Register.Builds), v.Register.Open, v.Register.Count)
 	}
 	if res := s.Apply(w.admin("control-1", audit.Builds{Items: []audit.SignedBuild{good}})); !res.Duplicate {
 		t.Errorf("the same build again: %+v, want a duplicate", res)
@@ -69,7 +69,7 @@ func TestAppealsAndBuildsAreAgreedAndComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.View().Register; len(got.Builds) != 2 || len(got.Appeals) != 1 || got.Appeals[0].Outcome != audit.OutcomeRejected {
+	if got := r.View().Register; len(got.Builds) != 2 || got.Count != 1 || got.Appeals[0][0].Outcome != audit.OutcomeRejected {
 		t.Errorf("after a restore: %+v", got)
 	}
 }
