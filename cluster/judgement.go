@@ -73,7 +73,7 @@ func (n *Node) Simulate(ctx context.Context, m trust.Metadata, id match.ListID) 
 	}
 	h, ok := n.fsm.view().Hotline(trust.HotlineID(id.Hotline()))
 	if !ok {
-		return fail(fmt.Errorf("%w: its hotline is not in the cluster file", ErrRequest))
+		return fail(fmt.Errorf("%w: its hotline is not in the cluster file, and not pinned", ErrRequest))
 	}
 	v, err := n.verify(h, h.Roots.Complete(m))
 	if err != nil {

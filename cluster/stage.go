@@ -63,7 +63,7 @@ func (n *Node) Stage(ctx context.Context, req StageRequest, from FetchFrom) (aud
 	}
 	h, ok := n.fsm.view().Hotline(trust.HotlineID(req.List.Hotline()))
 	if !ok {
-		return none, fmt.Errorf("stage list %s: hotline is not in the cluster file", req.List)
+		return none, fmt.Errorf("stage list %s: hotline is not in the cluster file, and not pinned", req.List)
 	}
 	m, err := trust.DecodeMetadata(req.Metadata)
 	if err != nil {

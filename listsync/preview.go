@@ -21,7 +21,7 @@ type Preview struct {
 func (s *Syncer) Preview(ctx context.Context, only match.ListID) (Preview, error) {
 	accepted, ok := s.c.Proposer.Accepted(s.c.Hotline)
 	if !ok {
-		return Preview{}, fmt.Errorf("preview of hotline %s: the cluster file does not name it", s.c.Hotline)
+		return Preview{}, fmt.Errorf("preview of hotline %s: %w", s.c.Hotline, errNotPinned)
 	}
 	var failures []error
 	for _, repo := range s.c.Repositories {
