@@ -9,7 +9,7 @@ DEV_DIR ?= dev
 N ?= 1000000
 COMMANDS := cordon cordon-hotline cordon-audit
 
-.PHONY: lies help build pkcs11 dev deps test race lint fuzz bench bench-lists bench-lists-10m check e2e clean
+.PHONY: lies help build pkcs11 dev deps test race lint fuzz bench bench-lists bench-audit bench-lists-10m check e2e clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -57,6 +57,9 @@ bench: ## benchmarks of the hot code, 0 allocations expected
 bench-lists: build ## a list's whole way at N=1000000 entries: table of figures and targets, into bench/results
 	$(GO) build -trimpath -o bin/ ./cmd/cordon-bench
 	bin/cordon-bench lists --entries $(N) --bin bin --results bench/results
+
+bench-audit: build ## an auditor's year: 100,000 leaves, 1,000 versions, a newest list of a million entries; minutes, 3 GB
+	$(GO) test ./cluster/audit -run '^$$' -bench Year -benchtime 1x -timeout 60m -args -year.versions 1000 -year.leaves 100000 -year.entries 1000000 -year.whole 6 -year.tool $(CURDIR)/bin/cordon-audit
 
 bench-lists-10m: ## the same at 10 million entries: about 10 minutes and 18 GB of disk in TMPDIR
 	$(MAKE) bench-lists N=10000000

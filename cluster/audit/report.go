@@ -51,6 +51,7 @@ type Report struct {
 	Notes      []string          `json:"notes,omitempty"` // worth knowing, not wrong
 
 	visit   *Visit
+	note    []byte
 	leaves  []Leaf
 	served  *Served
 	moments []Moment
@@ -69,6 +70,9 @@ type ReportCheckpoint struct {
 
 // Visit is what the tool remembers of the log between visits, when consistency and log passed; else nil.
 func (r *Report) Visit() *Visit { return r.visit }
+
+// Note is the checkpoint as it is signed, nil when the bundle has none.
+func (r *Report) Note() []byte { return r.note }
 
 // Leaves are the log's records, once they are known to be the checkpoint's; else nil.
 func (r *Report) Leaves() []Leaf { return r.leaves }

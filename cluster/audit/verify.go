@@ -26,7 +26,7 @@ type Options struct {
 	Builds map[[32]byte]bool
 
 	// Lean keeps no leaves, and goes on from Before where that passed under the same trust file: memory and time go with what is new.
-	// Report.Leaves and Report.Served are nil then.
+	// Report.Leaves are only those that are new then, none at a first visit, and Report.Served is nil.
 	Lean bool
 
 	Watch *Watch // nil for nobody who wants to see more than the report
@@ -64,9 +64,10 @@ type verifier struct {
 	notes   []string
 	members int
 
-	trust TrustFile
-	cp    Checkpoint
-	rcp   *ReportCheckpoint
+	trust  TrustFile
+	cp     Checkpoint
+	signed []byte // the note that says so
+	rcp    *ReportCheckpoint
 
 	all       bool     // the bundle has the files of every version
 	lied      bool     // a publish leaf names an index that does not follow from its list
@@ -170,6 +171,7 @@ func (v *verifier) head(b *bundleReader) (*member, error) {
 	if data, err = b.read(); err != nil {
 		return nil, err
 	}
+	v.signed = data
 	if err := v.checkpoint(data); err != nil {
 		return nil, err
 	}
@@ -285,7 +287,7 @@ func (v *verifier) note(format string, args ...any) {
 }
 
 func (v *verifier) report() *Report {
-	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, logged: v.logged, moments: v.moments}
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, note: v.signed, logged: v.logged, moments: v.moments}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckWitnesses, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog, CheckForks,
 		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {

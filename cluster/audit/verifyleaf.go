@@ -114,7 +114,7 @@ func (v *verifier) leaf(raw []byte, a *ahead) error {
 	if last := &v.h.States[len(v.h.States)-1]; last.Size == n+1 {
 		last.State = v.h.state(last.InForce)
 	}
-	if !v.o.Lean {
+	if !v.o.Lean || v.began > 0 {
 		v.leaves = append(v.leaves, l)
 	}
 	return nil

@@ -133,6 +133,33 @@ func (v *Visit) Verified(trustFile []byte) uint64 {
 	return p.History.Size
 }
 
+// Roots are those of the log that a visit has verified, at every size.
+type Roots struct{ tree treeHashes }
+
+// Roots reads the visit's; none when nothing passed.
+func (v *Visit) Roots() (*Roots, error) {
+	r := new(Roots)
+	p, err := v.past()
+	if err != nil || p == nil {
+		return r, err
+	}
+	for n := range p.History.Size {
+		r.tree.addHash(tlog.Hash(p.Hashes[32*n : 32*n+32]))
+	}
+	return r, nil
+}
+
+// Size is up to where there are roots.
+func (r *Roots) Size() uint64 { return r.tree.size() }
+
+// At is the root of the log of this size; false beyond Size.
+func (r *Roots) At(size uint64) ([32]byte, bool) {
+	if size > r.tree.size() {
+		return [32]byte{}, false
+	}
+	return r.tree.rootAt(size), true
+}
+
 // Passed reports whether the visit holds what passed.
 func (v *Visit) Passed() bool { return len(v.seen) > 0 }
 

@@ -102,7 +102,7 @@ read, a trust file that is none), 5 verification failed.`,
 		FParseErrWhitelist:         cobra.FParseErrWhitelist{UnknownFlags: true},
 		SuggestionsMinimumDistance: 2,
 	}
-	root.AddCommand(proofCommand())
+	root.AddCommand(proofCommand(), watchCommand(), witnessKeyCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(lookupPrivateCommand())
 	root.AddCommand(

@@ -103,6 +103,8 @@ func status(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, ErrSignature):
 		return http.StatusForbidden
+	case errors.Is(err, ErrNotYet):
+		return http.StatusServiceUnavailable
 	case errors.Is(err, ErrProof):
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, ErrFormat), errors.Is(err, ErrTooLarge):

@@ -51,6 +51,8 @@ var (
 	ErrPolicy = errors.New("witness policy not met")
 	// ErrProof: a leaf is not in the tree, or a tree is not a continuation of an earlier one.
 	ErrProof = errors.New("proof does not verify")
+	// ErrNotYet: a hand that signs only what somebody has verified cannot sign this checkpoint yet. Ask again.
+	ErrNotYet = errors.New("not verified here yet")
 )
 
 // Checkpoint is what a log was at one moment (c2sp.org/tlog-checkpoint). Extension lines are left aside.

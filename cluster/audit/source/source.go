@@ -66,6 +66,11 @@ func Open(ctx context.Context, target string, trust audit.TrustFile, c Config) (
 
 // fetch asks a live node. The node is believed no more than a file: TLS only says that it is of the cluster.
 func (c Config) fetch(ctx context.Context, target string, trust audit.TrustFile) (io.ReadCloser, error) {
+	return c.get(ctx, target, trust, "/v1/bundle"+c.query())
+}
+
+// get asks a node for a path; the client is for this one question.
+func (c Config) get(ctx context.Context, target string, trust audit.TrustFile, path string) (io.ReadCloser, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, unreadable(fmt.Errorf("address %q is not one of a control node", target), "write https://NAME:PORT, as the trust file's CA certifies it, without anything after it")
@@ -77,13 +82,13 @@ func (c Config) fetch(ctx context.Context, target string, trust audit.TrustFile)
 	client := &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig: conf, TLSHandshakeTimeout: 15 * time.Second, ResponseHeaderTimeout: time.Minute,
-			MaxResponseHeaderBytes: 64 << 10, DisableCompression: true, ForceAttemptHTTP2: true,
+			MaxResponseHeaderBytes: 64 << 10, DisableKeepAlives: true, DisableCompression: true, ForceAttemptHTTP2: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("the node redirects, which a node never does")
 		},
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.String(), "/")+"/v1/bundle"+c.query(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.String(), "/")+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("address %q: %w", target, err)
 	}
@@ -106,6 +111,23 @@ func (c Config) query() string {
 		return fmt.Sprintf("?since=%d", c.Part.Since)
 	}
 	return ""
+}
+
+// Checkpoint asks a control node for its latest checkpoint: a few kilobytes, where a bundle may be hundreds of megabytes.
+func Checkpoint(ctx context.Context, target string, trust audit.TrustFile, c Config) ([]byte, error) {
+	body, err := c.get(ctx, target, trust, "/checkpoint")
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(io.LimitReader(body, audit.MaxCheckpoint+1))
+	if err == nil && len(b) > audit.MaxCheckpoint {
+		err = fmt.Errorf("a checkpoint of more than %d bytes", audit.MaxCheckpoint)
+	}
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("read checkpoint: %w", err), "ask again, or another node")
+	}
+	return b, nil
 }
 
 // tls trusts the trust file's CA alone, and only a control node of this cluster.
