@@ -15,7 +15,7 @@ import (
 
 // Histories are all honest ones.
 func Histories() []History {
-	return slices.Concat(histories, publicHistories, pinHistories, keyHistories, lifeHistories)
+	return slices.Concat(histories, publicHistories, pinHistories, keyHistories, lifeHistories, registerHistories)
 }
 
 var histories = []History{

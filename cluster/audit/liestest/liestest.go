@@ -53,7 +53,7 @@ func (c Case) Options() audit.Options {
 
 // Lies are all of them.
 func Lies() []Lie {
-	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies, chainLies, removalLies, visitLies)
+	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies, chainLies, removalLies, visitLies, registerLies)
 }
 
 // Tell tells a lie: the same bytes every time.

@@ -2,6 +2,7 @@
 consistency."""
 import leaves
 import publiclog
+import register
 from base import Bad, encode, need, read_json, sha
 from bundle import ENTRIES, METADATA, b64, entries, klass, leaf_hash, root_of, tile
 from chain import Metadata, Refused, signers, statement, walk
@@ -48,6 +49,7 @@ class LogMixin:
         self.last, self.signed_heads, self.statements, self.heard, self.public = {}, {}, {}, {}, {}
         self.opened, self.forked = set(), []
         self.epochs, self.announced = {}, {}
+        self.register = register.Register(self.id, self.officers)
         first, t, named = self.genesis(), 0, set()
         try:
             for n, raw in enumerate(self.raw):
@@ -93,6 +95,11 @@ class LogMixin:
             self.withdrawal(l, b)
         elif k == "fork":
             self.fork(l, b)
+        elif k == "admin":
+            try:
+                self.register.apply(l, b, lambda role, name: (self.edges if role == "edge" else self.present).get(name))
+            except Bad as e:
+                self.fail("register", "leaf %d: %s" % (n, e))
         elif k == "open":
             self.opening(l, b)
         elif k == "receipts":

@@ -1,6 +1,8 @@
 """Leaves and what follows from them, after LEAF.md: their form, what is in force, what the operator's officers decide."""
 import re
 
+import register
+
 from base import Bad, decode, encode, keys, need, sha, typed, verify
 
 LIST = re.compile(r"[a-z0-9][a-z0-9-]{0,30}/[a-z0-9][a-z0-9-]{0,30}")
@@ -63,6 +65,8 @@ def body(l):
         need(1 <= len(b["items"]) <= 256, "receipts")
         for r in b["items"]:
             typed(r, SIGNED, "receipt")
+    if k == "admin":
+        register.form(b)
     if k == "member":
         need(b["action"] in ("add", "remove") and b["role"] in ("control", "edge") and NAME.fullmatch(b["name"]), "member")
     return b
