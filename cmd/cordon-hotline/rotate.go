@@ -75,6 +75,6 @@ func changeCommand() *cobra.Command {
 	f.StringArrayVar(&o.Add, "add", nil, "a further officer's officer.pub")
 	f.StringArrayVar(&o.Remove, "remove", nil, "an officer by name, who leaves or whose key is lost or stolen")
 	f.IntVar(&o.Threshold, "threshold", 0, "officers who must sign a version")
-	f.BoolVar(&o.ServiceKeys, "service-keys", false, "new snapshot and timestamp keys")
+	f.BoolVar(&o.ServiceKeys, "service-keys", false, "new snapshot, timestamp and public log keys")
 	return c
 }
