@@ -24,13 +24,24 @@ func (v *verifier) lookAdmin(m *moment) {
 	}
 	v.h.Register = next
 	said, ok := a.Said.(Builds)
-	if !ok || v.o.Builds == nil {
+	if !ok {
 		return
 	}
 	for _, item := range said.Items {
-		if b, err := item.Build(); err == nil && !v.o.Builds[b.Digest] {
-			v.fail(CheckAdmin, "leaf %d: %s, which is none of the %d that you know", m.leaf.N, b, len(v.o.Builds))
+		if b, err := item.Build(); err == nil {
+			v.unknownBuild(m.leaf.N, b)
 		}
+	}
+}
+
+// unknownBuild fails for a program that the auditor does not know, once.
+func (v *verifier) unknownBuild(leaf uint64, b Build) {
+	if v.o.Builds == nil || v.o.Builds[b.Digest] {
+		return
+	}
+	cause := fmt.Sprintf("leaf %d: %s, which is none of the %d that you know", leaf, b, len(v.o.Builds))
+	if !slices.Contains(v.check(CheckAdmin).Causes, Escape(cause)) {
+		v.fail(CheckAdmin, "%s", cause)
 	}
 }
 
@@ -58,6 +69,9 @@ func (v *verifier) endAdmin() {
 			break
 		}
 		v.note("appeal %s is not decided; it was due %s", a.Ref, stamp(a.Due))
+	}
+	for _, b := range v.running() { // also those of leaves that an earlier visit has seen, perhaps with other builds in hand
+		v.unknownBuild(b.Leaf, b.Build)
 	}
 	silent := v.silent()
 	for i, who := range silent {

@@ -92,3 +92,32 @@ func TestTheAuditorFollowsTheRegister(t *testing.T) {
 		})
 	}
 }
+
+// TestTheRegisterOutlivesAVisit: a later visit knows appeals and programs of leaves that it does not read again.
+func TestTheRegisterOutlivesAVisit(t *testing.T) {
+	l := audittest.Honest("register between visits")
+	r := &register{l: l}
+	a := r.appeal()
+	a.Ref = "zzzzzzzzzzzzzzzz"
+	l.Append(audit.NewAdmin("ops", audittest.C1, a))
+	l.Append(audit.NewAdmin("ops", audittest.C1, r.appeal()))
+	l.Append(audit.NewAdmin("", audittest.C1, builds(r.build(audit.RoleEdge, audittest.E1, 2, 0))))
+	first := visited(t, l)
+	ruling := r.ruling()
+	ruling.At = l.Now.Unix()
+	l.Append(audit.NewAdmin("ops", audittest.C1, audit.SignRuling(ruling, audittest.O1, l.Officers[audittest.O1])))
+	part := l.Part(audit.Part{Since: first.Verified(l.TrustFile())})
+	again := verifyAs(t, l, part, l.TrustFile(), after(first))
+	if check, _ := again.Check(audit.CheckAdmin); !again.Pass || !strings.HasPrefix(check.Detail, "2 appeals, 1 of them open and 0 overdue; programs of 1 nodes") {
+		t.Errorf("a later visit: %t, %q", again.Pass, check.Detail)
+	}
+	strict := verifyAs(t, l, part, l.TrustFile(), after(first), func(o *audit.Options) { o.Builds = map[[32]byte]bool{{1}: true} })
+	if check, _ := strict.Check(audit.CheckAdmin); check.Pass || !strings.Contains(check.Detail, "edge e1 says that it runs cordon") {
+		t.Errorf("a program that the first visit accepted, and that is not known now: %+v", check)
+	}
+	l.Append(audit.NewAdmin("ops", audittest.C1, r.appeal()))
+	twice := verifyAs(t, l, l.Part(audit.Part{Since: first.Verified(l.TrustFile())}), l.TrustFile(), after(first))
+	if check, _ := twice.Check(audit.CheckAdmin); check.Pass || !strings.Contains(check.Detail, "registered already") {
+		t.Errorf("a reference of before the first visit again: %+v", check)
+	}
+}
