@@ -29,8 +29,8 @@ func privateCommand() *cobra.Command {
 		Use:   "private --dir HOTLINE --on --url https://HOST | --off",
 		Short: "Turn private lookups on or off, from the next version on",
 		Long: `Accredited auditors ask whether a name is listed so that nobody learns the name: their tool blinds it, this hotline's service (cordon-hotline answer)
-evaluates it with a key, and the tool compares the result with a column of the version. The first version with a column costs a tenth to a quarter of a millisecond an
-entry and processor; later ones cost that for new entries only. The key stays in the directory (keys/private.json); who has it can test guesses against every column.`,
+evaluates it with a key, and the tool compares the result with a column of the version. The first version with a column costs a tenth of a millisecond
+of processor time an entry; later ones cost that for new entries only. The key stays in the directory (keys/private.json); who has it can test guesses against every column.`,
 		Example: `  cordon-hotline private --dir hotline --on --url https://lookup.hotline-one.example`,
 		Args:    cobra.NoArgs,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, _ []string) error {
