@@ -357,6 +357,9 @@ func (w *witnessing) Status() api.WitnessStatus {
 		x := api.ForkStatus{Origin: f.Origin, Size: f.Size}
 		if h, ok := w.hotlineOf(f.Key); ok {
 			x.Hotline, x.Logged = string(h.ID), slices.Contains(h.Forked, f.Key.String())
+			if now := h.Verified; x.Logged && now != nil && now.Charter.Log != "" && now.Charter.Log != f.Key.String() {
+				continue // over: the authority has accredited another key
+			}
 		}
 		s.Forks = append(s.Forks, x)
 	}
