@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,13 +98,19 @@ type logWalk struct {
 	*LogReport
 	tree *publiclog.Tree
 
-	versions []publiclog.Leaf // in the operator's log, Role left out
+	versions map[numbered][]publiclog.Leaf // in the operator's log, Role left out
 	refused  []span
 	first    map[match.ListID]uint64
 	last     map[match.ListID]uint64
-	seen     []publiclog.Leaf // in the public log so far
+	seen     map[numbered][]publiclog.Leaf // in the public log so far
 	public   map[uint64][]byte
 	want     map[uint64]bool // leaves of the public log that the operator's proofs name
+}
+
+// numbered is a sequence number of a list.
+type numbered struct {
+	list match.ListID
+	seq  uint64
 }
 
 // span is versions of a list that the operator's log accounts for without their having come into force.
@@ -121,6 +128,7 @@ func (w *logWalk) find(format string, args ...any) {
 // operator takes out of the operator's leaves what it says of the hotline's versions.
 func (w *logWalk) operator(r *Report) {
 	w.first, w.last = map[match.ListID]uint64{}, map[match.ListID]uint64{}
+	w.versions, w.seen = map[numbered][]publiclog.Leaf{}, map[numbered][]publiclog.Leaf{}
 	for _, l := range r.leaves {
 		body, err := l.Body()
 		if err != nil {
@@ -135,7 +143,8 @@ func (w *logWalk) operator(r *Report) {
 				w.first[b.List] = b.Seq
 			}
 			w.last[b.List] = max(w.last[b.List], b.Seq)
-			w.versions = append(w.versions, publiclog.Leaf{List: b.List, Seq: b.Seq, Prev: b.Prev, Epoch: b.Epoch, Edge: b.Edge, Audit: b.Audit, EntriesRoot: b.EntriesRoot})
+			at := numbered{b.List, b.Seq}
+			w.versions[at] = append(w.versions[at], publiclog.Leaf{List: b.List, Seq: b.Seq, Prev: b.Prev, Epoch: b.Epoch, Edge: b.Edge, Audit: b.Audit, EntriesRoot: b.EntriesRoot})
 		case Reject:
 			from := b.Seq
 			if b.Reason == ReasonSuperseded {
@@ -184,21 +193,24 @@ func (w *logWalk) entry(n uint64, b []byte) error {
 		w.find("leaf %d of the public log is of another hotline: %s", n, leaf)
 		return nil
 	}
-	for _, o := range w.seen {
-		if o.List == leaf.List && o.Seq == leaf.Seq && !o.Same(leaf) {
+	at := numbered{leaf.List, leaf.Seq}
+	for _, o := range w.seen[at] {
+		if !o.Same(leaf) {
 			w.find("leaf %d of the public log: %s is a second content of sequence %d: two lists were signed under one number", n, leaf, leaf.Seq)
 			break
 		}
 	}
-	again := slices.ContainsFunc(w.seen, leaf.Same) // signed anew, with other keys or lists beside it
-	w.seen = append(w.seen, leaf)
+	again := slices.ContainsFunc(w.seen[at], leaf.Same) // signed anew, with other keys or lists beside it
+	if !again && len(w.seen[at]) < maxCauses {
+		w.seen[at] = append(w.seen[at], leaf)
+	}
 	last, known := w.last[leaf.List]
 	switch {
 	case again:
-	case slices.ContainsFunc(w.versions, leaf.Same):
+	case slices.ContainsFunc(w.versions[at], leaf.Same):
 		w.Matched++
 	case !known:
-		if note := fmt.Sprintf("list %s is not in force at this operator", leaf.List); !slices.Contains(w.Notes, note) {
+		if note := fmt.Sprintf("list %s is not in force at this operator", leaf.List); len(w.Notes) < maxCauses && !slices.Contains(w.Notes, note) {
 			w.Notes = append(w.Notes, note)
 		}
 	case leaf.Seq > last:
@@ -215,16 +227,27 @@ func (w *logWalk) entry(n uint64, b []byte) error {
 
 // missing looks for versions of the operator's that the public log does not have where they were shown.
 func (w *logWalk) missing(all []Logged) {
+	proven := map[numbered]bool{}
+	for _, l := range all {
+		proven[numbered{l.Leaf.List, l.Leaf.Seq}] = true
+	}
 	for _, l := range all {
 		if trust.HotlineID(l.Leaf.List.Hotline()) != w.Hotline || l.Index >= w.Size || string(w.public[l.Index]) == string(l.Leaf.Encode()) {
 			continue
 		}
 		w.find("leaf %d of the operator's log: %s is not in the public log as it is shown here: a list that was shown to one operator only", l.Operator, l.Leaf)
 	}
-	for _, v := range w.versions {
-		if !slices.ContainsFunc(w.seen, v.Same) && !slices.ContainsFunc(all, func(l Logged) bool { return l.Leaf.Same(v) }) {
-			w.Notes = append(w.Notes, Escape(fmt.Sprintf("%s is in force without a proof of the public log, and not in it: its charter named none, or verify says what is wrong", v)))
+	var bare []publiclog.Leaf
+	for at, all := range w.versions {
+		for _, v := range all {
+			if !slices.ContainsFunc(w.seen[at], v.Same) && !proven[at] {
+				bare = append(bare, v)
+			}
 		}
+	}
+	slices.SortFunc(bare, func(a, b publiclog.Leaf) int { return cmp.Or(cmp.Compare(a.List, b.List), cmp.Compare(a.Seq, b.Seq)) })
+	for _, v := range bare[:min(len(bare), maxCauses)] {
+		w.Notes = append(w.Notes, Escape(fmt.Sprintf("%s is in force without a proof of the public log, and not in it: its charter named none, or verify says what is wrong", v)))
 	}
 }
 
