@@ -85,17 +85,21 @@ func errorOf(n int) uint64 {
 // WriteText writes the sums for people, with how wrong they may be.
 func (s *Sum) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Answers for listed names, %s until %s (UTC), by %d edges in %d hours of edges.\n",
+	fmt.Fprintf(&b, "Answers for listed names, %s until %s (UTC). Edges: %d; their hours together: %d.\n",
 		s.From.Format("2006-01-02 15:04"), s.To.Format("2006-01-02 15:04"), len(s.Edges), s.Hours)
 	if s.Hours == 0 {
 		b.WriteString("Nothing was handed in for this time. Edges do so at the end of each hour.\n")
 	}
 	for _, t := range s.Rows {
 		if t.Said == 0 {
-			fmt.Fprintf(&b, "  %s %-9s  nothing to publish: %d hours, each below %d\n", t.List, t.Basis, t.Unsaid, Threshold)
+			fmt.Fprintf(&b, "  %s %-9s  nothing to publish: hours of edges that were each below %[4]d: %[3]d\n", t.List, t.Basis, t.Unsaid, Threshold)
 			continue
 		}
-		fmt.Fprintf(&b, "  %s %-9s  %d, give or take %d; %d hours more were each below %d and are not in it\n", t.List, t.Basis, t.N, t.Error95, t.Unsaid, Threshold)
+		fmt.Fprintf(&b, "  %s %-9s  %d, give or take %d", t.List, t.Basis, t.N, t.Error95)
+		if t.Unsaid > 0 {
+			fmt.Fprintf(&b, "; not in it: %d hours that were each below %d", t.Unsaid, Threshold)
+		}
+		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "Noise was added by each edge, epsilon %s for one answer; numbers below %d are hidden. It hides one answer, not one person.\n", s.Epsilon, Threshold)
 	_, err := io.WriteString(w, b.String())
