@@ -52,6 +52,9 @@ func TestASecondAuditorAgrees(t *testing.T) {
 	for _, h := range liestest.Histories() {
 		give(h.Name, h.Tell(), nil)
 	}
+	for _, v := range readSpec(t) {
+		give(v.Name, v.c, v.Fails)
+	}
 	cmd := exec.CommandContext(t.Context(), "python3", append([]string{"-B", "testdata/second/auditor.py"}, dirs...)...)
 	cmd.Env = append(os.Environ(), "PYTHONPATH=../../listsync/list/testdata")
 	var stderr strings.Builder
