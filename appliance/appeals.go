@@ -163,8 +163,11 @@ func WriteAppeals(w io.Writer, all []api.Appeal) {
 	}
 }
 
-// reportRegister is the part of cordon status about appeals and programs.
+// reportRegister is the part of cordon status about appeals, auditors' lookups and programs.
 func reportRegister(w io.Writer, st *api.Status) {
+	for _, l := range st.Lookups {
+		fmt.Fprintf(w, "\nAuditor %s looked up %d names at this node today, of %d\n", l.Auditor, l.N, l.Most)
+	}
 	if a := st.Appeals; a.Open > 0 {
 		fmt.Fprintf(w, "\nAppeals: %d open, %d of them overdue, the next due %s\n", a.Open, a.Overdue, clock(a.Next))
 	}

@@ -29,6 +29,7 @@
 //	POST /v1/return                   control   does this order name all that was left out since?
 //	GET  /v1/wayback?list=L&seq=N     operator  the order that would bring version N back, to be signed
 //	POST /v1/which                    operator  which entries stop this name: their ids, for an order
+//	POST /v1/lookup                   auditor   is this name listed, with proof; a budget a day for each certificate
 //	POST /v1/orders                   operator  what two officers of the operator have signed
 //	POST /v1/edges                    operator  enrol an edge, or remove it
 //	POST /v1/register                 operator  an appeal that came in, or an officer's signed decision on one

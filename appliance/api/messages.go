@@ -22,6 +22,7 @@ type Status struct {
 	Owed        []Owed        `json:"owed"`     // withdrawals that lack their second officer's signature
 	Appeals     Appeals       `json:"appeals"`  // how many wait for a decision
 	Programs    []Program     `json:"programs"` // what members say they run, by role and name
+	Lookups     []Lookups     `json:"lookups"`  // of auditors at this node today, by name
 }
 
 // Withdrawal is the last withdrawal of a list.

@@ -66,6 +66,7 @@ type Server struct {
 	cares   cares
 	readers readers
 	posts   bucket
+	lookups lookups
 
 	statements Statements
 	figures    FigureStore
@@ -130,6 +131,7 @@ func (s *Server) routes() http.Handler {
 		control  = transport.RoleControl
 		edge     = transport.RoleEdge
 		operator = transport.RoleOperator
+		auditor  = transport.RoleAuditor
 	)
 	mux := http.NewServeMux()
 	open := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
@@ -167,6 +169,7 @@ func (s *Server) routes() http.Handler {
 	only("POST /v1/return", s.goBack, control)
 	only("GET /v1/wayback", s.wayBack, operator)
 	only("POST /v1/which", s.which, operator)
+	only("POST /v1/lookup", s.lookup, auditor)
 	only("POST /v1/orders", s.order, operator)
 	only("POST /v1/edges", s.changeEdge, operator)
 	only("POST /v1/register", s.register, operator)
@@ -235,7 +238,7 @@ func (s *Server) belongs(role transport.Role, name string) bool {
 		_, enrolled := s.node.View().Edge(name)
 		return enrolled
 	}
-	return role == transport.RoleOperator
+	return role == transport.RoleOperator || role == transport.RoleAuditor
 }
 
 func (s *Server) require(h handler, roles ...transport.Role) handler {

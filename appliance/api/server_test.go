@@ -105,6 +105,7 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		"control":  s.as(transport.RoleControl, s.c.Members[0].Name),
 		"edge":     s.as(transport.RoleEdge, s.c.Desc.Edges[0].Name),
 		"operator": s.as(transport.RoleOperator, "ops"),
+		"auditor":  s.as(transport.RoleAuditor, "review"),
 	}
 	strangers := map[string]*http.Client{
 		"a control node that is no member": s.as(transport.RoleControl, "c99"),
@@ -136,6 +137,7 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 		{"POST", "/v1/return", "control"},
 		{"GET", "/v1/wayback", "operator"},
 		{"POST", "/v1/which", "operator"},
+		{"POST", "/v1/lookup", "auditor"},
 		{"POST", "/v1/orders", "operator"},
 		{"POST", "/v1/edges", "operator"},
 		{"POST", "/v1/register", "operator"},
@@ -144,7 +146,7 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 	} {
 		for who, client := range callers {
 			code, body := s.do(client, route.method, route.path, []byte{0xa0})
-			if got, want := code != http.StatusForbidden, strings.Contains(route.roles, who); got != want {
+			if got, want := code != http.StatusForbidden, strings.Contains(route.roles, who) || strings.Contains(route.roles, anyone); got != want {
 				t.Errorf("%s %s as %s: %d %s", route.method, route.path, who, code, body)
 			}
 		}

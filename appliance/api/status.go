@@ -19,6 +19,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 		st.Witness = s.witness.Status()
 	}
 	st.Programs, st.Appeals = programs(view), countAppeals(view, s.clock())
+	st.Lookups = s.lookups.today(s.clock())
 	st.Withdrawals, st.Owed = []Withdrawal{}, []Owed{}
 	for _, r := range view.InForce.Overlay() {
 		switch r.Kind {

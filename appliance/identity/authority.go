@@ -114,6 +114,9 @@ func (a *authority) issue(role transport.Role, name string, ips ...netip.Addr) (
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	t.URIs = append(t.URIs, uri)
+	if role == RoleAuditor { // a guest: nothing stops when it expires
+		t.NotAfter = time.Now().Add(auditorLife)
+	}
 	if role == transport.RoleControl {
 		t.ExtKeyUsage = append(t.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 		t.DNSNames = []string{name + "." + a.of.Name}

@@ -7,6 +7,7 @@
 //	cluster.json  cluster.pub  trust.json       public: for nodes, for hotlines, for auditors
 //	ca/           ca.crt ca.key                 the authority; keep it off the nodes
 //	operator/     operator.crt operator.key profile.json
+//	auditor-NAME/ auditor.crt auditor.key, from AddAuditor
 //	CONTROL/      control.yaml cluster.json node.key tls.crt tls.key ca.crt cluster.agekey
 //	EDGE/         edge.yaml cluster.json node.key tls.crt tls.key ca.crt edge.agekey edge.pub
 //
@@ -56,6 +57,7 @@ const (
 	RoleControl  = transport.RoleControl
 	RoleEdge     = transport.RoleEdge
 	RoleOperator = transport.RoleOperator
+	RoleAuditor  = transport.RoleAuditor
 )
 
 // ErrExists is returned when a folder to be made holds something already.

@@ -360,3 +360,33 @@ func TestTheFilesLanguagesAreThePages(t *testing.T) {
 		t.Errorf("got %v, %v", e, err)
 	}
 }
+
+func TestAnAuditorsCertificateIsOfItsRoleAndForAYear(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "operator")
+	p := plan()
+	if err := Init(dir, p); err != nil {
+		t.Fatal(err)
+	}
+	home, err := AddAuditor(dir, "review")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(home, "auditor.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := oneCertificate(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := ParsePeer(cert)
+	if left := time.Until(cert.NotAfter); err != nil || who.Role != RoleAuditor || who.Name != "review" || left > auditorLife || left < auditorLife-time.Hour {
+		t.Errorf("got %+v for %v, %v", who, left, err)
+	}
+	if _, err := AddAuditor(dir, "review"); err == nil {
+		t.Error("a second one of the same name")
+	}
+	if _, err := AddAuditor(dir, "../x"); err == nil {
+		t.Error("a name with a way out")
+	}
+}

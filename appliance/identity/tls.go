@@ -36,7 +36,7 @@ func ServerTLS(ca, cert, key, clusterID string) (*tls.Config, error) {
 		if len(s.PeerCertificates) == 0 {
 			return nil
 		}
-		return belongs(s.PeerCertificates[0], clusterID, RoleControl, RoleEdge, RoleOperator)
+		return belongs(s.PeerCertificates[0], clusterID, RoleControl, RoleEdge, RoleOperator, RoleAuditor)
 	}
 	return c, nil
 }

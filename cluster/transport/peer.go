@@ -18,6 +18,7 @@ const (
 	RoleControl  Role = "control"
 	RoleEdge     Role = "edge"
 	RoleOperator Role = "operator"
+	RoleAuditor  Role = "auditor" // may look names up, with proof; nothing else that is not open to anyone
 )
 
 // ErrIdentity is returned for a certificate that does not carry exactly one
@@ -85,7 +86,7 @@ func ValidName(name string) bool {
 }
 
 func validRole(r Role) bool {
-	return r == RoleControl || r == RoleEdge || r == RoleOperator
+	return r == RoleControl || r == RoleEdge || r == RoleOperator || r == RoleAuditor
 }
 
 // validCluster holds a cluster id to its one form: 32 lower-case hex digits,

@@ -44,7 +44,7 @@ func main() {
 	}
 	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), proveCommand(), exportCommand(), edgeAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
+	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), proveCommand(), exportCommand(), edgeAddCommand(), auditorAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), pinCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
 		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand(), certifyCommand(), figuresCommand())
 	if err := root.ExecuteContext(ctx); err != nil {

@@ -71,6 +71,11 @@ func (c Config) fetch(ctx context.Context, target string, trust audit.TrustFile)
 
 // get asks a node for a path; the client is for this one question.
 func (c Config) get(ctx context.Context, target string, trust audit.TrustFile, path string) (io.ReadCloser, error) {
+	return c.do(ctx, http.MethodGet, target, path, nil, trust)
+}
+
+// do sends one request to a control node and gives the body of a good answer.
+func (c Config) do(ctx context.Context, method, target, path string, body io.Reader, trust audit.TrustFile) (io.ReadCloser, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, unreadable(fmt.Errorf("address %q is not one of a control node", target), "write https://NAME:PORT, as the trust file's CA certifies it, without anything after it")
@@ -88,7 +93,7 @@ func (c Config) get(ctx context.Context, target string, trust audit.TrustFile, p
 			return errors.New("the node redirects, which a node never does")
 		},
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.String(), "/")+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(u.String(), "/")+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("address %q: %w", target, err)
 	}
@@ -97,8 +102,8 @@ func (c Config) get(ctx context.Context, target string, trust audit.TrustFile, p
 		return nil, unreadable(err, "check the address, and that the trust file is of this cluster")
 	}
 	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, unreadable(fmt.Errorf("node %s answers %s", u.Host, resp.Status), "ask again in a minute, or another node")
+		defer resp.Body.Close()
+		return nil, refusal(u.Host, resp)
 	}
 	return resp.Body, nil
 }
