@@ -108,6 +108,7 @@ func TestDevIsTheWholePicture(t *testing.T) {
 	w.await("and freed", func() error { return passes("deep.below.brand-new.test") })
 
 	w.decide(p.Officers, p.Listed[0], stopped, passes)
+	w.record(p.Officers, p.Trust)
 
 	w.run("cordon", "bundle", "--profile", w.join("picture", "dev.json"), "--out", w.join("bundle.tar"))
 	w.run("cordon-audit", "verify", "--trust", p.Trust, w.join("bundle.tar"))
