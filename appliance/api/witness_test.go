@@ -1,0 +1,55 @@
+package api
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestAHouseholdAsksOnlySoOften(t *testing.T) {
+	var a asks
+	now := time.Unix(1780000000, 0)
+	many := func(remote string) (n int) {
+		for range 3 * askBurst {
+			if a.take(remote, now) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := many("192.0.2.1:1000"); n != askBurst {
+		t.Errorf("%d at once, want %d", n, askBurst)
+	}
+	if n := many("192.0.2.1:2000"); n != 0 {
+		t.Errorf("another port of the same address: %d", n)
+	}
+	if n := many("192.0.2.2:1000"); n != askBurst {
+		t.Errorf("another address: %d", n)
+	}
+	if n := many("[2001:db8:0:1::1]:1000") + many("[2001:db8:0:ff::2]:1000"); n != askBurst {
+		t.Errorf("two addresses of one IPv6 /56: %d", n)
+	}
+	now = now.Add(5 * time.Second)
+	if n := many("192.0.2.1:1000"); n != 5*askRate {
+		t.Errorf("%d after five seconds, want %d", n, 5*askRate)
+	}
+	now = now.Add(-time.Hour) // a clock that is put back gives nothing away
+	if n := many("192.0.2.1:1000"); n != 0 {
+		t.Errorf("%d with the clock put back", n)
+	}
+}
+
+func TestStrangersAreForgottenAndBounded(t *testing.T) {
+	var a asks
+	now := time.Unix(1780000000, 0)
+	for i := range 2 * maxHouses {
+		a.take(fmt.Sprintf("10.%d.%d.1:1", i>>8, i&255), now)
+	}
+	if len(a.from) > maxHouses+1 {
+		t.Errorf("%d households are remembered", len(a.from))
+	}
+	now = now.Add(time.Minute)
+	if !a.take("192.0.2.1:1", now) || len(a.from) > 2 {
+		t.Errorf("%d households are remembered after a minute", len(a.from))
+	}
+}
