@@ -7,6 +7,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
 	"github.com/cordon-project/cordon/cluster/audit/liestest"
+	"github.com/cordon-project/cordon/listsync/list/listtest"
 )
 
 func all(o *audit.Options) { o.All = true }
@@ -50,5 +51,24 @@ func TestAReturnIsHeldToTheFilesWhileItStands(t *testing.T) {
 	l.Publish(51)
 	if r := verify(t, l, l.Bundle()); !r.Pass || !strings.Contains(strings.Join(r.Notes, "\n"), "was not held to the files, which are not in this bundle") {
 		t.Errorf("later: pass %v, notes %q, want a note that it was not held to the files", r.Pass, r.Notes)
+	}
+}
+
+// The edge list of the newest version alone is there while a return stands: a later visit still needs both of its files.
+func TestHalfAVersionIsNotTakenForChecked(t *testing.T) {
+	l := audittest.Honest("half")
+	l.Publish(50)
+	l.Return(2, nil)
+	before := visited(t, l)
+	l.Return(3, nil)
+	part := l.Part(audit.Part{Since: before.Verified(l.TrustFile())})
+	if r := verify(t, l, part, after(before)); !r.Pass {
+		t.Errorf("back to the newest version: fails:\n%s", text(r))
+	}
+	now, _ := l.InForce.List(listtest.List)
+	delete(l.Files, now.Audit)
+	part = l.Part(audit.Part{Since: before.Verified(l.TrustFile())})
+	if c, _ := verify(t, l, part, after(before)).Check(audit.CheckLists); c.Pass || !strings.Contains(c.Detail, "auditor list of hotline-one/main sequence 3") {
+		t.Errorf("without its auditor list: %+v, want FAIL", c)
 	}
 }

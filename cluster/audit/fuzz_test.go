@@ -104,6 +104,8 @@ func FuzzReadBundle(f *testing.F) {
 	l := audittest.Honest("fuzz")
 	honest := l.Bundle()
 	f.Add(honest)
+	f.Add(l.Part(audit.Part{All: true}))
+	f.Add(l.Part(audit.Part{Since: 9}))
 	f.Add(honest[:len(honest)/2])
 	f.Add(audittest.New("fuzz").Bundle())
 	trust := l.TrustFile()

@@ -143,7 +143,9 @@ func (f frozen) Checkpoint(context.Context, string) ([]byte, error) { return f.n
 // garbage shows no checkpoint at all.
 type garbage struct{ nodes }
 
-func (garbage) Checkpoint(context.Context, string) ([]byte, error) { return []byte("\x1b[2Jhello\n\n"), nil }
+func (garbage) Checkpoint(context.Context, string) ([]byte, error) {
+	return []byte("\x1b[2Jhello\n\n"), nil
+}
 
 func TestTwoHistoriesAreALie(t *testing.T) {
 	l, other := audittest.Honest("monitor"), audittest.New("monitor")
