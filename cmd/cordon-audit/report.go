@@ -20,7 +20,7 @@ import (
 
 func reportCommand() *cobra.Command {
 	var f flags
-	var from, to, out string
+	var from, to, out, used string
 	c := &cobra.Command{
 		Use:   "report --from DAY --to DAY --trust FILE BUNDLE|https://NODE:PORT",
 		Short: "Write what the verified log shows of a period, for people",
@@ -60,10 +60,17 @@ so first, and the exit code is 5.`,
 				return err
 			}
 			d := account.New(tf.Cluster, r, facts, read)
+			if used != "" && r.Leaves() != nil {
+				sum, bad, err := checkFigures(used, tf.Cluster.ID(), r.Leaves())
+				if err != nil {
+					return unreadable(err, "--figures names the file that cordon figures --out wrote")
+				}
+				d.AddFigures(sum, bad)
+			}
 			if err := writeAccount(c.OutOrStdout(), d, out, f.json); err != nil {
 				return err
 			}
-			if !r.Pass {
+			if !d.Pass {
 				return errFail
 			}
 			return nil
@@ -72,6 +79,7 @@ so first, and the exit code is 5.`,
 	f.add(c)
 	c.Flags().StringVar(&from, "from", "", "first day, as 2026-07-01 (required)")
 	c.Flags().StringVar(&to, "to", "", "last day (required)")
+	c.Flags().StringVar(&used, "figures", "", "published figures (cordon figures --out), to be checked and added up in the report")
 	c.Flags().StringVar(&out, "out", "", "folder for report.html and report.json")
 	for _, name := range []string{"from", "to"} {
 		if err := c.MarkFlagRequired(name); err != nil {

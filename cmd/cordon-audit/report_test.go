@@ -47,6 +47,7 @@ func TestAReportIsWrittenAndSaysWhenItFails(t *testing.T) {
 		{"a page of a bad bundle", []string{"--from", day, "--to", day, bad}, codeFail, "VERIFICATION FAILED"},
 		{"JSON", []string{"--from", day, "--to", day, "--json", honest}, codeOK, `"pass": true`},
 		{"files", []string{"--from", day, "--to", day, "--out", filepath.Join(dir, "out"), bad}, codeFail, "FAIL  "},
+		{"figures that are none", []string{"--from", day, "--to", day, "--figures", filepath.Join(dir, "trust.json"), honest}, codeInput, "--figures names the file"},
 		{"no day", []string{"--from", "July", "--to", day, honest}, codeUsage, "is not a day"},
 		{"backwards", []string{"--from", day, "--to", "2020-01-01", honest}, codeUsage, "--to is before --from"},
 		{"later than the log", []string{"--from", "2199-01-01", "--to", "2199-02-01", honest}, codeInput, "the bundle's log reaches until"},

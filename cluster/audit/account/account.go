@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/figures"
 	"github.com/cordon-project/cordon/cluster/audit/period"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/canon"
@@ -27,6 +28,7 @@ type Document struct {
 	Notes      []string                `json:"notes"`
 	Facts      *period.Facts           `json:"facts"` // null when the log is not the cluster's
 	Review     []Review                `json:"review"`
+	Figures    *figures.Sum            `json:"figures,omitempty"` // published by the operator, where they were given
 	Parts      []Part                  `json:"parts"`
 }
 

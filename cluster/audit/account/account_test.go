@@ -17,6 +17,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/account"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/cluster/audit/figures"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/cluster/audit/period"
 	"github.com/cordon-project/cordon/listsync/list"
@@ -100,6 +101,23 @@ func TestWhatFailedStandsFirst(t *testing.T) {
 	}
 	if strings.Contains(s, "<strong>Verified.") {
 		t.Error("it says that it was verified")
+	}
+}
+
+func TestFiguresThatDoNotStandFailTheAccount(t *testing.T) {
+	for _, bad := range [][]string{nil, {"edge e1, hour from 2026-07-01T00:00:00Z: signature"}} {
+		d := example(true)
+		n := len(d.Checks)
+		sum := figures.NewSum(time.Unix(0, 0), time.Unix(1<<32, 0))
+		sum.Add(figures.Figures{Edge: "e1", Hour: 3600, Seconds: 3600, Rows: []figures.Row{{List: "hotline-one/main", Basis: "law", N: 120}}})
+		d.AddFigures(sum, bad)
+		var page bytes.Buffer
+		if err := d.WriteHTML(&page); err != nil {
+			t.Fatal(err)
+		}
+		if d.Pass != (bad == nil) || len(d.Checks) != n+1 || !strings.Contains(page.String(), "120, give or take") || strings.Contains(page.String(), "VERIFICATION FAILED") != (bad != nil) {
+			t.Errorf("%q: pass %t, %+v", bad, d.Pass, d.Checks[n])
+		}
 	}
 }
 
