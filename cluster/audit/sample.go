@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,6 +17,9 @@ import (
 const MaxSampleRequest = 512 << 10
 
 const sampleVersion = 1
+
+// ErrTooFresh: the checkpoint ends with the very leaf that brought the version.
+var ErrTooFresh = errors.New("the checkpoint ends with the version's own leaf; draw from a later one")
 
 // sampleRequest asks a hotline to show entries of one version to a reviewer. Which ones is not written in it: it follows from the
 // checkpoint. Strict JSON, so that a person can read it before it is sent.
@@ -66,7 +70,11 @@ func NewSampleRequest(tf TrustFile, checkpoint []byte, leaves []Leaf, l match.Li
 	}
 	in, ok := f.List(l)
 	if !ok {
-		return fail(fmt.Errorf("no version of it is in force: %w", ErrMismatch))
+		var there []string
+		for _, in := range f.Lists {
+			there = append(there, string(in.List))
+		}
+		return fail(fmt.Errorf("no version of it is in force, but of %q: %w", there, ErrMismatch))
 	}
 	leaf, err := t.Leaf(in.Leaf)
 	if err != nil {
@@ -154,7 +162,7 @@ func OpenSampleRequest(tf TrustFile, raw []byte) (Drawing, error) {
 		return fail("leaf %d brings no version into force: %w", leaf.N, ErrMismatch)
 	}
 	if leaf.N+1 >= cp.Size {
-		return fail("the checkpoint ends with the version's own leaf; draw from a later one: %w", ErrMismatch)
+		return fail("%w", ErrTooFresh)
 	}
 	d.Seed = list.DrawSeed(cp.Text(), d.List, d.Seq, d.Edge)
 	return d, nil

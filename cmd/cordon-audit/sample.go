@@ -188,7 +188,11 @@ checkpoint, list, version and the hash of its edge list (LEAF.md, Samples). 60 e
 			}
 			raw, err := audit.NewSampleRequest(l.tf, cp, l.report.Leaves(), match.ListID(listID), n, reviewer)
 			if err != nil {
-				return unreadable(err, "--list names a list that is in force there, -n is 1 to "+strconv.Itoa(trust.MaxSample)+", --reviewer the line that begins with age1")
+				do := "--list names a list that is in force there, -n is 1 to " + strconv.Itoa(trust.MaxSample) + ", --reviewer the line that begins with age1"
+				if errors.Is(err, audit.ErrTooFresh) {
+					do = "ask again in a minute: the next record of the log, an edge's receipt for instance, makes a later checkpoint"
+				}
+				return unreadable(err, do)
 			}
 			d, err := audit.OpenSampleRequest(l.tf, raw)
 			if err != nil {

@@ -42,7 +42,7 @@ func Sampled(e *Edge) []int {
 // passed over, and so is one whose remainder was drawn before. It is an error to ask for none or for more than there are.
 func Draw(seed [32]byte, n int, from []int) ([]int, error) {
 	if n < 1 || n > len(from) {
-		return nil, fmt.Errorf("draw %d of %d entries: %w", n, len(from), ErrFormat)
+		return nil, fmt.Errorf("draw %d of %d entries: 1 to %d can be drawn", n, len(from), len(from))
 	}
 	m := uint64(len(from))
 	last := math.MaxUint64 - (math.MaxUint64%m+1)%m // of those that are as often in each class of remainders
