@@ -41,7 +41,7 @@ type Proved struct {
 func OpenProof(b []byte, t TrustFile) (Proved, error) {
 	p, err := witness.ParseProof(b)
 	if err != nil {
-		return Proved{}, fmt.Errorf("open proof: %w: %w", ErrFormat, err)
+		return Proved{}, fmt.Errorf("open proof: %w", malformed{err})
 	}
 	cp, by, fresh, err := t.Quorum().Open(p.Checkpoint)
 	if err != nil {

@@ -20,10 +20,15 @@ func ParsePolicy(text string) (witness.Policy, error) {
 	}
 	p, err := witness.ParseOptionalPolicy(text)
 	if err != nil {
-		return witness.Policy{}, fmt.Errorf("%w: %w", ErrFormat, err)
+		return witness.Policy{}, malformed{err}
 	}
 	return p, nil
 }
+
+// malformed says what another package found malformed, in its words, as this package's ErrFormat.
+type malformed struct{ error }
+
+func (m malformed) Unwrap() []error { return []error{m.error, ErrFormat} }
 
 // LogPolicy is the witness policy that the cluster holds hotlines' public logs to, the zero Policy when it has none.
 // The cluster has passed Check.
