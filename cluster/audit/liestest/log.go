@@ -69,7 +69,7 @@ var logLies = []Lie{
 		Build: func(l *audittest.Log) []byte {
 			return swapNote(l, strings.Replace(string(l.Checkpoint()), "\n\n", "\nextra\n\n", 1))
 		}},
-	{Who: Mirror, Name: "the checkpoint is stale", Fails: []string{audit.CheckCheckpoint}, Says: "ago, at most 2h0m0s is allowed",
+	{Who: Mirror, Name: "the checkpoint is stale", Fails: []string{audit.CheckCheckpoint}, Says: "the checkpoint is stale: a quorum signed it ",
 		Look: func(c *Case, l *audittest.Log) {
 			c.Now, c.MaxAge = l.Now.Add(3*time.Hour), 2*time.Hour
 		},

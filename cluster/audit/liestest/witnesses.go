@@ -67,7 +67,7 @@ var witnessLies = []Lie{
 		Build: func(l *audittest.Log) []byte {
 			return seenBy(l.Bundle(), l.Now, func(text string) string { return strings.Replace(text, "\n", "x\n", 1) }, 0, 1)
 		}},
-	{Who: Operator, Name: "witnesses saw the log last week", Fails: []string{audit.CheckWitnesses}, Says: "witnesses cosigned this log 168h",
+	{Who: Operator, Name: "witnesses saw the log last week", Fails: []string{audit.CheckWitnesses}, Says: "witnesses cosigned this log ",
 		Build: func(l *audittest.Log) []byte { return seenBy(l.Bundle(), l.Now.Add(-7*24*time.Hour), nil, 0, 1) },
 		Look: func(c *Case, l *audittest.Log) {
 			askTwo("")(c, l)
