@@ -18,7 +18,7 @@ func reviewerCommand() *cobra.Command {
 	add := withDir(&cobra.Command{
 		Use:     "add --dir HOTLINE NAME RECIPIENT",
 		Short:   "Register a reviewer, to whom drawn entries may be opened",
-		Example: `  cordon-hotline reviewer add --dir hotline 'Review board' age1...`,
+		Example: `  cordon-hotline reviewer add --dir hotline review-board age1...`,
 		Long: `RECIPIENT is the line of the reviewer's public key that begins with age1 (cordon-audit sample key makes it). Compare it with the reviewer by telephone:
 whoever has the other half reads what two officers open for this name.`,
 		Args: cobra.ExactArgs(2),
@@ -53,7 +53,7 @@ whoever has the other half reads what two officers open for this name.`,
 	}, hotlineDir)
 	remove := withDir(&cobra.Command{
 		Use: "remove --dir HOTLINE NAME", Short: "Take a reviewer out", Args: cobra.ExactArgs(1),
-		Example: `  cordon-hotline reviewer remove --dir hotline 'Review board'`,
+		Example: `  cordon-hotline reviewer remove --dir hotline review-board`,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			if err := h.RemoveReviewer(args[0]); err != nil {
 				return err

@@ -60,7 +60,7 @@ of processor time an entry; later ones cost that for new entries only. The key s
 func auditorCommand() *cobra.Command {
 	add := withDir(&cobra.Command{
 		Use: "add --dir HOTLINE NAME", Short: "Give an auditor a token for private lookups, told once", Args: cobra.ExactArgs(1),
-		Example: `  cordon-hotline auditor add --dir hotline 'Review board'`,
+		Example: `  cordon-hotline auditor add --dir hotline review-board`,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			token, err := h.AddAuditor(args[0])
 			if err != nil {
@@ -87,7 +87,7 @@ func auditorCommand() *cobra.Command {
 	}, hotlineDir)
 	remove := withDir(&cobra.Command{
 		Use: "remove --dir HOTLINE NAME", Short: "End an auditor's token, at once", Args: cobra.ExactArgs(1),
-		Example: `  cordon-hotline auditor remove --dir hotline 'Review board'`,
+		Example: `  cordon-hotline auditor remove --dir hotline review-board`,
 		RunE: on(func(h *publish.Hotline, c *cobra.Command, args []string) error {
 			if err := h.RemoveAuditor(args[0]); err != nil {
 				return err

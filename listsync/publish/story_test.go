@@ -198,7 +198,7 @@ func TestAChangeDropsTheSignatures(t *testing.T) {
 	w.addOperator("isp-one")
 	g, err = w.h.Sign(w.officers[0])
 	w.must(err)
-	if !strings.Contains(g.Dropped, "operators have changed") {
+	if !strings.Contains(g.Dropped, "the operators, or private lookups, have changed") {
 		t.Errorf("got %q", g.Dropped)
 	}
 }
