@@ -146,6 +146,20 @@ func TestTwoOperatorsWitnessAndCompare(t *testing.T) {
 		}
 		return nil
 	})
+	// A witness that has forgotten what it signed is none.
+	w.stop("two-c1")
+	kept, err := filepath.Glob(w.join("isp-two", "c1", "data", "witness", "*.head"))
+	if err != nil || len(kept) == 0 {
+		t.Fatalf("what it cosigned is not on its disk: %v", err)
+	}
+	b := w.get(kept[0])
+	if err := os.WriteFile(kept[0], b[:len(b)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := w.try("cordon", "control", "--config", w.join("isp-two", "c1", "control.yaml")); code != 3 || !strings.Contains(out, "is damaged: restore it from a backup") {
+		t.Errorf("with a damaged memory: exit %d\n%s", code, out)
+	}
+
 	bundle := w.join("bundle.tar")
 	w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
 	out := w.run("cordon-audit", "verify", "--trust", w.trust, bundle)
