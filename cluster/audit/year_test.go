@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -88,17 +87,50 @@ func (y *year) look(b *testing.B, dir, what string, bundle []byte, o audit.Optio
 		args = append(args, "--state", filepath.Join(dir, "state"))
 	}
 	cmd := exec.CommandContext(b.Context(), *yearTool, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
-	out, err := cmd.CombinedOutput()
-	wall := time.Since(start)
-	if err != nil {
-		b.Fatalf("%s: %v\n%s", what, err, out)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
 	}
-	used := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	ended := make(chan struct{})
+	peak := peakOf(cmd.Process.Pid, ended)
+	err := cmd.Wait()
+	wall := time.Since(start)
+	close(ended)
+	if err != nil {
+		b.Fatalf("%s: %v\n%s", what, err, out.String())
+	}
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	fmt.Printf("%-28s %8.2f s  %8.2f s of processor  %6d MB  bundle %d MB\n", what, wall.Seconds(), cpu.Seconds(), used.Maxrss>>10, len(bundle)>>20)
+	fmt.Printf("%-28s %8.2f s  %8.2f s of processor  %6d MB  bundle %d MB\n", what, wall.Seconds(), cpu.Seconds(), <-peak>>10, len(bundle)>>20)
 	b.ReportMetric(wall.Seconds(), strings.ReplaceAll(what, " ", "-")+"-s")
 	return nil
+}
+
+// peakOf is the most memory that a process had, in KiB, as long as it could be asked. (What wait says begins with that of whoever started it.)
+func peakOf(pid int, ended <-chan struct{}) <-chan int {
+	out := make(chan int, 1)
+	go func() {
+		most := 0
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				out <- most
+				return
+			case <-tick.C:
+			}
+			b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			if _, rest, ok := strings.Cut(string(b), "VmHWM:"); ok {
+				n := 0
+				if _, err := fmt.Sscan(rest, &n); err == nil {
+					most = max(most, n)
+				}
+			}
+		}
+	}()
+	return out
 }
 
 // BenchmarkYear verifies a year's log with the newest files, then what came since, then versions of full size, every file of them.
