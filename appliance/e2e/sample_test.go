@@ -69,16 +69,16 @@ func TestAReviewerIsShownASampleAndAnAuditorAsksBlindly(t *testing.T) {
 	hotline("publish")
 	w.start("answer", "cordon-hotline", "answer", "--dir", p.HotlineDir, "--listen", addr)
 	w.await("the version with a column, and the service", func() error {
-		out, code := w.try("cordon-audit", "lookup-private", "deep.below.brand-new.test", "--trust", p.Trust, "--token", w.join("token"), p.API[0])
+		out, code := w.try("cordon-audit", "lookup", "--private", "deep.below.brand-new.test", "--trust", p.Trust, "--token", w.join("token"), p.API[0])
 		if code != 0 || !strings.Contains(out, "LISTED") || !strings.Contains(out, "kind domain, basis order") {
 			return fmt.Errorf("exit %d: %s", code, out)
 		}
 		return nil
 	})
-	if out := w.run("cordon-audit", "lookup-private", p.Unlisted[0], "--trust", p.Trust, "--token", w.join("token"), p.API[0]); !strings.Contains(out, "not listed") {
+	if out := w.run("cordon-audit", "lookup", "--private", p.Unlisted[0], "--trust", p.Trust, "--token", w.join("token"), p.API[0]); !strings.Contains(out, "not listed") {
 		t.Errorf("an unlisted name: %s", out)
 	}
-	refused(3, "none of an auditor", "cordon-audit", "lookup-private", p.Listed[0], "--trust", p.Trust, "--token", w.join("other-token"), p.API[0])
+	refused(3, "none of an auditor", "cordon-audit", "lookup", "--private", p.Listed[0], "--trust", p.Trust, "--token", w.join("other-token"), p.API[0])
 
 	// The draw.
 	recipient, _, _ := strings.Cut(w.run("cordon-audit", "sample", "key", "--out", w.join("reviewer.key")), "\n")

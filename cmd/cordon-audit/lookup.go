@@ -23,18 +23,27 @@ const (
 
 func lookupCommand() *cobra.Command {
 	var f flags
+	var private privateLookup
 	var maxAge time.Duration
 	c := &cobra.Command{
-		Use:   "lookup NAME --trust FILE --cert FILE --key FILE https://NODE:PORT",
-		Short: "Ask an operator whether a name is listed, by which list, since when, on which basis, with proof",
+		Use:   "lookup NAME --trust FILE --cert FILE --key FILE https://NODE:PORT | lookup --private NAME|URL --trust FILE --token FILE BUNDLE|https://NODE:PORT",
+		Short: "Ask whether a name is listed, by which list, since when, on which basis, with proof: of an operator, or so that nobody learns which",
 		Long: `lookup asks a control node, with an auditor's certificate (cordon auditor-add at the operator), and verifies its answer against the trust
 file: the cosigned log, the hotlines' signatures, and the very blocks of the signed lists where the name would stand.
 
 ` + lookupTrusts + `.
 
+` + lookupPrivately + `
+
 Exit codes: 0 the answer verifies, whatever it says, 3 there is no answer, 5 it does not verify.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if private.on {
+				return private.run(c, &f, args[0], args[1])
+			}
+			if what := private.set(c); what != "" {
+				return fmt.Errorf("--%s is for --private lookups", what)
+			}
 			name, err := lookup.Name(args[0])
 			if err != nil {
 				return err
@@ -61,6 +70,7 @@ Exit codes: 0 the answer verifies, whatever it says, 3 there is no answer, 5 it 
 		},
 	}
 	f.add(c)
+	private.add(c)
 	c.Flags().DurationVar(&maxAge, "max-age", time.Hour, "refuse an answer whose checkpoint is older")
 	return c
 }

@@ -23,56 +23,68 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-func lookupPrivateCommand() *cobra.Command {
-	var f flags
-	var token, column, listID string
-	c := &cobra.Command{
-		Use:   "lookup-private NAME|URL --trust FILE --token FILE BUNDLE|https://NODE:PORT",
-		Short: "Ask whether a name or page is listed so that nobody learns which one",
-		Long: `lookup-private verifies the bundle, blinds every expression that NAME or URL is tested against, has the hotline's service evaluate them, verifies its proof with the
-key that officers have signed in the bundle's metadata, and looks for the results in the column that they have signed with the version in force. Neither the operator nor the
-hotline learns what was asked; questions have one size (more than 16 expressions are several).
+const lookupPrivately = `With --private nobody learns which name it is. It verifies the bundle, blinds every expression that NAME or URL is tested against, has the hotline's
+service evaluate them, verifies its proof with the key that officers have signed in the bundle's metadata, and looks for the results in the column that they have
+signed with the version in force. Neither the operator nor the hotline learns what was asked; questions have one size (more than 16 expressions are several).
+An answer made with another key, or to another question, fails. That the column itself has the right results is the hotline's word, like the list: a reviewer's
+sample (cordon-audit sample) holds it to the entries.`
 
-An answer made with another key, or to another question, fails. That the column itself has the right results is the hotline's word, like the list:
-a reviewer's sample (cordon-audit sample) holds it to the entries.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
-			exprs, err := canon.Expressions(args[0])
-			if err != nil {
-				return unreadable(errors.New("the name or URL cannot be used"), "write it as host.example or https://host.example/path")
-			}
-			secret, err := readBounded("token", token, 256)
-			if err != nil {
-				return unreadable(err, "--token names the file with the line that the hotline's auditor add printed")
-			}
-			l, err := f.look(c.Context(), c, args[1])
-			if err != nil {
-				return err
-			}
-			defer l.close()
-			ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
-			defer cancel()
-			found, err := l.lookupPrivate(ctx, exprs, strings.TrimSpace(string(secret)), column, match.ListID(listID))
-			if errors.Is(err, oprf.ErrProof) {
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "FAIL  lookup: %s\n", audit.Escape(err.Error())); err != nil {
-					return unwritten("output", err)
-				}
-				return errFail
-			}
-			if err != nil {
-				return err
-			}
-			if f.json {
-				return unwritten("output", json.NewEncoder(c.OutOrStdout()).Encode(found))
-			}
-			return unwritten("output", found.write(c.OutOrStdout()))
-		},
+// privateLookup is lookup --private.
+type privateLookup struct {
+	on                  bool
+	token, column, list string
+}
+
+func (p *privateLookup) add(c *cobra.Command) {
+	c.Flags().BoolVar(&p.on, "private", false, "ask so that nobody learns which name or page it is")
+	c.Flags().StringVar(&p.token, "token", "", "with --private: file with the token that the hotline gave you (required)")
+	c.Flags().StringVar(&p.column, "column", "", "with --private: the column, if you have it from an earlier lookup in this version; else it is fetched. A new file is written there")
+	c.Flags().StringVar(&p.list, "list", "", "with --private: only this list (default: every list in force that has private lookups)")
+}
+
+// set names a flag that only --private has, if one was given.
+func (p *privateLookup) set(c *cobra.Command) string {
+	for _, name := range []string{"token", "column", "list"} {
+		if c.Flags().Changed(name) {
+			return name
+		}
 	}
-	f.add(c)
-	c.Flags().StringVar(&token, "token", "", "file with the token that the hotline gave you (required)")
-	c.Flags().StringVar(&column, "column", "", "the column, if you have it from an earlier lookup in this version; else it is fetched. A new file is written there")
-	c.Flags().StringVar(&listID, "list", "", "only this list (default: every list in force that has private lookups)")
-	return must(c, "token")
+	return ""
+}
+
+func (p *privateLookup) run(c *cobra.Command, f *flags, what, target string) error {
+	if p.token == "" {
+		return errors.New("--private needs --token: the file with the line that the hotline's auditor add printed")
+	}
+	exprs, err := canon.Expressions(what)
+	if err != nil {
+		return unreadable(errors.New("the name or URL cannot be used"), "write it as host.example or https://host.example/path")
+	}
+	secret, err := readBounded("token", p.token, 256)
+	if err != nil {
+		return unreadable(err, "--token names the file with the line that the hotline's auditor add printed")
+	}
+	l, err := f.look(c.Context(), c, target)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
+	defer cancel()
+	found, err := l.lookupPrivate(ctx, exprs, strings.TrimSpace(string(secret)), p.column, match.ListID(p.list))
+	if errors.Is(err, oprf.ErrProof) {
+		if _, err := fmt.Fprintf(c.OutOrStdout(), "FAIL  lookup: %s\n", audit.Escape(err.Error())); err != nil {
+			return unwritten("output", err)
+		}
+		return errFail
+	}
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return unwritten("output", json.NewEncoder(c.OutOrStdout()).Encode(found))
+	}
+	return unwritten("output", found.write(c.OutOrStdout()))
 }
 
 // lookedUp is the result of a private lookup.

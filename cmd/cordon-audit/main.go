@@ -105,10 +105,11 @@ read, a trust file that is none), 5 verification failed.`,
 		FParseErrWhitelist:         cobra.FParseErrWhitelist{UnknownFlags: true},
 		SuggestionsMinimumDistance: 2,
 	}
-	root.AddCommand(proofCommand(), watchCommand(), witnessKeyCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(lookupPrivateCommand())
 	root.AddCommand(
+		proofCommand(),
+		watchCommand(),
+		witnessKeyCommand(),
 		verifyCommand(),
 		showCommand(),
 		probeCommand(),
