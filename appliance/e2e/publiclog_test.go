@@ -17,7 +17,6 @@ type other struct {
 	w       *world
 	trust   string
 	profile string
-	nodes   []string
 }
 
 func (w *world) otherOperator(repository string) *other {

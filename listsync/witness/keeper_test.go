@@ -300,7 +300,9 @@ func TestAWitnessThatLiesOrIsAwayIsNamed(t *testing.T) {
 			return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(409) }
 		}, "without a size"},
 		{"redirect", func(*world) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://other.invalid/", 307) }
+			return func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "https://other.invalid/", http.StatusTemporaryRedirect)
+			}
 		}, "answered 307"},
 		{"much", func(*world) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 1<<20)) }
