@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,8 @@ func (o *Operator) NewAppeal(ctx context.Context, r AppealRequest) (Registered, 
 	return o.register(ctx, a, Registered{Ref: a.Ref, Due: time.Unix(a.Due, 0).UTC()})
 }
 
-// DecideAppeal hands in what these officers, one at least, decide about an appeal.
+// DecideAppeal hands in what these officers, one at least, decide about an appeal. What was decided so before is told again, and a reference
+// that the register does not have is refused here: a refusal by the cluster would stay in the log.
 func (o *Operator) DecideAppeal(ctx context.Context, ref, outcome string, officers []string) (Registered, error) {
 	r, err := audit.ParseAppealRef(ref)
 	if err != nil {
@@ -90,7 +92,32 @@ func (o *Operator) DecideAppeal(ctx context.Context, ref, outcome string, office
 	if _, err := d.Ruling(); err != nil {
 		return Registered{}, badInput(fmt.Errorf("--outcome %q: one of %s", outcome, Outcomes()))
 	}
+	all, err := o.Appeals(ctx)
+	if err != nil {
+		return Registered{}, err
+	}
+	switch before, err := decided(all, r, audit.Outcome(outcome)); {
+	case err != nil:
+		return Registered{}, err
+	case before != nil:
+		return *before, nil
+	}
 	return o.register(ctx, d, Registered{Ref: r})
+}
+
+// decided looks for the appeal: nil when it is open, what became of it when that is the same outcome, an error otherwise.
+func decided(all []api.Appeal, ref audit.AppealRef, outcome audit.Outcome) (*Registered, error) {
+	i := slices.IndexFunc(all, func(a api.Appeal) bool { return a.Ref == ref })
+	switch {
+	case i < 0:
+		return nil, badInput(fmt.Errorf("no appeal %s is open, nor among the last that were decided; cordon appeal list names those that are open", ref))
+	case all[i].Outcome == "":
+		return nil, nil
+	case all[i].Outcome == outcome:
+		return &Registered{Ref: ref, Leaf: all[i].Decided, Again: true}, nil
+	}
+	a := all[i]
+	return nil, fmt.Errorf("%w: appeal %s was decided before: %s at %s by %s (leaf %d)", ErrRefused, ref, a.Outcome, clock(a.At), strings.Join(a.By, " and "), a.Decided)
 }
 
 // Outcomes are the words for what may become of an appeal.

@@ -103,6 +103,10 @@ func appealDecideCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(done)
 			}
+			if done.Again {
+				fmt.Printf("%s %s: it was decided so before, leaf %d of the log.\n", done.Ref, outcome, done.Leaf)
+				return nil
+			}
 			fmt.Printf("%s %s: leaf %d of the log.\n", done.Ref, outcome, done.Leaf)
 			return nil
 		},
