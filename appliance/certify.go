@@ -57,6 +57,9 @@ func (o *Operator) Certify(ctx context.Context, r OrderRequest, c CertifyRequest
 	if body.From != c.From.Unix() || body.To != c.To.Unix() || d.Cluster != st.Node.Orders.Cluster {
 		return Decision{}, d, errors.New("the control node's certificate is of another time or cluster than was asked for")
 	}
+	if d.End.Size == 0 {
+		return Decision{}, d, badInput(fmt.Errorf("the log has nothing from before %s: there is nothing to certify", c.To.Format(time.RFC3339)))
+	}
 	for _, path := range c.Probes {
 		sum, err := fileSum(path)
 		if err != nil {

@@ -3,7 +3,10 @@ package identity
 import (
 	"crypto"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/cordon-project/cordon/appliance/config"
@@ -47,6 +50,9 @@ func NewOfficer(dir, name string, development bool) (order.Officer, error) {
 
 // LoadOfficerPublic reads an officer.pub.
 func LoadOfficerPublic(path string) (order.Officer, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return order.Officer{}, fmt.Errorf("officer's public key %s does not exist; name what cordon officer made for this person", path)
+	}
 	text, err := readFile("officer's public key", path)
 	if err != nil {
 		return order.Officer{}, err

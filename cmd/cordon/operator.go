@@ -78,7 +78,11 @@ most of them as what changed since the version before.`,
 			if err := o.Bundle(c.Context(), out, all); err != nil {
 				return err
 			}
-			fmt.Printf("Wrote %s. An auditor verifies it with: cordon-audit verify --trust TRUST.json %s\n", out, out)
+			how := ""
+			if all {
+				how = "--all "
+			}
+			fmt.Printf("Wrote %s. An auditor verifies it with: cordon-audit verify --trust TRUST.json %s%s\n", out, how, out)
 			return nil
 		},
 	}
