@@ -22,7 +22,7 @@ func figuresCommand() *cobra.Command {
 		Short: "Check that published figures are what edges signed, and add them up",
 		Long: `figures reads the file that cordon figures --out wrote, holds each statement to the key of its edge as the verified log has it, and adds the
 numbers up. Edges made the noise; that it was drawn as FIGURES.md says cannot be seen from outside.`,
-		Args: cobra.ExactArgs(2),
+		Args: exactly(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := f.verify(c.Context(), args[1], audit.Options{Now: time.Now()})
 			if err != nil {
@@ -114,7 +114,7 @@ func checkFigures(path, cluster string, leaves []audit.Leaf) (*figures.Sum, []st
 		}
 		first, last = min(first, f.Hour), max(last, f.Hour+figures.Hour)
 	}
-	if sum.Hours > 0 {
+	if sum.From, sum.To = (time.Time{}), (time.Time{}); sum.Hours > 0 {
 		sum.From, sum.To = time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC()
 	}
 	return sum, bad, nil

@@ -36,7 +36,7 @@ file: the cosigned log, the hotlines' signatures, and the very blocks of the sig
 ` + lookupPrivately + `
 
 Exit codes: 0 the answer verifies, whatever it says, 3 there is no answer, 5 it does not verify.`,
-		Args: cobra.ExactArgs(2),
+		Args: exactly(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if private.on {
 				return private.run(c, &f, args[0], args[1])

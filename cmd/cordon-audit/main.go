@@ -161,3 +161,17 @@ func versionCommand() *cobra.Command {
 		},
 	}
 }
+
+// exactly takes n arguments, and says in the command's own words which those are.
+func exactly(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		are := "arguments are"
+		if n == 1 {
+			are = "argument is"
+		}
+		return fmt.Errorf("%d %s needed after the flags, %d given: cordon-audit %s", n, are, len(args), c.Use)
+	}
+}

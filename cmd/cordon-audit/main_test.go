@@ -74,7 +74,7 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 		{"a trust file that is a directory", []string{"verify", "--trust", t.TempDir(), bundle}, 3, "", "is a directory"},
 		{"no trust file", []string{"verify", bundle}, 2, "", `required flag(s) "trust" not set`},
 		{"no bundle", []string{"verify", "--trust", trust}, 2, "", "what to do: see cordon-audit verify --help"},
-		{"two bundles", []string{"verify", "--trust", trust, bundle, bundle}, 2, "", "accepts 1 arg"},
+		{"two bundles", []string{"verify", "--trust", trust, bundle, bundle}, 2, "", "1 argument is needed"},
 		{"an unknown flag", []string{"verify", "--force"}, 2, "", "unknown flag"},
 		{"an unknown command", []string{"trustme"}, 2, "", "unknown command"},
 		{"a misspelled command with its flags", []string{"verfy", "--trust", trust, bundle}, 2, "", `cordon-audit: unknown command "verfy"; did you mean verify?`},

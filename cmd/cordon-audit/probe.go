@@ -39,7 +39,7 @@ func probeCommand() *cobra.Command {
 that cannot be listed, and for names below canaries, over UDP and TCP, with and without EDNS and DNSSEC. It prints a line for each check, and
 says which state of the log the resolver serves (NSID). Canaries are harmless names that hotlines listed for this; no other listed name is
 asked for. Nobody but the resolver, and the stop pages that you name with --page, is contacted.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			conf, err := probeConfig(at, canaries, unlisted, pages, wait)
 			if err != nil {

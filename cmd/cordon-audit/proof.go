@@ -21,7 +21,7 @@ func proofCommand() *cobra.Command {
 		Long: `proof reads a C2SP tlog-proof of one record of a cluster's log and checks it without a network: a quorum of the cluster's members cosigned
 the checkpoint in it, outside witnesses too when the trust file has a policy, and the record is in that log under its number. Then it prints
 the record in words. What the record says happened, this proves; that nothing was changed since, verify does.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			_, tf, err := readTrust(trustPath)
 			if err != nil {

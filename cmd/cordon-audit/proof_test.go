@@ -33,7 +33,7 @@ func TestAProofOfOneRecordIsChecked(t *testing.T) {
 		{"not there", []string{"proof", "--trust", trust, good + "x"}, 3, "", "no such file"},
 		{"no trust file", []string{"proof", "--trust", good, good}, 3, "", "trust file"},
 		{"no witness", []string{"proof", "--trust", write(t, "strict.json", tf.Encode()), good}, 5, "witness w has not cosigned", ""},
-		{"no file", []string{"proof", "--trust", trust}, 2, "", "accepts 1 arg"},
+		{"no file", []string{"proof", "--trust", trust}, 2, "", "1 argument is needed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := tool(t, c.args...)

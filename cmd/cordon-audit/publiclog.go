@@ -27,7 +27,7 @@ is in force at the operator or was, is refused there and the operator's log says
 public log. A list that was shown to one operator only fails here, whoever made it.
 
 Exit codes: 0 they say the same, 5 they do not, 3 one of them cannot be read.`,
-		Args: cobra.ExactArgs(2),
+		Args: exactly(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			read, err := source.Repository(args[0])
 			if no, ok := errors.AsType[*source.Error](err); ok {

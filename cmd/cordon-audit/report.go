@@ -30,7 +30,7 @@ cannot show, in the terms of Directive 2011/93/EU Article 25(2) and of Kharitono
 
 With --out DIR it writes DIR/report.html and DIR/report.json, else it prints the page, or with --json the JSON. A report of a failed verification says
 so first, and the exit code is 5.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			begin, end, err := span(from, to)
 			if err != nil {

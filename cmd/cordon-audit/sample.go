@@ -175,7 +175,7 @@ func sampleDrawCommand() *cobra.Command {
 		Long: `draw verifies the bundle and writes a request that anyone can check and draw from again. Which entries it is follows from the text of the
 checkpoint, list, version and the hash of its edge list (LEAF.md, Samples). 60 entries without a wrong one say that at most 5 % are wrong, 299 that at most 1 % are, with
 95 % confidence.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.look(c.Context(), c, args[0])
 			if err != nil {
@@ -239,7 +239,7 @@ func sampleCheckCommand() *cobra.Command {
 not fit, when one is missing or there is one too many, and when the log of BUNDLE has no record that two officers opened just this file for this key. What is
 shown goes to DIR/entries.csv, which only you can read, and never to the terminal. With --token it also
 asks the hotline's service, blindly, about what is shown, and fails when the column that private lookups compare with has something else there. Leave the column verdict for sample record.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := os.Lstat(out); err == nil {
 				return unreadable(fmt.Errorf("%s exists already and is left as it is", out), "name a new directory with --out")

@@ -126,7 +126,7 @@ func sampleRecordCommand() *cobra.Command {
 		Short: "Take the reviewer's verdicts: a CSV with the columns record, verdict, reviewer",
 		Long: `The first line names the columns; record, verdict and reviewer must be there, others are passed over, so entries.csv itself, filled in, will do. A verdict is one
 of csam, not_csam, gone (nothing is there any more) and unsure. A later verdict on the same record replaces the earlier one; empty ones are passed over. All lines are taken or none.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := openSample(dir)
 			if err != nil {

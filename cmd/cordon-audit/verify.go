@@ -56,7 +56,7 @@ version there ever was: the bundle must be made with cordon bundle --all, or the
 
 With --state FILE it remembers the log it verified and what follows from it, and at the next visit holds the log to it: a log that became
 shorter or has another past fails. A next visit looks at new leaves only, and asks a node for no more than those, as long as the trust file is the same.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			before, err := readState(state)
 			if err != nil {
@@ -102,7 +102,7 @@ func showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show --trust FILE BUNDLE|https://NODE:PORT",
 		Short: "Print the log's records in words, once it is known to be the log",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := f.verify(c.Context(), args[0], audit.Options{Now: time.Now()})
 			if err != nil {

@@ -123,6 +123,13 @@ func TestAFileIsReadToItsFirstFault(t *testing.T) {
 	}
 }
 
+func TestASumOfNothingNamesNoTime(t *testing.T) {
+	var text strings.Builder
+	if err := new(Sum).WriteText(&text); err != nil || !strings.Contains(text.String(), "no statement") || strings.Contains(text.String(), "0001") {
+		t.Errorf("%v:\n%s", err, &text)
+	}
+}
+
 func TestASumSaysHowWrongItMayBe(t *testing.T) {
 	s := NewSum(time.Unix(1780002000, 0), time.Unix(1780002000+3*Hour, 0))
 	total := uint64(0)

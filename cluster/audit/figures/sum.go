@@ -85,8 +85,12 @@ func errorOf(n int) uint64 {
 // WriteText writes the sums for people, with how wrong they may be.
 func (s *Sum) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Answers for listed names, %s until %s (UTC). Edges: %d; their hours together: %d.\n",
-		s.From.Format("2006-01-02 15:04"), s.To.Format("2006-01-02 15:04"), len(s.Edges), s.Hours)
+	if s.From.IsZero() && s.To.IsZero() {
+		b.WriteString("There is no statement of figures in it.\n")
+	} else {
+		fmt.Fprintf(&b, "Answers for listed names, %s until %s (UTC). Edges: %d; their hours together: %d.\n",
+			s.From.Format("2006-01-02 15:04"), s.To.Format("2006-01-02 15:04"), len(s.Edges), s.Hours)
+	}
 	if s.Hours == 0 {
 		b.WriteString("Nothing was handed in for this time. Edges do so at the end of each hour.\n")
 	}

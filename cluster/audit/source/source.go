@@ -162,7 +162,7 @@ func (c Config) tls(tf audit.TrustFile) (*tls.Config, error) {
 	if c.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return nil, unreadable(fmt.Errorf("client certificate: %w", err), "")
+			return nil, unreadable(fmt.Errorf("client certificate: %w", err), "--cert and --key name the two files that cordon auditor-add made, auditor.crt and auditor.key")
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
