@@ -227,7 +227,7 @@ func operatorCommand() *cobra.Command {
 func operatorAPICommand() *cobra.Command {
 	c := withDir(&cobra.Command{
 		Use:   "api --dir HOTLINE CLUSTER|NAME [--url https://ADDRESS:PORT ...] [--ca FILE]",
-		Short: "Say where an operator's control nodes take urgent withdrawals, so that they arrive at once",
+		Short: "Say where an operator's control nodes take urgent withdrawals and openings, so that they arrive at once",
 		Example: `  cordon-hotline operator api --dir hotline isp.example --url https://192.0.2.10:7443 --url https://192.0.2.11:7443 --ca ca.crt
   cordon-hotline operator api --dir hotline isp.example        # no address: it finds withdrawals in the repository`,
 		Args: cobra.ExactArgs(1),
@@ -239,7 +239,7 @@ func operatorAPICommand() *cobra.Command {
 			if len(o.API) == 0 {
 				return show(c, o, line("operator %s has no address: it finds withdrawals in the repository, where it looks every few seconds", o.Name))
 			}
-			return show(c, o, line("withdrawals are posted to operator %s at %s", o.Name, strings.Join(o.API, ", ")))
+			return show(c, o, line("withdrawals and openings are posted to operator %s at %s", o.Name, strings.Join(o.API, ", ")))
 		}),
 	}, "the hotline's directory")
 	c.Flags().StringArray("url", nil, "a control node's API; give it for each, one is enough")
