@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
@@ -36,7 +37,7 @@ type Options struct {
 // looked at as they come, list files one at a time. It returns an error only when the bundle could not
 // be read (network, disk, context); whatever the bundle says, however malformed, ends in the report.
 func Verify(ctx context.Context, bundle io.Reader, trustFile []byte, o Options) (*Report, error) {
-	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[[32]byte][32]byte)}
+	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[[32]byte][32]byte), pinned: make(map[trust.HotlineID]pinnedRoot)}
 	err := v.run(newBundleReader(&contextReader{ctx, bundle}), trustFile)
 	switch {
 	case err == nil:
@@ -83,7 +84,8 @@ type verifier struct {
 	hash    [32]byte // of what is in force after the last leaf
 	broken  bool     // a leaf could not be followed: those after it are only hashed
 
-	docs map[[32]byte]*document // metadata that the present leaves name
+	docs   map[[32]byte]*document         // metadata that the present leaves name
+	pinned map[trust.HotlineID]pinnedRoot // to verify it from
 
 	// Of this run's leaves, for what is checked after the last of them.
 	leaves      []Leaf

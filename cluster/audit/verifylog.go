@@ -125,7 +125,7 @@ func (v *verifier) consistency() {
 
 // order follows what officers and brakes decide. A leaf that does not stand is a cause; its order then counts for nothing.
 func (v *verifier) order(o Orders, f InForce, l Leaf, body Body) Orders {
-	next, err := o.Apply(&v.trust.Cluster, v.trust.Cluster.ID(), f, l, body)
+	next, err := o.Apply(&v.trust.Cluster, v.cluster, f, l, body)
 	if err != nil {
 		v.fail(CheckOrders, "leaf %d, %s: %v", l.N, l.Describe(), err)
 		return o

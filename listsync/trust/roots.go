@@ -19,11 +19,11 @@ type Roots struct {
 
 // PinRoot begins a chain. The errors are those of Verify for the pinned root.
 func PinRoot(pinned []byte) (Roots, error) {
-	c, err := newChain(pinned, time.Time{})
+	p, err := Pin(pinned)
 	if err != nil {
-		return Roots{}, fmt.Errorf("verify pinned root: %w", err)
+		return Roots{}, err
 	}
-	return Roots{first: c.root.version, docs: [][]byte{pinned}}, nil
+	return Roots{first: p.doc.version, docs: [][]byte{pinned}}, nil
 }
 
 // Follow adds the roots that r lacks, verified. Of a version that r has there may be no other bytes (ErrSignature); none may be left
@@ -50,11 +50,12 @@ func (r Roots) Follow(roots [][]byte) (Roots, error) {
 	if len(r.docs)+newer > MaxRoots {
 		return Roots{}, fmt.Errorf("follow roots: %w: %d roots, at most %d", ErrTooLarge, len(r.docs)+newer, MaxRoots)
 	}
-	c, err := newChain(r.Newest(), time.Time{})
-	if err == nil {
-		err = c.follow(roots[len(roots)-newer:])
-	}
+	p, err := pin(r.Newest())
 	if err != nil {
+		return Roots{}, fmt.Errorf("follow roots: %w", err)
+	}
+	c := p.chain(time.Time{})
+	if err := c.follow(roots[len(roots)-newer:]); err != nil {
 		return Roots{}, fmt.Errorf("follow roots: %w", err)
 	}
 	next := Roots{first: r.first, docs: append(r.docs[:len(r.docs):len(r.docs)], roots[len(roots)-newer:]...)}

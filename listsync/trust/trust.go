@@ -94,14 +94,17 @@ func (v *Verified) CheckCanon() error {
 //
 // An error quotes no text of the input, since refusals end in a public log: what a stranger wrote would stay there for ever.
 func Verify(pinnedRoot []byte, high HighWater, m Metadata, now time.Time) (*Verified, error) {
-	now = now.UTC()
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("verify metadata: %w", err)
 	}
-	c, err := newChain(pinnedRoot, now)
+	p, err := Pin(pinnedRoot)
 	if err != nil {
-		return nil, fmt.Errorf("verify pinned root: %w", err)
+		return nil, err
 	}
+	return p.chain(now).verify(high, m)
+}
+
+func (c *chain) verify(high HighWater, m Metadata) (*Verified, error) {
 	before := c.root
 	if err := c.roots(m.Roots); err != nil {
 		return nil, fmt.Errorf("verify root: %w", err)
@@ -168,27 +171,6 @@ type chain struct {
 	root      rootDoc
 	rootBytes []byte
 	now       time.Time
-}
-
-func newChain(pinnedRoot []byte, now time.Time) (*chain, error) {
-	doc, err := readRoot(pinnedRoot)
-	if err != nil {
-		return nil, err
-	}
-	tuf, err := trustedmetadata.New(pinnedRoot)
-	own := []roleDoc{doc.roles[metadata.ROOT]}
-	counts, _ := doc.tally(own) // signatures of the root before it may be there too
-	if err := judge(err, counts, own); err != nil {
-		return nil, err
-	}
-	if err := doc.check(); err != nil {
-		return nil, err
-	}
-	if err := roundTrip(pinnedRoot, tuf.Root); err != nil {
-		return nil, err
-	}
-	tuf.RefTime = now
-	return &chain{tuf: tuf, root: doc, rootBytes: pinnedRoot, now: now}, nil
 }
 
 // roots follows the chain of new roots, the last of which must be in force. A root of the pinned version must be the pinned one;
