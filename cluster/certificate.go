@@ -9,13 +9,14 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/certificate"
 	"github.com/cordon-project/cordon/cluster/audit/order"
+	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/cluster/state"
 )
 
 // Certificate is the document that this node's log yields for a span of time, for officers to sign. ErrRequest for a span that is none or is
 // not over yet. One is made at a time: it takes a second or two for a log of a hundred thousand leaves.
 func (n *Node) Certificate(ctx context.Context, from, to time.Time) (certificate.Document, error) {
-	view := n.fsm.view()
+	view := n.past(ctx, to)
 	if to.Unix() > view.Time {
 		return certificate.Document{}, fmt.Errorf("the time until %s is not over by the cluster's clock (%s): %w",
 			to.UTC().Format(time.RFC3339), time.Unix(view.Time, 0).UTC().Format(time.RFC3339), ErrRequest)
@@ -34,6 +35,32 @@ func (n *Node) Certificate(ctx context.Context, from, to time.Time) (certificate
 		return d, fmt.Errorf("certificate: %w: %w", ErrRequest, err)
 	}
 	return d, nil
+}
+
+// past gives the view once the cluster's time has come to t, which is when no leaf before t can come any more. The cluster's time moves with
+// its commands: when t is over by this node's clock, it has it moved. The view is an earlier one when that could not be had within catchUpTime.
+func (n *Node) past(ctx context.Context, t time.Time) *state.View {
+	ctx, cancel := context.WithTimeout(ctx, catchUpTime)
+	defer cancel()
+	for asked := false; ; {
+		grown := n.fsm.grown()
+		view := n.fsm.view()
+		if view.Time >= t.Unix() || n.c.Clock().Before(t) {
+			return view
+		}
+		if !asked {
+			asked = true
+			if _, err := n.Propose(ctx, command.Command{Body: command.Tick{}}); err != nil {
+				return view
+			}
+			continue
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return view
+		}
+	}
 }
 
 // yields holds an order about a certificate to this node's own log.

@@ -36,8 +36,16 @@ func (w *world) record(officers []string, trust string) {
 		w.t.Errorf("status:\n%s", out)
 	}
 
+	decided := time.Now().Unix()
+	w.await("the second of the decision to be over: a certificate is of the time before its end", func() error {
+		if now := time.Now().Unix(); now <= decided {
+			return fmt.Errorf("it is %d", now)
+		}
+		return nil
+	})
+	end := time.Unix(decided+1, 0).UTC().Format(time.RFC3339)
 	document, order := w.join("certificate.json"), w.join("certificate.order")
-	say("certify", "--from", begun, "--to", time.Now().UTC().Format(time.RFC3339), "--document", document, "--out", order, "--officer", officers[0])
+	say("certify", "--from", begun, "--to", end, "--document", document, "--out", order, "--officer", officers[0])
 	w.run("cordon", "countersign", "--officer", officers[1], order)
 	say("submit", order)
 	leaves := w.join("record.tar")
