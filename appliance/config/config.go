@@ -66,7 +66,7 @@ type Control struct {
 	// logs that this node watches and cosigns, such as other operators'; the public logs of the hotlines in force are
 	// watched without that. policy: path of a witness policy (C2SP tlog-policy) with a URL behind each key; its witnesses
 	// are asked to cosign each checkpoint of this cluster's log. ca: path of a PEM file with the authorities of their
-	// servers, where they are not the system's (cordon witness prints them). May be left out.
+	// servers, where they are not the system's (the ca.crt of each operator). May be left out.
 	Witness Witness
 	// gossip: other operators' control nodes, with which this one compares what hotlines' public logs have signed: url
 	// (https://ADDRESS:PORT of its API) and ca (path of its ca.crt). At most 16. May be left out.
