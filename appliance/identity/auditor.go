@@ -13,7 +13,7 @@ const auditorLife = 366 * 24 * time.Hour
 // AddAuditor makes a client certificate for an auditor, below dir, the directory of Init: NAME/auditor.crt, NAME/auditor.key. It returns the
 // folder, which is to be handed to the auditor whole. ErrExists when there is one of this name.
 func AddAuditor(dir, name string) (string, error) {
-	c, err := LoadCluster(filepath.Join(dir, ClusterFile))
+	c, err := loadMade(dir)
 	if err != nil {
 		return "", err
 	}

@@ -29,6 +29,15 @@ func LoadCluster(path string) (audit.Cluster, error) {
 	return c, nil
 }
 
+// loadMade reads the cluster file of the directory that Init made.
+func loadMade(dir string) (audit.Cluster, error) {
+	path := filepath.Join(dir, ClusterFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return audit.Cluster{}, fmt.Errorf("%s does not exist; --dir names the directory that cordon init made, with its ca/", path)
+	}
+	return LoadCluster(path)
+}
+
 // Profile is profile.json, by which cordon commands reach the cluster as an operator.
 type Profile struct {
 	Cluster string   `json:"cluster"` // its id

@@ -116,7 +116,7 @@ func Init(dir string, p Plan) error {
 // AddEdge writes the folder of one more edge below dir, an earlier result of Init, whole or not at all, and returns
 // what the cluster must learn of it. ErrExists when the name is taken.
 func AddEdge(dir string, e EdgeNode) (Enrolment, error) {
-	c, err := LoadCluster(filepath.Join(dir, ClusterFile))
+	c, err := loadMade(dir)
 	if err != nil {
 		return Enrolment{}, err
 	}
