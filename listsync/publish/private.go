@@ -65,6 +65,29 @@ func (s *session) loadPrivate() (privateConf, *oprf.Key, error) {
 	return f, key, nil
 }
 
+// PrivateLookups is what status says of them while they are on.
+type PrivateLookups struct {
+	URL      string `json:"url"`
+	Auditors int    `json:"auditors"` // who have a token
+}
+
+// statusPrivate is nil while they are off. A file of theirs that cannot be used is a problem of the next version.
+func (s *session) statusPrivate(st *Status) *PrivateLookups {
+	f, _, err := s.loadPrivate()
+	if err == nil && !f.On {
+		return nil
+	}
+	var all []auditor
+	if err == nil {
+		all, err = readAuditors(s.path())
+	}
+	if err != nil {
+		st.Problems = append(st.Problems, err.Error())
+		return nil
+	}
+	return &PrivateLookups{URL: f.URL, Auditors: len(all)}
+}
+
 // SetPrivate turns private lookups on, with the address where the service will answer, or off. The key is made once and stays: a new one
 // would make every output anew. Either takes effect with the next version.
 func (h *Hotline) SetPrivate(on bool, url string) (*PrivateStatus, error) {

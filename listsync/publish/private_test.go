@@ -123,8 +123,16 @@ func TestPrivateLookupsNeedAnAddressAndCanBeTurnedOff(t *testing.T) {
 	w.wantCode(err, CodeInput, "were never on")
 	on, err := w.h.SetPrivate(true, "https://private.example")
 	w.must(err)
+	st, err := w.h.Status()
+	w.must(err)
+	if st.Private == nil || *st.Private != (PrivateLookups{URL: "https://private.example"}) {
+		t.Errorf("status while they are on: %+v", st.Private)
+	}
 	_, err = w.h.SetPrivate(false, "")
 	w.must(err)
+	if st, err = w.h.Status(); err != nil || st.Private != nil {
+		t.Errorf("status while they are off: %+v, %v", st.Private, err)
+	}
 	w.importRows("bad.test,domain")
 	w.publishAll()
 	if f, _ := w.fetchAll(trust.HighWater{}); f.Lists[0].Private != (trust.Private{}) {

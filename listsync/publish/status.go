@@ -37,6 +37,7 @@ type Status struct {
 	CameBack    []CameBack      `json:"came_back"` // from being held back, since the last version: the next one has them
 	Expiry      []Expiry        `json:"expiry"`
 	PublicLog   *LogStatus      `json:"public_log"` // null when the charter names none, or nothing is in it
+	Private     *PrivateLookups `json:"private"`    // null when private lookups are off
 	Operators   []Operator      `json:"operators"`
 	Owed        []*Withdrawn    `json:"owed"`     // withdrawals whose second signature is owed
 	Problems    []string        `json:"problems"` // what keeps the next version from being made, each with what to do
@@ -111,6 +112,7 @@ func (h *Hotline) Status() (*Status, error) {
 		return nil, err
 	}
 	st.stillThere(back)
+	st.Private = s.statusPrivate(st)
 	if s.acc == nil {
 		return st, nil
 	}
@@ -272,6 +274,9 @@ func (st *Status) Write(w io.Writer) error {
 			seen = "refresh asks again for what is missing: " + l.Missing
 		}
 		p("public log  %s, %d leaves; %s", l.Origin, l.Size, seen)
+	}
+	if l := st.Private; l != nil {
+		p("private     lookups are on at %s, for %d %s", l.URL, l.Auditors, plural(l.Auditors, "auditor", "auditors"))
 	}
 	for _, problem := range st.Problems {
 		p("PROBLEM     %s", problem)
