@@ -58,7 +58,7 @@ type Withdrawals struct {
 	N       uint64  `json:"n"`
 	Entries uint64  `json:"entries"`
 	Reasons []Count `json:"reasons"`  // entries, by reason
-	Owed    []Owed  `json:"owed"`     // signed by one officer, and at the span's end by no second one
+	Owed    []Owed  `json:"owed"`     // signed by one officer, and at the span's end by no second one, nor settled by a later version
 	InForce uint64  `json:"in_force"` // removals in force or kept at the end, those of returns among them
 }
 
@@ -69,6 +69,12 @@ type Owed struct {
 	Since  Time         `json:"since"`
 }
 
+// owing is Owed with the last version that the withdrawal is about.
+type owing struct {
+	Owed
+	to uint64
+}
+
 type withdrawalKey struct {
 	list   match.ListID
 	number uint64
@@ -77,10 +83,10 @@ type withdrawalKey struct {
 func (w *Walk) withdraw(l audit.Leaf, b audit.Withdraw, in bool) {
 	key := withdrawalKey{b.List, b.Number}
 	d := &w.delays
-	i := slices.IndexFunc(d.owed, func(o Owed) bool { return o.List == b.List && o.Number == b.Number })
+	i := slices.IndexFunc(d.owed, func(o owing) bool { return o.List == b.List && o.Number == b.Number })
 	switch {
 	case b.Owed && i < 0:
-		d.owed = append(d.owed, Owed{b.List, b.Number, Time(l.T)})
+		d.owed = append(d.owed, owing{Owed{b.List, b.Number, Time(l.T)}, b.SeqTo})
 	case !b.Owed && i >= 0:
 		d.owed = slices.Delete(d.owed, i, i+1)
 	}
@@ -109,9 +115,17 @@ func (w *Walk) withdraw(l audit.Leaf, b audit.Withdraw, in bool) {
 	d.wait(w.nodes.edges, waiting{leaf: l.N, since: said.Issued, statement: id, withdrawal: true})
 }
 
+// settle ends what was owed on versions before this one: the officers' threshold has signed the list anew.
+func (w *Walk) settle(p audit.Publish) {
+	w.delays.owed = slices.DeleteFunc(w.delays.owed, func(o owing) bool { return o.List == p.List && o.to < p.Seq })
+}
+
 func (w *Walk) withdrawals() Withdrawals {
 	out := w.f.Withdrawals
-	out.Reasons, out.Owed, out.InForce = sorted(out.Reasons), orEmpty(slices.Clone(w.delays.owed)), uint64(len(w.inForce.Removals))
+	out.Reasons, out.Owed, out.InForce = sorted(out.Reasons), make([]Owed, len(w.delays.owed)), uint64(len(w.inForce.Removals))
+	for i, o := range w.delays.owed {
+		out.Owed[i] = o.Owed
+	}
 	return out
 }
 

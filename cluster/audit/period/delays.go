@@ -27,7 +27,7 @@ type waiting struct {
 type delays struct {
 	block, log, unblock []int64
 	known               map[withdrawalKey]bool
-	owed                []Owed
+	owed                []owing
 	edges               map[string]*edge // those of nodes, for who still waits
 }
 

@@ -138,6 +138,7 @@ func (w *Walk) Leaf(l audit.Leaf) error {
 	switch b := body.(type) {
 	case audit.Publish:
 		w.publish(l, b, in)
+		w.settle(b)
 	case audit.Returned:
 		w.returned(l, b, before, in)
 	case audit.Trust:

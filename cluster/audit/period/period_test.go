@@ -139,6 +139,25 @@ func TestDelaysAreMeasuredPerEdge(t *testing.T) {
 	}
 }
 
+func TestAVersionSettlesTheSecondSignatureThatWasOwed(t *testing.T) {
+	l := audittest.New("settled")
+	from := l.Now
+	l.Publish(30)
+	for number, last := range []uint64{1, 2} { // one about version 1, one about version 2 too
+		l.Cosign(trust.Withdrawal{
+			List: listtest.List, Entries: []match.EntryID{listtest.ID(number, 1)}, SeqFrom: 1, SeqTo: last, Number: uint64(number) + 1,
+			Issued: l.Now.Unix(), Expires: l.Now.Add(time.Hour).Unix(), Reason: "error",
+		}, 0)
+	}
+	if w := of(t, l, from, l.Tick()).Withdrawals; len(w.Owed) != 2 {
+		t.Errorf("before the next version %+v are owed, want both", w.Owed)
+	}
+	l.Publish(40)
+	if w := of(t, l, from, l.Tick()).Withdrawals; w.N != 2 || len(w.Owed) != 1 || w.Owed[0].Number != 2 {
+		t.Errorf("%d withdrawals, %+v owed, want the second: the officers' threshold has signed the list since", w.N, w.Owed)
+	}
+}
+
 func TestAnEdgeThatTookAWithdrawalFromTheHotlineIsNotLate(t *testing.T) {
 	l := audittest.New("direct")
 	l.Publish(30)
