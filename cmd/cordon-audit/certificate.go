@@ -165,7 +165,7 @@ func certifyFile(out *certified, c audit.Cluster, leaves []audit.Leaf, all []aud
 			return
 		}
 	}
-	out.say(false, "signed", "no certificate in this log is of this document")
+	out.say(false, "signed", "no certificate in this log is of this document; a newer bundle may have it")
 }
 
 // differs names the first line that two documents do not share.
