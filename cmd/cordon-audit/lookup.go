@@ -46,7 +46,7 @@ Exit codes: 0 the answer verifies, whatever it says, 3 there is no answer, 5 it 
 			}
 			name, err := lookup.Name(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%w; give the name alone, or ask with --private, which takes a URL too", err)
 			}
 			_, tf, err := readTrust(f.trust)
 			if err != nil {
@@ -111,8 +111,11 @@ func writeLookup(w io.Writer, name string, r *lookup.Result, problem error, asJS
 func lookupText(name string, r *lookup.Result) string {
 	var b strings.Builder
 	word := "NOT LISTED"
-	if r.Listed {
+	switch {
+	case r.Listed:
 		word = "LISTED"
+	case len(r.Entries) > 0: // withdrawn, suppressed, past its review
+		word = "LISTED, NOT STOPPED NOW"
 	}
 	fmt.Fprintf(&b, "%s  %s\n", word, audit.Escape(name))
 	day := func(t time.Time) string { return t.Format(time.DateOnly) }
