@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -30,7 +31,8 @@ func CheckServiceURL(s string) bool {
 		}
 	}
 	host := u.Hostname()
-	return u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1")
+	ip, err := netip.ParseAddr(host) // 127.hotline.example is no loopback address
+	return u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || err == nil && ip.IsLoopback() && ip.Zone() == "")
 }
 
 // readPrivate reads the member of a list target's custom data.
