@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -31,6 +32,7 @@ type sampleRequest struct {
 	Edge       string   `json:"edge"`     // SHA-256 of the edge list, hex
 	N          int      `json:"n"`        // entries to draw
 	Reviewer   string   `json:"reviewer"` // age recipient
+	Nonce      string   `json:"nonce"`    // 32 random bytes of the asker, hex: who makes the checkpoint cannot know them
 	Checkpoint string   `json:"checkpoint"`
 	Leaf       []byte   `json:"leaf"`  // the version's publish leaf
 	Proof      [][]byte `json:"proof"` // that it is in the checkpoint's log (RFC 6962 order)
@@ -84,8 +86,12 @@ func NewSampleRequest(tf TrustFile, checkpoint []byte, leaves []Leaf, l match.Li
 	if err != nil {
 		return fail(err)
 	}
+	var nonce [32]byte
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return fail(err)
+	}
 	r := sampleRequest{
-		V: sampleVersion, Cluster: tf.Cluster.ID(), List: string(l), Seq: in.Seq, Edge: hex.EncodeToString(in.Edge[:]), N: n, Reviewer: reviewer,
+		V: sampleVersion, Cluster: tf.Cluster.ID(), List: string(l), Seq: in.Seq, Edge: hex.EncodeToString(in.Edge[:]), N: n, Reviewer: reviewer, Nonce: hex.EncodeToString(nonce[:]),
 		Checkpoint: string(checkpoint), Leaf: leaf, Proof: [][]byte{},
 	}
 	for _, h := range proof {
@@ -123,6 +129,10 @@ func OpenSampleRequest(tf TrustFile, raw []byte) (Drawing, error) {
 	edge, err := parseHash(r.Edge)
 	if err != nil {
 		return fail("%w", err)
+	}
+	nonce, err := parseHash(r.Nonce)
+	if err != nil {
+		return fail("the nonce: %w", err)
 	}
 	cp, _, _, err := tf.Quorum().Open([]byte(r.Checkpoint))
 	if err != nil {
@@ -164,7 +174,7 @@ func OpenSampleRequest(tf TrustFile, raw []byte) (Drawing, error) {
 	if leaf.N+1 >= cp.Size {
 		return fail("%w", ErrTooFresh)
 	}
-	d.Seed = list.DrawSeed(cp.Text(), d.List, d.Seq, d.Edge)
+	d.Seed = list.DrawSeed(cp.Text(), d.List, d.Seq, d.Edge, nonce)
 	return d, nil
 }
 

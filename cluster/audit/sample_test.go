@@ -192,6 +192,7 @@ func TestARequestThatCouldHaveBeenChosenIsRefused(t *testing.T) {
 		{"a leaf without proof", change(func(m map[string]any) { m["proof"] = []string{} }), "not in the checkpoint's log"},
 		{"too many", change(func(m map[string]any) { m["n"] = trust.MaxSample + 1 }), "1 to 1000"},
 		{"nobody's key", change(func(m map[string]any) { m["reviewer"] = "age1nobody" }), "reviewer's key"},
+		{"no nonce", change(func(m map[string]any) { m["nonce"] = "" }), "nonce"},
 		{"another cluster", change(func(m map[string]any) { m["cluster"] = "00" }), "it is of cluster"},
 		{"an unknown field", change(func(m map[string]any) { m["records"] = []int{1} }), "unknown"},
 		{"nothing", nil, "parse"},
@@ -201,6 +202,26 @@ func TestARequestThatCouldHaveBeenChosenIsRefused(t *testing.T) {
 				t.Errorf("got %v, want it to say %q", err, c.says)
 			}
 		})
+	}
+}
+
+// An operator who makes checkpoints could try them until the draw leaves out what is to be hidden: about 20 tries for 60 entries of a list with 5 %
+// wrong. So the draw needs what only the asker knows.
+func TestTheCheckpointAloneDoesNotDraw(t *testing.T) {
+	x := draw(t)
+	again, err := audit.NewSampleRequest(x.tf, x.l.Checkpoint(), decodeAll(t, x.l), listtest.List, 12, x.d.Reviewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := audit.OpenSampleRequest(x.tf, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Size != x.d.Size || d.Seed == x.d.Seed {
+		t.Errorf("the same checkpoint draws the same for everybody: size %d, seed %x", d.Size, d.Seed[:8])
+	}
+	if same, err := audit.OpenSampleRequest(x.tf, x.raw); err != nil || same.Seed != x.d.Seed {
+		t.Errorf("the request does not draw again what it drew: %v", err)
 	}
 }
 
@@ -258,7 +279,7 @@ func FuzzOpenSampleRequest(f *testing.F) {
 	x := draw(f)
 	f.Add(x.raw)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if d, err := audit.OpenSampleRequest(x.tf, b); err == nil && (d.Seed != x.d.Seed || d.N < 1) {
+		if d, err := audit.OpenSampleRequest(x.tf, b); err == nil && (d.Size != x.d.Size || d.Leaf != x.d.Leaf || d.N < 1) {
 			t.Fatalf("believed: %+v", d)
 		}
 	})

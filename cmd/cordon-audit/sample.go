@@ -28,8 +28,8 @@ func sampleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sample",
 		Short: "Have entries drawn and opened to a reviewer, and say what they show of the list",
-		Long: `How many of a list's entries are wrong? Nobody outside may see the list, so a sample is drawn that nobody has chosen (by a checkpoint of the
-operator's log), the hotline opens it to an accredited reviewer under the signature of two officers, and the opening is a record of that log.
+		Long: `How many of a list's entries are wrong? Nobody outside may see the list, so a sample is drawn that neither hotline nor operator has chosen (by a checkpoint of
+the operator's log and random bytes of this tool), the hotline opens it to an accredited reviewer under the signature of two officers, and the opening is a record of that log.
 
   sample key      makes the reviewer's key
   sample draw     writes the request for the hotline
@@ -171,9 +171,9 @@ func sampleDrawCommand() *cobra.Command {
 	var listID, reviewer, out string
 	c := &cobra.Command{
 		Use:   "draw --trust FILE -n COUNT --list LIST --reviewer RECIPIENT --out REQUEST BUNDLE|https://NODE:PORT",
-		Short: "Write the request for the hotline: the log's checkpoint decides which entries",
+		Short: "Write the request for the hotline: the log's checkpoint and random bytes decide which entries",
 		Long: `draw verifies the bundle and writes a request that anyone can check and draw from again. Which entries it is follows from the text of the
-checkpoint, list, version and the hash of its edge list (LEAF.md, Samples). 60 entries without a wrong one say that at most 5 % are wrong, 299 that at most 1 % are, with
+checkpoint, list, version, the hash of its edge list and random bytes in the request (LEAF.md, Samples). 60 entries without a wrong one say that at most 5 % are wrong, 299 that at most 1 % are, with
 95 % confidence.`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {

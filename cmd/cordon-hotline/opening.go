@@ -69,7 +69,8 @@ func openCommand() *cobra.Command {
 		Use:   "open --dir HOTLINE --trust TRUST.json --officer OFFICER_DIR REQUEST",
 		Short: "Open the entries that an operator's log has drawn, for a reviewer; two officers",
 		Long: `REQUEST comes from an auditor (cordon-audit sample draw). The tool verifies it with the operator's trust file: a quorum has cosigned the checkpoint,
-the version was in force before it, and the numbers follow from it, so that nobody has chosen which entries are shown. It makes a file that only the
+the version was in force before it, and the numbers follow from it and from the asker's random bytes, so that neither
+hotline nor operator has chosen which entries are shown. It makes a file that only the
 registered reviewer can read, and a statement that two officers sign: give --officer twice, or run the command once for each. The second officer's tool
 makes the content anew and compares it. Then the statement goes to the operator, where it becomes a record of the log; without that record the
 reviewer's tool refuses the file.`,

@@ -14,15 +14,16 @@ import (
 const drawTag = "cordon/draw/v1\n"
 
 // DrawSeed is what decides which entries a sample has: SHA-256 of the tag, the text of a log's checkpoint (u32 length before it), the list
-// (u8 length before it), the version and the SHA-256 of its edge list. Who signed the version could not know the checkpoint.
-func DrawSeed(checkpoint string, l match.ListID, seq uint64, edge [32]byte) [32]byte {
+// (u8 length before it), the version, the SHA-256 of its edge list and the asker's 32 random bytes. Who signed the version could not know the
+// checkpoint, and who makes checkpoints, who could try one after the other until the draw is to their liking, cannot know the random bytes.
+func DrawSeed(checkpoint string, l match.ListID, seq uint64, edge, nonce [32]byte) [32]byte {
 	b := append([]byte(nil), drawTag...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(checkpoint)))
 	b = append(b, checkpoint...)
 	b = append(b, byte(len(l)))
 	b = append(b, l...)
 	b = binary.LittleEndian.AppendUint64(b, seq)
-	return sha256.Sum256(append(b, edge[:]...))
+	return sha256.Sum256(append(append(b, edge[:]...), nonce[:]...))
 }
 
 // Sampled are the records of e that a sample is drawn from, ascending: one for each entry of the hotline. Steer records say nothing of

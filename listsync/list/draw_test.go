@@ -102,7 +102,7 @@ func TestTheDocumentsDrawIsOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := list.DrawSeed("isp.example/cordon\n6\nylEaxLTxqpXUr9CWuwzUMfYTM78IUC7vbs73hWdHAR8=\n", "hotline-one/main", 42, sha256.Sum256([]byte("edge")))
+	s := list.DrawSeed("isp.example/cordon\n6\nylEaxLTxqpXUr9CWuwzUMfYTM78IUC7vbs73hWdHAR8=\n", "hotline-one/main", 42, sha256.Sum256([]byte("edge")), sha256.Sum256([]byte("nonce")))
 	got, err := list.Draw(s, 5, upTo(1000))
 	if err != nil {
 		t.Fatal(err)
