@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	proven "github.com/cordon-project/cordon/cluster/audit/lookup"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/lookup"
 	"github.com/cordon-project/cordon/listsync/oprf"
@@ -39,7 +40,7 @@ func (p *privateLookup) add(c *cobra.Command) {
 	c.Flags().BoolVar(&p.on, "private", false, "ask so that nobody learns which name or page it is")
 	c.Flags().StringVar(&p.token, "token", "", "with --private: file with the token that the hotline gave you (required)")
 	c.Flags().StringVar(&p.column, "column", "", "with --private: the column, if you have it from an earlier lookup in this version; else it is fetched. A new file is written there")
-	c.Flags().StringVar(&p.list, "list", "", "with --private: only this list (default: every list in force that has private lookups)")
+	c.Flags().StringVar(&p.list, "list", "", "with --private: only this list (default: every list in force that has private lookups; needed when they are of several hotlines)")
 }
 
 // set names a flag that only --private has, if one was given.
@@ -89,6 +90,7 @@ func (p *privateLookup) run(c *cobra.Command, f *flags, what, target string) err
 
 // lookedUp is the result of a private lookup.
 type lookedUp struct {
+	Bypass bool         `json:"bypass"` // everything passes, by order of the operator's officers
 	Lists  []string     `json:"lists"`  // that were asked, with their versions
 	Silent []string     `json:"silent"` // in force without private lookups: nothing is known of them
 	Found  []lookedItem `json:"found"`
@@ -115,7 +117,8 @@ func (l *looked) lookupPrivate(ctx context.Context, exprs []canon.Expr, token, c
 			return nil, err
 		}
 	}
-	out := &lookedUp{Lists: []string{}, Silent: []string{}, Found: []lookedItem{}}
+	out := &lookedUp{Bypass: f.Bypass != 0 && time.Now().Unix() <= f.Bypass, Lists: []string{}, Silent: []string{}, Found: []lookedItem{}}
+	var ask []askable
 	for _, in := range f.Lists {
 		if only != "" && in.List != only {
 			continue
@@ -133,15 +136,22 @@ func (l *looked) lookupPrivate(ctx context.Context, exprs []canon.Expr, token, c
 			out.Silent = append(out.Silent, version)
 			continue
 		}
+		ask = append(ask, askable{in, p, target, version})
+	}
+	if err := oneToken(ask, columnFile); err != nil {
+		return nil, err
+	}
+	for _, x := range ask {
+		in, p, target, version := x.in, x.leaf, x.target, x.version
+		filter, err := in.Filter.Match()
+		if err != nil {
+			return nil, unreadable(err, "ask for the bundle again")
+		}
 		edge, _, err := l.version(p)
 		if err != nil {
 			return nil, err
 		}
-		client := &lookup.Client{URL: target.Private.URL, Token: token, HTTP: &http.Client{
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return errors.New("it sends elsewhere, which it never does")
-			},
-		}}
+		client := &lookup.Client{URL: target.Private.URL, Token: token, HTTP: directly()}
 		col, err := openColumn(ctx, client, target.Private, columnFile)
 		if err != nil {
 			return nil, service(err)
@@ -161,7 +171,7 @@ func (l *looked) lookupPrivate(ctx context.Context, exprs []canon.Expr, token, c
 			return nil, service(err)
 		}
 		out.Lists = append(out.Lists, version)
-		out.take(in, f, edge, col, exprs, inputs, outputs)
+		out.take(in, f, filter, edge, col, exprs, inputs, outputs)
 	}
 	if len(out.Lists) == 0 {
 		return nil, unreadable(errors.New("no list in force there has private lookups"), "ask the hotline to turn them on, or look in another cluster")
@@ -170,7 +180,7 @@ func (l *looked) lookupPrivate(ctx context.Context, exprs []canon.Expr, token, c
 }
 
 // take adds the records that an answer found: those whose kind matches the expression that found them.
-func (out *lookedUp) take(in audit.InForceList, f audit.InForce, edge *list.Edge, col *list.Column, exprs []canon.Expr, inputs [][]byte, outputs []oprf.Output) {
+func (out *lookedUp) take(in audit.InForceList, f audit.InForce, filter match.Filter, edge *list.Edge, col *list.Column, exprs []canon.Expr, inputs [][]byte, outputs []oprf.Output) {
 	for _, x := range exprs {
 		want := oprf.Input(in.List, x.Class, x.Text)
 		i := slices.IndexFunc(inputs, func(have []byte) bool { return bytes.Equal(have, want) })
@@ -182,28 +192,44 @@ func (out *lookedUp) take(in audit.InForceList, f audit.InForce, edge *list.Edge
 			day := func(t uint32) string { return time.Unix(int64(t), 0).UTC().Format("2006-01-02") }
 			out.Found = append(out.Found, lookedItem{
 				List: string(in.List), Seq: in.Seq, Kind: r.Kind.String(), Basis: r.Basis.String(), Since: day(r.Since), ReviewBy: day(r.ReviewBy),
-				Entry: r.EntryID.String(), State: stateOf(in, f, r),
+				Entry: r.EntryID.String(), State: stateOf(in, f, filter, r),
 			})
 		}
 	}
 }
 
-// stateOf says whether a listed entry is in force at this operator.
-func stateOf(in audit.InForceList, f audit.InForce, r match.Record) string {
-	for _, x := range f.Removals {
-		if x.List == in.List && x.Entry == r.EntryID && x.From <= in.Seq && in.Seq <= x.To {
-			return "withdrawn"
-		}
-	}
-	for _, x := range f.Suppressions {
-		if x.List == in.List && x.Entry == r.EntryID {
-			return "suppressed by the operator"
-		}
-	}
-	if time.Now().Unix() > int64(r.ReviewBy) {
-		return "past its review"
+// stateOf says whether a listed entry is in force at this operator, as a lookup with the operator's help does.
+func stateOf(in audit.InForceList, f audit.InForce, filter match.Filter, r match.Record) string {
+	if stops, why := proven.Stops(r, in.List, f, filter, time.Now()); !stops {
+		return why
 	}
 	return "in force"
+}
+
+// askable is a version with private lookups.
+type askable struct {
+	in      audit.InForceList
+	leaf    audit.Publish
+	target  trust.ListTarget
+	version string
+}
+
+// oneToken refuses to ask several hotlines: the token is one hotline's, and another that is sent it could ask in the auditor's name.
+func oneToken(ask []askable, columnFile string) error {
+	var names []string
+	for _, x := range ask {
+		names = append(names, string(x.in.List))
+	}
+	do := "name one of them with --list: " + strings.Join(names, ", ")
+	for _, x := range ask {
+		if x.leaf.Hotline != ask[0].leaf.Hotline {
+			return unreadable(errors.New("lists of several hotlines have private lookups there, and a token is for the hotline that gave it"), do)
+		}
+	}
+	if columnFile != "" && len(ask) > 1 {
+		return unreadable(errors.New("--column is the column of one list, and several have private lookups there"), do)
+	}
+	return nil
 }
 
 // target is what officers signed about a version.
@@ -274,6 +300,9 @@ func (out *lookedUp) write(w io.Writer) error {
 	}
 	for _, s := range out.Silent {
 		fmt.Fprintf(w, "not asked   %s has no private lookups\n", s)
+	}
+	if out.Bypass {
+		fmt.Fprintln(w, "BYPASS      everything passes now, by order of the operator's officers")
 	}
 	_, err := fmt.Fprintln(w, "nobody has learned what was asked; the service has proved that it used the signed key on it; that the column is the list's, a reviewer's sample shows (sample check --token)")
 	return err

@@ -252,28 +252,32 @@ func entry(x match.Record, l audit.OpenedList, leaf audit.Leaf, f audit.InForce,
 		List: l.List, Seq: l.Seq, Leaf: leaf.N, InForce: time.Unix(leaf.T, 0).UTC(), Entry: x.EntryID.String(), Kind: x.Kind.String(), Labels: labels, Basis: x.Basis.String(),
 		Jurisdiction: string(x.Jurisdiction[:]), Since: at(x.Since), ReviewBy: at(x.ReviewBy), Canary: x.Flags == match.FlagCanary,
 	}
+	e.Stops, e.Why = Stops(x, l.List, f, filter, now)
+	return e, true
+}
+
+// Stops reports whether a record of a list in force stops a name now (bypass apart), and says in words that it does, or why not.
+func Stops(x match.Record, l match.ListID, f audit.InForce, filter match.Filter, now time.Time) (bool, string) {
 	var out *match.Removal
 	for _, r := range f.Overlay() {
-		if r.List == l.List && r.Entry == x.EntryID && r.Holds(uint32(now.Unix())) {
+		if r.List == l && r.Entry == x.EntryID && r.Holds(uint32(now.Unix())) {
 			out = &r
 			break
 		}
 	}
 	switch {
 	case !filter.Allows(x.Meta):
-		e.Why = "the hotline's charter does not allow it"
+		return false, "the hotline's charter does not allow it"
 	case int64(x.ReviewBy) < now.Unix():
-		e.Why = "its review date is over"
+		return false, "its review date is over"
 	case out != nil && out.Kind == match.RemovalSuppress:
-		e.Why = "suppressed by the operator's officers until " + at(out.Until).Format(time.RFC3339)
+		return false, "suppressed by the operator's officers until " + time.Unix(int64(out.Until), 0).UTC().Format(time.RFC3339)
 	case out != nil && out.Kind == match.RemovalReturn:
-		e.Why = "left out by a later version of the list"
+		return false, "left out by a later version of the list"
 	case out != nil:
-		e.Why = "withdrawn by the hotline"
+		return false, "withdrawn by the hotline"
 	case x.Kind == canon.KindSteer:
-		e.Why = "single pages of this host are listed, and DNS does not stop a host for its pages"
-	default:
-		e.Stops, e.Why = true, "it stops the name"
+		return false, "single pages of this host are listed, and DNS does not stop a host for its pages"
 	}
-	return e, true
+	return true, "it stops the name"
 }
