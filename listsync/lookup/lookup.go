@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,8 +42,8 @@ type Auditor struct {
 // Config is what a service answers with. Its functions may be called concurrently.
 type Config struct {
 	Key      *oprf.Key
-	Column   func(sum [32]byte) ([]byte, error) // an error: there is none
-	Auditors func() ([]Auditor, error)          // asked for each request, so that one who is taken out is out at once
+	Column   func(sum [32]byte) (io.ReadCloser, int64, error) // opens it, with its size; an error: there is none. One call at a time
+	Auditors func() ([]Auditor, error)                        // asked for each request, so that one who is taken out is out at once
 	Clock    func() time.Time
 	Daily    int // questions a day and token; 0 for Daily
 }
@@ -51,6 +52,7 @@ type Config struct {
 type Service struct {
 	c    Config
 	work chan struct{}
+	seek sync.Mutex // held while a column is looked for, which reads files
 
 	mu   sync.Mutex // guards day and used
 	day  int64
@@ -147,13 +149,17 @@ func (s *Service) column(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is no SHA-256", http.StatusBadRequest)
 		return
 	}
-	b, err := s.c.Column([32]byte(sum))
+	s.seek.Lock()
+	b, size, err := s.c.Column([32]byte(sum))
+	s.seek.Unlock()
 	if err != nil {
 		http.Error(w, "there is no such column here (any more)", http.StatusNotFound)
 		return
 	}
+	defer b.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Write(b)
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	io.CopyN(w, b, size)
 }
 
 // Client asks a service. What it gets is worth nothing before it is verified: answers by their proof, columns by their hash.

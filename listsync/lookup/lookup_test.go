@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +21,17 @@ type world struct {
 	key      *oprf.Key
 	auditors []lookup.Auditor
 	now      time.Time
+	opened   atomic.Int64 // columns that are not closed
 	client   lookup.Client
+	server   *httptest.Server
 }
+
+type closing struct {
+	io.Reader
+	close func()
+}
+
+func (c closing) Close() error { c.close(); return nil }
 
 var column = []byte("a column")
 
@@ -37,15 +47,17 @@ func newWorld(t *testing.T, daily int) *world {
 	}
 	s := lookup.NewService(lookup.Config{
 		Key: w.key, Auditors: func() ([]lookup.Auditor, error) { return w.auditors, nil }, Clock: func() time.Time { return w.now }, Daily: daily,
-		Column: func(sum [32]byte) ([]byte, error) {
+		Column: func(sum [32]byte) (io.ReadCloser, int64, error) {
 			if sum != sha256.Sum256(column) {
-				return nil, fs.ErrNotExist
+				return nil, 0, fs.ErrNotExist
 			}
-			return column, nil
+			w.opened.Add(1)
+			return closing{bytes.NewReader(column), func() { w.opened.Add(-1) }}, int64(len(column)), nil
 		},
 	})
 	server := httptest.NewServer(s.Handler("/base"))
 	t.Cleanup(server.Close)
+	w.server = server
 	w.client = lookup.Client{URL: server.URL + "/base", Token: "token", HTTP: server.Client()}
 	return w
 }
@@ -91,6 +103,10 @@ func TestAnAuditorGetsOutputsAndTheServiceSeesQuestionsOfOneSize(t *testing.T) {
 	}
 	if b, err := w.client.Column(t.Context(), sha256.Sum256(column), int64(len(column))); err != nil || !bytes.Equal(b, column) {
 		t.Errorf("column %q, %v", b, err)
+	}
+	w.server.Close() // when it returns, handlers have
+	if n := w.opened.Load(); n != 0 {
+		t.Errorf("%d columns are still open", n)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -328,23 +329,32 @@ func (h *Hotline) OpenPrivate() (lookup.Config, string, error) {
 	dir := h.dir
 	return lookup.Config{
 		Key: key, Clock: h.c.now, Auditors: func() ([]lookup.Auditor, error) { return auditorsIn(dir) },
-		Column: func(sum [32]byte) ([]byte, error) { return findColumn(dir, sum) },
+		Column: func(sum [32]byte) (io.ReadCloser, int64, error) { return findColumn(dir, sum) },
 	}, f.URL, nil
 }
 
-// findColumn looks for the column with this hash among those of published versions, newest first.
-func findColumn(dir string, sum [32]byte) ([]byte, error) {
+// findColumn looks for the column with this hash among those of published versions, newest first. It holds no column in memory: one may have
+// 160 MB, and an auditor may ask for many at once.
+func findColumn(dir string, sum [32]byte) (io.ReadCloser, int64, error) {
 	for seq := latest(dir+"/versions", ".column"); seq > 0; seq-- {
-		b, err := readBounded(fmt.Sprintf("%s/versions/%d.column", dir, seq), list.MaxFile)
+		f, err := os.Open(fmt.Sprintf("%s/versions/%d.column", dir, seq))
 		if errors.Is(err, fs.ErrNotExist) {
 			if _, gone := os.Stat(fmt.Sprintf("%s/versions/%d.entries.jsonl", dir, seq)); gone != nil {
 				break // older ones are not kept
 			}
 			continue
 		}
-		if err == nil && sha256.Sum256(b) == sum {
-			return b, nil
+		if err != nil {
+			continue
 		}
+		h := sha256.New()
+		n, err := io.Copy(h, io.LimitReader(f, list.MaxFile+1))
+		if err == nil && n <= list.MaxFile && [32]byte(h.Sum(nil)) == sum {
+			if _, err = f.Seek(0, io.SeekStart); err == nil {
+				return f, n, nil
+			}
+		}
+		f.Close()
 	}
-	return nil, fs.ErrNotExist
+	return nil, 0, fs.ErrNotExist
 }

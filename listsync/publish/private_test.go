@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"crypto/sha256"
+	"io"
 	"os"
 	"testing"
 
@@ -19,8 +20,14 @@ func (w *world) columnOf() (fetched, *list.Column, *oprf.Key) {
 	p, _, err := w.h.OpenPrivate()
 	w.must(err)
 	signed := f.Lists[0].Private
-	b, err := p.Column(signed.Column)
+	in, size, err := p.Column(signed.Column)
 	w.must(err)
+	defer in.Close()
+	b, err := io.ReadAll(in)
+	w.must(err)
+	if size != int64(len(b)) {
+		w.t.Errorf("said to have %d bytes, it has %d", size, len(b))
+	}
 	if sha256.Sum256(b) != signed.Column || int64(len(b)) != signed.Size || signed.Key != p.Key.Public() || signed.URL != "https://private.example" {
 		w.t.Errorf("signed %+v", signed)
 	}
