@@ -28,10 +28,16 @@ var ErrOtherHistory = errors.New("not the log that the directory holds the begin
 // has another past, is ErrOtherHistory and nothing is written. Signatures are the reader's to verify.
 func (o *Operator) Export(ctx context.Context, dir string) (Exported, error) {
 	var done Exported
+	var other error
 	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
-		done, err = export(ctx, dir, c.Checkpoint, c.Tile)
+		if done, err = export(ctx, dir, c.Checkpoint, c.Tile); errors.Is(err, ErrOtherHistory) {
+			other = err
+		}
 		return err
 	})
+	if err != nil && other != nil { // once, however many nodes say so
+		return done, fmt.Errorf("export log to %s: %w; keep the directory as it is until it is clear why, and name another one with --dir", dir, other)
+	}
 	if err != nil {
 		return done, fmt.Errorf("export log to %s: %w", dir, err)
 	}
