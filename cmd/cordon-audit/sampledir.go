@@ -195,6 +195,15 @@ func (s *sample) take(b []byte) (int, error) {
 	}
 }
 
+// boundText is the bound to quote, first: what is in doubt counts as wrong in it.
+func boundText(low, high, confidence float64, doubt int) string {
+	if doubt == 0 {
+		return fmt.Sprintf("at most %.2f %% of the entries are wrong, with %g %% confidence\n", 100*low, confidence)
+	}
+	return fmt.Sprintf("at most %.2f %% of the entries are wrong, with %g %% confidence; the %d in doubt are counted as wrong\n"+
+		"at most %.2f %% if none of these turns out to be\n", 100*high, confidence, doubt, 100*low)
+}
+
 func sampleBoundCommand() *cobra.Command {
 	var dir string
 	var confidence float64
@@ -203,7 +212,7 @@ func sampleBoundCommand() *cobra.Command {
 		Use:   "bound --dir DIR",
 		Short: "Say what share of the list's entries is wrong at most",
 		Long: `bound counts not_csam as wrong and prints the exact one-sided Clopper-Pearson upper bound of the share of wrong entries in the whole version, at the given
-confidence. unsure and entries without a verdict are counted as wrong in a second line, which is the one to quote while there are any; gone is not wrong: a page can
+confidence. unsure and entries without a verdict are in doubt and counted as wrong, and a second line says the bound if none of them turns out to be; gone is not wrong: a page can
 vanish after it was listed rightly.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -230,10 +239,7 @@ vanish after it was listed rightly.`,
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "%s sequence %d: %d of %d entries were drawn: %d csam, %d not_csam, %d gone, %d unsure, %d without a verdict\n",
 				s.List, s.Seq, n, s.Of, counts["csam"], counts["not_csam"], counts["gone"], counts["unsure"], open)
-			_, err = fmt.Fprintf(w, "at most %.2f %% of the entries are wrong, with %g %% confidence\n", 100*low, confidence)
-			if doubt > 0 && err == nil {
-				_, err = fmt.Fprintf(w, "at most %.2f %% when the %d in doubt are counted as wrong\n", 100*high, doubt)
-			}
+			_, err = fmt.Fprint(w, boundText(low, high, confidence, doubt))
 			return unwritten("output", err)
 		},
 	}
