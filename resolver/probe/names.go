@@ -47,6 +47,9 @@ func (p *prober) reachable() bool {
 // state keeps the NSID of an answer that was asked for it.
 func (p *prober) state(a *answer) {
 	if a.nsid == nil {
+		if a.opt {
+			p.unnamed++
+		}
 		return
 	}
 	if !slices.ContainsFunc(p.r.States, func(s []byte) bool { return bytes.Equal(s, a.nsid) }) && len(p.r.States) < maxNames {
@@ -251,6 +254,8 @@ func (p *prober) nsid() {
 		p.fail(CheckNSID, "it named %d states: several servers behind one address, or a list that changed meanwhile; ask again", len(p.r.States))
 	case len(p.r.States[0]) != StateSize:
 		p.fail(CheckNSID, "it names %d bytes, and a state id has %d", len(p.r.States[0]), StateSize)
+	case p.unnamed > 0:
+		p.fail(CheckNSID, "%d answers name no state, and others do: several servers behind one address, and one does not say what it serves", p.unnamed)
 	default:
 		p.pass(CheckNSID, "state %s each time", hex.EncodeToString(p.r.States[0])[:16])
 	}

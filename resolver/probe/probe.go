@@ -157,6 +157,8 @@ type prober struct {
 	c   Config
 	ctx context.Context
 	r   *Result
+
+	unnamed int // answers with an OPT record and no NSID
 }
 
 func (p *prober) check(name string) *Check {

@@ -299,6 +299,12 @@ func TestEachLieOfAResolverIsNamed(t *testing.T) {
 			}
 			return m
 		}},
+		{"a server beside it that says nothing", probe.CheckNSID, "name no state, and others do", func(_ dns.ResponseWriter, q, m *dns.Msg) *dns.Msg {
+			if o := m.IsEdns0(); o != nil && !isCanary(q) {
+				o.Option = slices.DeleteFunc(o.Option, func(x dns.EDNS0) bool { return x.Option() == dns.EDNS0NSID })
+			}
+			return m
+		}},
 		{"a host name for a state", probe.CheckNSID, "it names 2 bytes", func(_ dns.ResponseWriter, q, m *dns.Msg) *dns.Msg {
 			if m.IsEdns0() != nil {
 				nsid(m, "6e31")
