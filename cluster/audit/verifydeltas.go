@@ -18,7 +18,8 @@ type made struct {
 	e           *list.Edge
 	ix          *match.Index
 	a           *list.Audit
-	said        [2][]string // causes
+	hashes      *list.Hashes // of a, handed on to the version after it; nil: not made yet
+	said        [2][]string  // causes
 }
 
 // maxApplying is how many deltas may be waiting or under way: one is applied while the next is read. More would hold more lists in memory.
@@ -122,7 +123,11 @@ func (m *made) applyAudit(d *list.Delta, from *made, w *wanted) {
 		m.said[1] = []string{fmt.Sprintf("%s: the version before it did not pass", w)}
 		return
 	}
-	b, err := d.ApplyAudit(from.a, nil)
+	hashes := from.hashes
+	if from.hashes = nil; hashes == nil {
+		hashes = list.NewHashes(from.a)
+	}
+	b, err := d.FollowAudit(from.a, hashes, nil)
 	if err != nil {
 		m.said[1] = []string{fmt.Sprintf("%s: %v", w, err)}
 		return
@@ -131,13 +136,13 @@ func (m *made) applyAudit(d *list.Delta, from *made, w *wanted) {
 		m.said[1] = []string{fmt.Sprintf("%s: the delta leads to another list: it hashes to %x, the log says %x", w, got[:8], w.hash[:8])}
 		return
 	}
-	a, err := list.OpenAuditHead(b) // ApplyAudit has computed the root
+	a, err := list.OpenAuditHead(b) // FollowAudit has computed the root
 	if err != nil {
 		m.said[1] = []string{fmt.Sprintf("%s: %v", w, err)}
 		return
 	}
 	if m.said[1] = auditCauses(w, a); len(m.said[1]) == 0 {
-		m.a = a
+		m.a, m.hashes = a, hashes
 	}
 }
 

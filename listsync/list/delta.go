@@ -214,6 +214,19 @@ func (d *Delta) Apply(from *Edge, m match.Memory) (*Edge, error) {
 // ApplyAudit makes the newer auditor list of the older one, into memory from room (nil: the heap), and computes its root. Errors are
 // those of Apply.
 func (d *Delta) ApplyAudit(from *Audit, room section.Room) ([]byte, error) {
+	return d.applyAudit(from, room, rootOf)
+}
+
+// FollowAudit is ApplyAudit for whoever goes from version to version: h are the hashes of from, and then those of what comes out. Of others
+// it makes nothing (ErrBase); after any error h is good for nothing.
+func (d *Delta) FollowAudit(from *Audit, h *Hashes, room section.Room) ([]byte, error) {
+	if h.root != from.root || len(h.now.leaves) != from.n {
+		return nil, fmt.Errorf("apply delta of %s to seq %d: hashes of another auditor list: %w", d.Version.List, d.Version.Seq, ErrBase)
+	}
+	return d.applyAudit(from, room, func(leaves []byte) [32]byte { return h.next(&d.Patch, from.n, leaves) })
+}
+
+func (d *Delta) applyAudit(from *Audit, room section.Room, rootOf func(leaves []byte) [32]byte) ([]byte, error) {
 	if from.edge != d.From || from.version.List != d.Version.List || from.version.Epoch != d.Version.Epoch || from.version.Seq != d.FromSeq || from.n != d.FromRecords {
 		return nil, fmt.Errorf("apply delta of %s to seq %d: %w", d.Version.List, d.Version.Seq, ErrBase)
 	}
