@@ -82,16 +82,25 @@ func (b *bundleReader) next() (*member, error) {
 	return m, nil
 }
 
-// read returns the present member's bytes. It grows with what really comes, never with what a header claims.
+// maxAtOnce is how much memory a header may ask for before its bytes have come: edge lists of a million records fit.
+const maxAtOnce = 96 << 20
+
+// read returns the present member's bytes. Beyond maxAtOnce its memory grows with what really comes, not with what a header claims.
 func (b *bundleReader) read() ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(b.tr, b.last.size+1))
-	if err != nil {
-		return nil, b.broken("member "+b.last.name, err)
+	data := make([]byte, min(b.last.size, maxAtOnce))
+	for have := 0; ; {
+		n, err := io.ReadFull(b.tr, data[have:])
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, b.broken("member "+b.last.name, err)
+		}
+		if have += n; int64(have) == b.last.size {
+			return data, nil
+		}
+		data = append(data, make([]byte, min(int64(have), b.last.size-int64(have)))...)
 	}
-	if int64(len(data)) != b.last.size {
-		return nil, fmt.Errorf("bundle ends early, in member %q: %w", b.last.name, ErrFormat)
-	}
-	return data, nil
 }
 
 func (b *bundleReader) broken(where string, err error) error {

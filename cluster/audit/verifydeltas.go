@@ -13,6 +13,8 @@ type made struct {
 	at *version
 	w  *wanted // its edge list
 
+	from *made // what it is made of, until it is there
+
 	// Each is written by one goroutine and read when its channel is closed. nil channels: all is there. nil values: it did not pass.
 	edge, audit chan struct{}
 	e           *list.Edge
@@ -22,8 +24,9 @@ type made struct {
 	said        [2][]string  // causes
 }
 
-// maxApplying is how many deltas may be waiting or under way: one is applied while the next is read. More would hold more lists in memory.
-const maxApplying = 2
+// maxApplying is how many deltas may be waiting or under way when the next is read: its edge list is made beside the auditor list of the one
+// before. More would hold more lists in memory and gain nothing, both being made on all processors.
+const maxApplying = 1
 
 // delta reads the delta to order[i], an edge list, and begins to apply it.
 func (f *files) delta(b *bundleReader, i int) error {
@@ -54,9 +57,9 @@ func (f *files) delta(b *bundleReader, i int) error {
 		v.fail(CheckLists, "%s: delta: %v", w, err)
 		return nil
 	}
-	m := &made{at: at, w: w, edge: make(chan struct{}), audit: make(chan struct{})}
-	go m.applyEdge(d, from)
-	go m.applyAudit(d, from, f.order[aud])
+	m := &made{at: at, w: w, from: from, edge: make(chan struct{}), audit: make(chan struct{})}
+	go m.applyEdge(d, from, &f.rooms)
+	go m.applyAudit(d, from, f.order[aud], &f.rooms)
 	f.queue = append(f.queue, m)
 	f.last = m
 	f.settle(maxApplying)
@@ -78,21 +81,34 @@ func (f *files) settle(left int) {
 		if m.e != nil {
 			f.v.keep(m)
 		}
+		f.give(m.from) // it was taken in before, and there is one delta from a version
+		m.from = nil
 		if f.last == m && (m.e == nil || m.a == nil) {
 			f.last = nil
 		}
 	}
 }
 
+// give gives the memory of a version's files back.
+func (f *files) give(m *made) {
+	if m.e != nil {
+		f.rooms.back(m.e.Bytes())
+	}
+	if m.a != nil {
+		f.rooms.back(m.a.Bytes())
+	}
+	m.e, m.ix, m.a = nil, nil, nil
+}
+
 // applyEdge makes the edge list and its index.
-func (m *made) applyEdge(d *list.Delta, from *made) {
+func (m *made) applyEdge(d *list.Delta, from *made, rooms *rooms) {
 	defer close(m.edge)
 	from.waitEdge()
 	if from.e == nil {
 		m.said[0] = []string{fmt.Sprintf("%s: the version before it did not pass", m.w)}
 		return
 	}
-	e, err := d.Apply(from.e, match.Memory{})
+	e, err := d.Apply(from.e, match.Memory{Room: rooms.lend})
 	if err != nil {
 		m.said[0] = []string{fmt.Sprintf("%s: %v", m.w, err)}
 		return
@@ -116,7 +132,7 @@ func (m *made) applyEdge(d *list.Delta, from *made) {
 }
 
 // applyAudit makes the auditor list.
-func (m *made) applyAudit(d *list.Delta, from *made, w *wanted) {
+func (m *made) applyAudit(d *list.Delta, from *made, w *wanted, rooms *rooms) {
 	defer close(m.audit)
 	from.waitAudit()
 	if from.a == nil {
@@ -127,7 +143,7 @@ func (m *made) applyAudit(d *list.Delta, from *made, w *wanted) {
 	if from.hashes = nil; hashes == nil {
 		hashes = list.NewHashes(from.a)
 	}
-	b, err := d.FollowAudit(from.a, hashes, nil)
+	b, err := d.FollowAudit(from.a, hashes, rooms.lend)
 	if err != nil {
 		m.said[1] = []string{fmt.Sprintf("%s: %v", w, err)}
 		return

@@ -30,6 +30,7 @@ type files struct {
 	place int     // in order, of the member read last
 	last  *made   // the version read last; nil when its edge list did not pass
 	queue []*made // deltas being applied, oldest first
+	rooms rooms
 }
 
 func (v *verifier) newFiles() *files {

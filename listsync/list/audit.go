@@ -93,6 +93,9 @@ func OpenAuditHead(b []byte) (*Audit, error) {
 // Version says which version of which list this is.
 func (a *Audit) Version() Version { return a.version }
 
+// Bytes is the whole file. The caller must not write to it while a is in use.
+func (a *Audit) Bytes() []byte { return a.r.Bytes() }
+
 // Len is the number of commitments.
 func (a *Audit) Len() int { return a.n }
 
