@@ -14,7 +14,6 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
-	"github.com/cordon-project/cordon/cluster/audit/liestest"
 )
 
 // visited is the state file of a visit that passed.
@@ -96,7 +95,7 @@ func text(r *audit.Report) string {
 
 // TestAVisitGoesOnFromTheLast: the next visit says of every honest history what a first visit says, whether it reads all of the log or what is new.
 func TestAVisitGoesOnFromTheLast(t *testing.T) {
-	for _, h := range liestest.Histories() {
+	for _, h := range someHistories() {
 		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
 			l := audittest.Honest("histories")
@@ -136,7 +135,7 @@ func TestAVisitGoesOnFromTheLast(t *testing.T) {
 // TestALieAfterAVisitIsFound: whoever goes on from an honest visit finds what a first visit finds, unless it is about what he has seen already.
 func TestALieAfterAVisitIsFound(t *testing.T) {
 	before := visited(t, audittest.Honest("lies"))
-	for _, x := range liestest.Lies() {
+	for _, x := range someLies() {
 		t.Run(x.Name, func(t *testing.T) {
 			t.Parallel()
 			c := x.Tell()
