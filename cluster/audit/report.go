@@ -56,6 +56,8 @@ type Report struct {
 	served  *Served
 	moments []Moment
 	logged  []Logged
+
+	uncertified int
 }
 
 // ReportCheckpoint is the verified checkpoint.

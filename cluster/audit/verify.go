@@ -30,6 +30,8 @@ type Options struct {
 	// Report.Leaves are only those that are new then, none at a first visit, and Report.Served is nil.
 	Lean bool
 
+	Certificates Certifier // nil: certificates in the log are not made again, and noted
+
 	Watch *Watch // nil for nobody who wants to see more than the report
 }
 
@@ -88,12 +90,13 @@ type verifier struct {
 	pinned map[trust.HotlineID]pinnedRoot // to verify it from
 
 	// Of this run's leaves, for what is checked after the last of them.
-	leaves      []Leaf
-	versions    []version
-	returns     []returnAt
-	logged      []Logged
-	receipts    []pending // whose state is still to be compared
-	withdrawals []ServedWithdrawal
+	leaves       []Leaf
+	versions     []version
+	certificates int
+	returns      []returnAt
+	logged       []Logged
+	receipts     []pending // whose state is still to be compared
+	withdrawals  []ServedWithdrawal
 
 	entries map[[32]byte][]match.EntryID // of the edge lists that returns are about; nil until read
 	served  *Served                      // what the receipts say, once they are checked
@@ -124,6 +127,9 @@ func (v *verifier) run(b *bundleReader, trustFile []byte) error {
 		return err
 	}
 	v.ends()
+	if err := v.endCertificates(); err != nil {
+		return err
+	}
 	if err := v.lists(b, m); err != nil {
 		return err
 	}
@@ -289,11 +295,11 @@ func (v *verifier) note(format string, args ...any) {
 }
 
 func (v *verifier) report() *Report {
-	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, note: v.signed, logged: v.logged, moments: v.moments}
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, note: v.signed, logged: v.logged, moments: v.moments, uncertified: v.certificates}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckWitnesses, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog, CheckForks,
-		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckLists, CheckVersions, CheckReceipts}
+		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckCertificates, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {
-		if n == CheckConsistency && v.o.Before == nil || n == CheckWitnesses && v.trust.Witnesses == "" {
+		if n == CheckConsistency && v.o.Before == nil || n == CheckWitnesses && v.trust.Witnesses == "" || n == CheckCertificates && !v.certifies() {
 			continue
 		}
 		c, ok := v.checks[n]

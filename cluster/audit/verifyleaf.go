@@ -40,6 +40,7 @@ var looks = []func(*verifier, *moment){
 	(*verifier).lookVersion,
 	(*verifier).lookReceipts,
 	(*verifier).lookAdmin,
+	(*verifier).lookCertificate,
 }
 
 // ends says what passed, after the last leaf. A check that has failed stays failed.
@@ -59,6 +60,9 @@ func (v *verifier) ends() {
 // check and v.broken.
 func (v *verifier) tile(leaves [][]byte, from uint64) error {
 	if err := v.ctx.Err(); err != nil {
+		return err
+	}
+	if err := v.keepLeaves(leaves); err != nil {
 		return err
 	}
 	var known []ahead

@@ -16,9 +16,6 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/order"
 )
 
-// maxCertificates bounds the work: each is made from the beginning of the log, and an operator makes four a year.
-const maxCertificates = 100
-
 func certificateCommand() *cobra.Command {
 	var f flags
 	var text bool
@@ -127,8 +124,8 @@ func certify(r *audit.Report, c audit.Cluster, file []byte) *certified {
 	if len(all) == 0 {
 		out.say(true, "certificate", "no certificate is in this log")
 	}
-	if n := len(all) - maxCertificates; n > 0 {
-		out.say(false, "certificate", "%d certificates are in this log, and the last %d are looked at: name the file of an earlier one", len(all), maxCertificates)
+	if n := len(all) - certificate.MaxMade; n > 0 {
+		out.say(false, "certificate", "%d certificates are in this log, and the last %d are looked at: name the file of an earlier one", len(all), certificate.MaxMade)
 		all, at = all[n:], at[n:]
 	}
 	for i, o := range all {

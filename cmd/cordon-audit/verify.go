@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/certificate"
 	"github.com/cordon-project/cordon/cluster/audit/source"
 	"github.com/cordon-project/cordon/listsync/trust"
 )
@@ -140,20 +141,31 @@ func showCommand() *cobra.Command {
 }
 
 // goOn verifies what is new since the last visit. Where that fails it looks at all of the log, so that the report says what is wrong with it
-// and not only that something is.
+// and not only that something is; and so it does where a certificate is new, which only all of the log can make again.
 func (f *flags) goOn(ctx context.Context, target string, o audit.Options) (*audit.Report, error) {
-	r, err := f.verify(ctx, target, o)
-	if err != nil || r.Pass || o.All || o.Before == nil || !o.Before.Passed() {
+	r, err := f.certified(ctx, target, o)
+	if err != nil || r.Pass && r.Uncertified() == 0 || o.All || o.Before == nil || !o.Before.Passed() {
 		return r, err
 	}
 	passed := o.Before
 	o.Before = passed.Bare()
-	whole, err := f.verify(ctx, target, o)
+	whole, err := f.certified(ctx, target, o)
 	if err != nil {
 		return nil, err
 	}
 	whole.Keep(passed)
 	return whole, nil
+}
+
+// certified verifies the target, and makes the certificates in it again where it has all of the log.
+func (f *flags) certified(ctx context.Context, target string, o audit.Options) (*audit.Report, error) {
+	again := certificate.NewAgain()
+	o.Certificates = again
+	r, err := f.verify(ctx, target, o)
+	if cerr := again.Close(); err == nil && cerr != nil {
+		err = unwritten("temporary file", cerr)
+	}
+	return r, err
 }
 
 // verify opens the target and verifies it.

@@ -15,7 +15,7 @@ import (
 
 // Histories are all honest ones.
 func Histories() []History {
-	return slices.Concat(histories, publicHistories, pinHistories, keyHistories, lifeHistories, registerHistories)
+	return slices.Concat(histories, publicHistories, pinHistories, keyHistories, lifeHistories, registerHistories, certificateHistories)
 }
 
 var histories = []History{

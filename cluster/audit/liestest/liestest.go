@@ -10,6 +10,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/cluster/audit/certificate"
 )
 
 // Liar is who lies: it says which keys a lie may use.
@@ -46,14 +47,14 @@ type Case struct {
 	Statements [][]byte      // withdrawals that came beside the bundle
 }
 
-// Options are those of the library for the case.
+// Options are those of the library for one verification of the case. Its logs are short: no certificate is made from a file.
 func (c Case) Options() audit.Options {
-	return audit.Options{Now: c.Now, MaxAge: c.MaxAge, Before: c.Before, Statements: c.Statements}
+	return audit.Options{Now: c.Now, MaxAge: c.MaxAge, Before: c.Before, Statements: c.Statements, Certificates: certificate.NewAgain()}
 }
 
 // Lies are all of them.
 func Lies() []Lie {
-	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies, chainLies, removalLies, visitLies, registerLies)
+	return slices.Concat(archiveLies, logLies, hotlineLies, listLies, receiptLies, orderLies, indexLies, publicLies, openingLies, bundleLies, pinLies, keyLies, witnessLies, forkLies, chainLies, removalLies, visitLies, registerLies, certificateLies)
 }
 
 // Tell tells a lie: the same bytes every time.

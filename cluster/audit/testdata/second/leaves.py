@@ -238,7 +238,7 @@ ORDERS = {
     "suppress": dict(list=str, epoch=int, entries=list, lift=bool),
     "return": dict(list=str, seq=int, edge=H, high=int, high_edge=H, entries=list),
     "bypass": dict(lift=bool),
-    "certificate": {"from": int, "to": int, "size": int, "hash": H},
+    "certificate": {"from": int, "to": int, "size": int, "hash": H, "probes": list},
     "pin": dict(hotline=str, root=H, document=bytes),
 }
 
@@ -256,6 +256,10 @@ def read_order(kind, b):
     if "entries" in o["b"]:
         e = o["b"]["entries"]
         need(e == sorted(set(e)) and all(len(x) == 16 for x in e), "entries of an order")
+    if kind == "certificate":
+        p = o["b"]["probes"]
+        need(len(p) <= 8 and all(type(x) is bytes and len(x) == 32 for x in p) and p == sorted(set(p)), "probes of a certificate")
+        need(0 < o["b"]["from"] < o["b"]["to"] and o["b"]["size"] >= 1 and any(o["b"]["hash"]), "a certificate of no period, or of no document")
     if kind == "pin":
         need(len(o["b"]["document"]) <= 32 << 10 and sha(o["b"]["document"]) == o["b"]["root"], "a pin of another root than it brings")
     return o, s
