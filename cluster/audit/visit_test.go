@@ -136,12 +136,12 @@ func TestAVisitGoesOnFromTheLast(t *testing.T) {
 func TestALieAfterAVisitIsFound(t *testing.T) {
 	before := visited(t, audittest.Honest("lies"))
 	for _, x := range someLies() {
+		c := x.Tell()
+		if c.Before != nil { // it is about visits itself
+			continue
+		}
 		t.Run(x.Name, func(t *testing.T) {
 			t.Parallel()
-			c := x.Tell()
-			if c.Before != nil {
-				t.Skip("it is about visits")
-			}
 			o := c.Options()
 			o.Lean, o.Before = true, before
 			r, err := audit.Verify(t.Context(), bytes.NewReader(c.Bundle), c.Trust, o)
