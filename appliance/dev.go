@@ -210,22 +210,23 @@ func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort) (id
 		Hotlines: []identity.Hotline{{ID: devHotlineID, RootJSON: root, URL: repository}},
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
+	given := make(ports)
 	for i := range 3 {
 		n := identity.Node{Name: fmt.Sprintf("c%d", i+1)}
 		for _, at := range []*netip.AddrPort{&n.Raft, &n.API} {
-			if *at, err = freePort(loopback); err != nil {
+			if *at, err = given.free(loopback); err != nil {
 				return plan, err
 			}
 		}
 		plan.Controls = append(plan.Controls, n)
 	}
 	if !dns.IsValid() {
-		if dns, err = freePort(loopback); err != nil {
+		if dns, err = given.free(loopback); err != nil {
 			return plan, err
 		}
 	}
 	law, voluntary := netip.MustParseAddr("127.0.0.51"), netip.MustParseAddr("127.0.0.43")
-	page, err := freePort(law, voluntary)
+	page, err := given.free(law, voluntary)
 	if err != nil {
 		return plan, err
 	}
@@ -240,12 +241,16 @@ func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort) (id
 	return plan, nil
 }
 
-// freePort finds a port that is free for UDP and TCP on all of addrs. It keeps below the ports that the kernel hands out by itself, so that
-// nobody takes it between here and the listener that wants it.
-func freePort(addrs ...netip.Addr) (netip.AddrPort, error) {
+// ports are those given out so far.
+type ports map[uint16]bool
+
+// free finds a port that is free for UDP and TCP on all of addrs and was not given before. It keeps below the ports that the kernel hands out
+// by itself, so that nobody takes it between here and the listener that wants it.
+func (p ports) free(addrs ...netip.Addr) (netip.AddrPort, error) {
 	for range 1000 {
 		port := uint16(20000 + rand.IntN(12000))
-		if portIsFree(port, addrs) {
+		if !p[port] && portIsFree(port, addrs) {
+			p[port] = true
 			return netip.AddrPortFrom(addrs[0], port), nil
 		}
 	}

@@ -339,12 +339,17 @@ func (w *world) edit(file, start, line string) {
 	}
 }
 
+// nextPort is where freePort looks next: no port is given twice, for a port is free until whoever asked for it listens.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(1 << 20)) }
+
 // freePort finds a port free on all addresses, below those the kernel hands out by itself.
 func freePort(t *testing.T, addrs ...string) uint16 {
 	t.Helper()
 next:
 	for range 1000 {
-		port := uint16(20000 + rand.IntN(12000))
+		port := uint16(20000 + nextPort.Add(1)%12000)
 		for _, a := range addrs {
 			at := net.JoinHostPort(a, fmt.Sprint(port))
 			tcp, err := net.Listen("tcp", at)

@@ -22,6 +22,7 @@ var (
 	yearLeaves   = flag.Int("year.leaves", 4000, "leaves of a year")
 	yearEntries  = flag.Int("year.entries", 20_000, "entries of the newest version, and of each of year.whole")
 	yearWhole    = flag.Int("year.whole", 4, "versions of year.entries, of each of which every file is checked")
+	yearDir      = flag.String("year.dir", "", "where bundles, trust file and state are left, to be verified again by hand; else nowhere")
 	yearTool     = flag.String("year.tool", "", "cordon-audit to run, for its memory; else the verifier in this process")
 )
 
@@ -75,12 +76,13 @@ func (y *year) look(b *testing.B, dir, what string, bundle []byte, o audit.Optio
 		b.ReportMetric(time.Since(start).Seconds(), strings.ReplaceAll(what, " ", "-")+"-s")
 		return r.Visit()
 	}
-	for name, data := range map[string][]byte{"bundle.tar": bundle, "trust.json": y.TrustFile()} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+	name := filepath.Join(dir, strings.ReplaceAll(strings.ReplaceAll(what, ",", ""), " ", "-"))
+	for file, data := range map[string][]byte{name + ".tar": bundle, name + ".trust.json": y.TrustFile()} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
 			b.Fatal(err)
 		}
 	}
-	args := []string{"verify", "--trust", filepath.Join(dir, "trust.json"), filepath.Join(dir, "bundle.tar")}
+	args := []string{"verify", "--trust", name + ".trust.json", name + ".tar"}
 	if o.All {
 		args = append(args, "--all")
 	} else {
@@ -136,7 +138,10 @@ func peakOf(pid int, ended <-chan struct{}) <-chan int {
 // BenchmarkYear verifies a year's log with the newest files, then what came since, then versions of full size, every file of them.
 func BenchmarkYear(b *testing.B) {
 	for b.Loop() {
-		dir := b.TempDir()
+		dir := *yearDir
+		if dir == "" {
+			dir = b.TempDir()
+		}
 		y := newYear()
 		for i := range *yearVersions - 1 {
 			y.Publish(200 + i%50)
