@@ -25,10 +25,10 @@ import (
 //	cached but not cleared yet: test its chain -- listed --> signal
 //	  |                                        `-- clear --> stamp, copy
 //	  `- not cached --> Slow
-func (r *Resolver) Fast(dst, query []byte, tcp bool) (resp []byte, done bool) {
+func (r *Resolver) Fast(dst, query []byte, from wire.Client) (resp []byte, done bool) {
 	w := r.pool.Get().(*scratch)
 	w.counts.queries.Add(1)
-	resp, done = r.local(w, dst, query, tcp)
+	resp, done = r.local(w, dst, query, from)
 	if !done {
 		w.counts.misses.Add(1)
 	}
@@ -36,12 +36,16 @@ func (r *Resolver) Fast(dst, query []byte, tcp bool) (resp []byte, done bool) {
 	return resp, done
 }
 
-// Slow answers any query, asking the upstream when needed. It returns soon after ctx ends, with SERVFAIL. The answer
-// belongs to the caller; nil means that nothing is to be sent. query is not kept.
-func (r *Resolver) Slow(ctx context.Context, query []byte, tcp bool) []byte {
+// Slow answers any query, asking the upstream when needed. It does not block: answer is called once, from any goroutine, soon after ctx ends
+// at the latest (then with SERVFAIL). nil means that nothing is to be sent. query must stay unchanged until then.
+func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, answer func(resp []byte)) {
+	go func() { answer(r.slow(ctx, query, from)) }()
+}
+
+func (r *Resolver) slow(ctx context.Context, query []byte, from wire.Client) []byte {
 	w := r.pool.Get().(*scratch)
 	defer r.pool.Put(w)
-	if resp, done := r.local(w, nil, query, tcp); done { // the same question may just have been answered
+	if resp, done := r.local(w, nil, query, from); done { // the same question may just have been answered
 		return resp
 	}
 	reply, err := r.config.Upstream.Exchange(ctx, w.q.Question())
@@ -64,7 +68,7 @@ func (r *Resolver) Slow(ctx context.Context, query []byte, tcp bool) []byte {
 		}
 		return r.fail(w, nil, query, ede)
 	}
-	return r.keep(w, v, query, reply, tcp)
+	return r.keep(w, v, query, reply, from)
 }
 
 // Busy is the answer when there is no room to ask the upstream: SERVFAIL with EDE 23, appended to dst like Fast's.
@@ -79,7 +83,7 @@ func (r *Resolver) Busy(dst, query []byte) []byte {
 }
 
 // local decides all that can be decided without an upstream.
-func (r *Resolver) local(w *scratch, dst, query []byte, tcp bool) ([]byte, bool) {
+func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byte, bool) {
 	if err := w.q.Parse(query); err != nil {
 		return r.reject(w, dst, query, err), true
 	}
@@ -119,7 +123,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, tcp bool) ([]byte, bool)
 		return dst, false
 	}
 	w.counts.hits.Add(1)
-	return r.copy(w, dst, query, e, tick, tcp), true
+	return r.copy(w, dst, query, e, tick, from), true
 }
 
 // options resets what our OPT record will carry.
@@ -161,11 +165,11 @@ func refusal(q *wire.Query) int {
 }
 
 // copy writes a cache entry as the answer to this client.
-func (r *Resolver) copy(w *scratch, dst, query []byte, e *cache.Entry, tick uint32, tcp bool) []byte {
+func (r *Resolver) copy(w *scratch, dst, query []byte, e *cache.Entry, tick uint32, from wire.Client) []byte {
 	if ede, failed := e.Failure(); failed {
 		return r.fail(w, dst, query, ede)
 	}
-	return w.q.AppendAnswer(dst, query, e.Message(), e.TTLs(), e.Age(tick), tcp, &w.opt)
+	return w.q.AppendAnswer(dst, query, e.Message(), e.TTLs(), e.Age(tick), from.Via.Stream(), &w.opt)
 }
 
 func (r *Resolver) fail(w *scratch, dst, query []byte, ede uint16) []byte {
@@ -206,7 +210,7 @@ func dnssecError(code uint16) bool { return code == 1 || code == 2 || code >= 5 
 
 // keep tests a good reply under v, caches it and answers. A reply that leads to a listed name is cached without a stamp,
 // so it is tested each time, and served once it is clear.
-func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, tcp bool) []byte {
+func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, from wire.Client) []byte {
 	now := r.config.Clock()
 	tick, unix := r.tick(now), uint32(now.Unix())
 	var stamp uint64
@@ -235,7 +239,7 @@ func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, tcp bool) []by
 	if e == nil {
 		e = cache.NewEntry(w.q.Key(), reply, &w.sum, passTTL, tick)
 	}
-	return r.copy(w, nil, query, e, tick, tcp)
+	return r.copy(w, nil, query, e, tick, from)
 }
 
 // passTTL bounds TTLs of answers too large to cache to a week (RFC 8767 4).

@@ -19,8 +19,8 @@ func TestAnswersAreCountedByListAndBasis(t *testing.T) {
 	ask := func(name string, n int) {
 		q := question(t, name, dns.TypeA)
 		for range n {
-			if _, done := g.Fast(nil, q, false); !done {
-				g.Slow(context.Background(), q, false)
+			if _, done := g.Fast(nil, q, over(false)); !done {
+				g.slow(context.Background(), q, over(false))
 			}
 		}
 	}

@@ -37,12 +37,12 @@ func FuzzQuery(f *testing.F) {
 	g.Swap(makeSet(f, law(canon.KindDomain, "bad.test")))
 	g.up.set("*", func(q wire.Question) ([]byte, error) { return reply(q, nil) })
 	f.Fuzz(func(t *testing.T, query []byte, tcp bool) {
-		resp, done := g.Fast(nil, query, tcp)
+		resp, done := g.Fast(nil, query, over(tcp))
 		if !done {
 			if resp != nil {
 				t.Fatalf("Fast left %x and did not answer", resp)
 			}
-			resp = g.Slow(context.Background(), query, tcp)
+			resp = g.slow(context.Background(), query, over(tcp))
 		}
 		busy := g.Busy(nil, query)
 		if (len(busy) == 0) != (len(resp) == 0) {
@@ -115,9 +115,9 @@ func FuzzAnswer(f *testing.F) {
 		})
 		var first dns.Msg
 		for range 3 {
-			resp, done := g.Fast(nil, query, true)
+			resp, done := g.Fast(nil, query, over(true))
 			if !done {
-				resp = g.Slow(context.Background(), query, true)
+				resp = g.slow(context.Background(), query, over(true))
 			}
 			patched, _ := g.up.replies["*"](wire.Question{Name: q.Name, Type: typ, Class: 1})
 			if err := first.Unpack(patched); err != nil && len(patched) > 0 {

@@ -226,9 +226,9 @@ func edns(m *dns.Msg) { m.SetEdns0(dns.DefaultMsgSize, false) }
 // ask gives a query to Fast and, where that says so, to Slow; it checks what holds for every answer.
 func (g *rig) ask(t testing.TB, query []byte, tcp bool) *dns.Msg {
 	t.Helper()
-	resp, done := g.Fast(nil, query, tcp)
+	resp, done := g.Fast(nil, query, over(tcp))
 	if !done {
-		resp = g.Slow(context.Background(), query, tcp)
+		resp = g.slow(context.Background(), query, over(tcp))
 	}
 	return checkAnswer(t, query, resp, tcp)
 }
@@ -287,4 +287,13 @@ func lines(rrs []dns.RR) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// over is a client of UDP, or of a stream.
+func over(stream bool) wire.Client {
+	c := wire.Client{Addr: netip.MustParseAddr("192.0.2.77")}
+	if stream {
+		c.Via = wire.TCP
+	}
+	return c
 }

@@ -36,8 +36,8 @@ func hotRig(t testing.TB, g *rig) map[string][]byte {
 		"dead":      question(t, "dead.example", dns.TypeA, edns),
 	}
 	for _, q := range queries {
-		if _, done := g.Fast(nil, q, false); !done {
-			g.Slow(context.Background(), q, false)
+		if _, done := g.Fast(nil, q, over(false)); !done {
+			g.slow(context.Background(), q, over(false))
 		}
 	}
 	return queries
@@ -53,7 +53,7 @@ func TestFastDoesNotAllocate(t *testing.T) {
 	dst := make([]byte, 0, 1500)
 	for name, q := range queries {
 		if n := testing.AllocsPerRun(500, func() {
-			if _, done := g.Fast(dst, q, false); !done {
+			if _, done := g.Fast(dst, q, over(false)); !done {
 				t.Fatalf("%s: Fast did not answer", name)
 			}
 		}); n != 0 {
@@ -72,7 +72,7 @@ func TestCheckingACachedAnswerAgainDoesNotAllocate(t *testing.T) {
 	q := queries["cached alias"]
 	if n := testing.AllocsPerRun(500, func() {
 		g.clock.step(recheck * time.Second)
-		if _, done := g.Fast(dst, q, false); !done {
+		if _, done := g.Fast(dst, q, over(false)); !done {
 			t.Fatal("Fast did not answer")
 		}
 	}); n != 0 {
@@ -84,8 +84,8 @@ func TestFastAppendsBehindWhatIsThere(t *testing.T) {
 	g := newRig(t)
 	queries := hotRig(t, g)
 	for name, q := range queries {
-		alone, _ := g.Fast(nil, q, false)
-		behind, _ := g.Fast([]byte{1, 2}, q, false)
+		alone, _ := g.Fast(nil, q, over(false))
+		behind, _ := g.Fast([]byte{1, 2}, q, over(false))
 		if string(behind) != "\x01\x02"+string(alone) {
 			t.Errorf("%s: behind two bytes it is %x, alone %x", name, behind, alone)
 		}
@@ -99,7 +99,7 @@ func benchmarkFast(b *testing.B, name string) {
 	b.RunParallel(func(pb *testing.PB) {
 		dst := make([]byte, 0, 1500)
 		for pb.Next() {
-			if _, done := g.Fast(dst, q, false); !done {
+			if _, done := g.Fast(dst, q, over(false)); !done {
 				b.Error("Fast did not answer")
 			}
 		}

@@ -34,9 +34,9 @@ func TestSwapUnderLoadAnswersEverythingAndLetsNothingListedThrough(t *testing.T)
 	var asked, wrong atomic.Int64
 	ctx, stop := context.WithCancel(context.Background())
 	address := func(query []byte) string {
-		resp, done := g.Fast(nil, query, false)
+		resp, done := g.Fast(nil, query, over(false))
 		if !done {
-			resp = g.Slow(context.Background(), query, false)
+			resp = g.slow(context.Background(), query, over(false))
 		}
 		var m dns.Msg
 		if err := m.Unpack(resp); err != nil || len(m.Answer) != 1 {
@@ -91,7 +91,7 @@ func TestANameListedWhileItsQuestionWaitsIsBlocked(t *testing.T) {
 	})
 	query := question(t, "a.test", dns.TypeA)
 	got := make(chan []byte)
-	go func() { got <- g.Slow(context.Background(), query, false) }()
+	go func() { got <- g.slow(context.Background(), query, over(false)) }()
 	<-asked
 	g.Swap(makeSet(t, law(canon.KindHost, "a.test")))
 	close(answer)

@@ -48,7 +48,7 @@ func TestAnUnusableReplyIsAFailureThatSaysWhy(t *testing.T) {
 		if m := g.ask(t, query, true); m.Rcode != dns.RcodeServerFailure || ede(m) != tt.ede || len(m.Answer) != 0 {
 			t.Errorf("%s: got %v, want SERVFAIL with EDE %d", tt.name, m, tt.ede)
 		}
-		if _, kept := g.Fast(nil, query, true); kept != tt.kept {
+		if _, kept := g.Fast(nil, query, over(true)); kept != tt.kept {
 			t.Errorf("%s: remembered is %v, want %v", tt.name, kept, tt.kept)
 		}
 		if c := g.Counts(); c.ServFail == 0 || c.Misses == 0 {
@@ -64,7 +64,7 @@ func TestAnEndedContextIsNotRememberedAsAFailure(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	query := question(t, "a.test", dns.TypeA)
-	if m := checkAnswer(t, query, g.Slow(ctx, query, false), false); m.Rcode != dns.RcodeServerFailure {
+	if m := checkAnswer(t, query, g.slow(ctx, query, over(false)), false); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got %v", m)
 	}
 	if m := g.ask(t, query, false); m.Rcode != dns.RcodeSuccess {
@@ -93,9 +93,9 @@ func TestCountsAddUp(t *testing.T) {
 	queries := hotRig(t, g)
 	before := g.Counts()
 	for _, name := range []string{"cached", "listed", "listed chain", "refused"} {
-		g.Fast(nil, queries[name], false)
+		g.Fast(nil, queries[name], over(false))
 	}
-	g.Fast(nil, []byte{1}, false)
+	g.Fast(nil, []byte{1}, over(false))
 	after := g.Counts()
 	got := [...]uint64{after.Queries - before.Queries, after.Hits - before.Hits, after.Listed() - before.Listed(),
 		after.Chains - before.Chains, after.Refused - before.Refused, after.Ignored - before.Ignored}

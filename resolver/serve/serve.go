@@ -18,15 +18,17 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/resolver/limit"
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // Handler answers whole messages; *resolver.Resolver is one. All methods may be called concurrently.
 type Handler interface {
 	// Fast appends the answer to dst, without blocking: true when it did (unchanged dst: nothing is to be sent), false
 	// when Slow must. It does not keep query.
-	Fast(dst, query []byte, tcp bool) (resp []byte, done bool)
-	// Slow may block; it returns soon after ctx ends. nil: nothing is to be sent.
-	Slow(ctx context.Context, query []byte, tcp bool) []byte
+	Fast(dst, query []byte, from wire.Client) (resp []byte, done bool)
+	// Slow does not block. It calls answer once, from any goroutine, soon after ctx ends at the latest; nil: nothing is to
+	// be sent. query stays unchanged until then; resp is the callback's until it returns.
+	Slow(ctx context.Context, query []byte, from wire.Client, answer func(resp []byte))
 	// Busy appends the answer that says there is no room for Slow.
 	Busy(dst, query []byte) []byte
 }
@@ -232,17 +234,18 @@ func (s *Server) fail(err error) {
 	s.stop()
 }
 
-// slot starts f when there is room for one more question that waits for an upstream.
-func (s *Server) slot(f func()) bool {
+// slow asks the Handler when there is room for one more question that waits for an upstream; answer is called once if so.
+func (s *Server) slow(asking context.Context, query []byte, from wire.Client, answer func(resp []byte)) bool {
 	select {
 	case s.slots <- struct{}{}:
 	default:
 		s.counts.busy.Add(1)
 		return false
 	}
-	s.work.Go(func() {
-		defer func() { <-s.slots }()
-		f()
+	s.work.Add(1)
+	s.config.Handler.Slow(asking, query, from, func(resp []byte) {
+		defer func() { <-s.slots; s.work.Done() }()
+		answer(resp)
 	})
 	return true
 }

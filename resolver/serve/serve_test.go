@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // fakeHandler answers queries by their third byte: 'f' at once, 's' after release, 'n' with nothing. An answer is the
@@ -30,7 +32,7 @@ func answerWith(dst, query []byte, b byte) []byte {
 	return dst
 }
 
-func (h *fakeHandler) Fast(dst, query []byte, _ bool) ([]byte, bool) {
+func (h *fakeHandler) Fast(dst, query []byte, _ wire.Client) ([]byte, bool) {
 	switch {
 	case len(query) < 3 || query[2] == 'n':
 		return dst, true
@@ -40,14 +42,16 @@ func (h *fakeHandler) Fast(dst, query []byte, _ bool) ([]byte, bool) {
 	return answerWith(dst, query, 'F'), true
 }
 
-func (h *fakeHandler) Slow(ctx context.Context, query []byte, _ bool) []byte {
+func (h *fakeHandler) Slow(ctx context.Context, query []byte, _ wire.Client, answer func([]byte)) {
 	h.slow.Add(1)
-	select {
-	case <-h.release:
-		return answerWith(nil, query, 'S')
-	case <-ctx.Done():
-		return answerWith(nil, query, 'X')
-	}
+	go func() {
+		select {
+		case <-h.release:
+			answer(answerWith(nil, query, 'S'))
+		case <-ctx.Done():
+			answer(answerWith(nil, query, 'X'))
+		}
+	}()
 }
 
 func (h *fakeHandler) Busy(dst, query []byte) []byte { return answerWith(dst, query, 'B') }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // acceptPause is the wait after a failed accept (out of file descriptors, usually) before the next.
@@ -72,6 +74,10 @@ func (t *stream) serve(asking context.Context) {
 	s := t.server
 	var due sync.WaitGroup
 	defer due.Wait()
+	client := wire.Client{Via: wire.TCP}
+	if a, ok := t.conn.RemoteAddr().(*net.TCPAddr); ok {
+		client.Addr = a.AddrPort().Addr().Unmap().WithZone("")
+	}
 	in, out := make([]byte, 0, 512), make([]byte, 0, 1024)
 	for {
 		var err error
@@ -79,14 +85,14 @@ func (t *stream) serve(asking context.Context) {
 			return
 		}
 		s.counts.tcp.Add(1)
-		resp, done := s.config.Handler.Fast(append(out[:0], 0, 0), in, true)
+		resp, done := s.config.Handler.Fast(append(out[:0], 0, 0), in, client)
 		if !done {
 			query := append([]byte(nil), in...)
 			t.turns <- struct{}{} // each holder ends: Slow is bounded, and so is the write
 			due.Add(1)
-			if s.slot(func() {
+			if s.slow(asking, query, client, func(resp []byte) {
 				defer func() { <-t.turns; due.Done() }()
-				if resp := s.config.Handler.Slow(asking, query, true); len(resp) > 0 {
+				if len(resp) > 0 {
 					t.write(append(make([]byte, 2, 2+len(resp)), resp...))
 				}
 			}) {

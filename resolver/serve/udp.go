@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 const (
@@ -63,12 +65,13 @@ func (u *udpSocket) send(resp, control []byte, to netip.AddrPort) {
 // datagram answers one question, now or from a slot.
 func (s *Server) datagram(asking context.Context, u *udpSocket, query, control []byte, from netip.AddrPort, out []byte) {
 	u.read.Add(1)
-	resp, done := s.config.Handler.Fast(out, query, false)
+	client := wire.Client{Addr: from.Addr().Unmap().WithZone(""), Via: wire.UDP}
+	resp, done := s.config.Handler.Fast(out, query, client)
 	if !done {
 		held := append(append(make([]byte, 0, len(query)+len(control)), query...), control...)
 		query, control := held[:len(query):len(query)], held[len(query):]
-		if s.slot(func() {
-			if resp := s.config.Handler.Slow(asking, query, false); len(resp) > 0 {
+		if s.slow(asking, query, client, func(resp []byte) {
+			if len(resp) > 0 {
 				u.send(resp, control, from)
 			}
 		}) {
