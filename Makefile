@@ -9,7 +9,7 @@ DEV_DIR ?= dev
 N ?= 1000000
 COMMANDS := cordon cordon-hotline cordon-audit
 
-.PHONY: lies help build pkcs11 dev deps test race lint fuzz bench bench-lists bench-audit bench-lists-10m check e2e clean
+.PHONY: lies help build pkcs11 dev deps test race lint fuzz bench bench-dns bench-lists bench-audit bench-lists-10m check e2e clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +53,12 @@ fuzz: ## every fuzz target for FUZZTIME (60s) each
 
 bench: ## benchmarks of the hot code, 0 allocations expected
 	$(GO) test -run '^$$' -bench . -benchmem ./resolver/...
+
+NAMES ?= 1000000
+PEERS ?= ../shared/peers/run.sh
+bench-dns: build ## the shipped edge with NAMES=1000000 signed names beside other DNS servers, by the bench PEERS; root, Debian 12; into bench/results
+	$(GO) build -trimpath -buildvcs=false -o bin/ ./cmd/cordon-bench
+	bin/cordon-bench dns --bin bin --peers $(PEERS) --names $(NAMES) --results bench/results $(if $(ONLY),--only $(ONLY)) $(if $(UPDATE),--update)
 
 bench-lists: build ## a list's whole way at N=1000000 entries: table of figures and targets, into bench/results
 	$(GO) build -trimpath -o bin/ ./cmd/cordon-bench

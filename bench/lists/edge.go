@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cordon-project/cordon/bench/hotline"
 	"github.com/cordon-project/cordon/listsync/fetch"
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/canon"
@@ -49,7 +50,7 @@ func (b *bench) edge() error {
 		to   *EdgeResult
 	}{{"full", &full}, {"delta", &delta}} {
 		b.logf("edge: %s", step.what)
-		out, _, err := b.run(b.Self, "edge", step.what, b.dir)
+		out, _, err := hotline.Run(b.ctx, b.dir, b.Self, "edge", step.what, b.dir)
 		if err != nil {
 			return err
 		}
@@ -195,7 +196,7 @@ func (e *edgeBench) swap(edge *list.Edge, compiled []byte) error {
 	if err != nil {
 		return err
 	}
-	if v := set.Name([]byte(canary), 0); !v.Listed || !v.Canary {
+	if v := set.Name([]byte(hotline.Canary), 0); !v.Listed || !v.Canary {
 		return errors.New("the canary is not stopped")
 	}
 	e.set.Store(set)

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/cordon-project/cordon/bench/hotline"
 )
 
 // Config says what is measured and with what. All fields but Log are needed.
@@ -51,6 +53,8 @@ type bench struct {
 	ctx    context.Context
 	dir    string
 	report *Report
+
+	hotline *hotline.Hotline
 }
 
 func (b *bench) path(elem ...string) string {

@@ -1,15 +1,14 @@
 package lists
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/cordon-project/cordon/bench/hotline"
+	"github.com/cordon-project/cordon/bench/machine"
 )
 
 // Report is a table of figures, in the order in which they were measured.
@@ -58,14 +57,14 @@ func (r *Report) target() targets {
 }
 
 func newReport(c Config) *Report {
-	return &Report{Entries: c.Entries, Delta: c.Delta, Machine: machine(), Load: load(), Commit: commit(), Date: time.Now().UTC()}
+	return &Report{Entries: c.Entries, Delta: c.Delta, Machine: machine.Describe(), Load: machine.Load(), Commit: machine.Commit(), Date: time.Now().UTC()}
 }
 
 func (r *Report) finish() {
 	if before, err := strconv.ParseFloat(r.Load, 64); err == nil && before > 3 {
 		r.Busy = busy
 	}
-	r.Load += " before, " + load() + " after"
+	r.Load += " before, " + machine.Load() + " after"
 }
 
 const busy = "Other work had most of this machine: times are not those of the programs alone. What they had of the processors is beside them."
@@ -79,17 +78,17 @@ func (r *Report) add(what string, got, target float64, format func(float64) stri
 	r.Rows = append(r.Rows, row)
 }
 
-func (r *Report) used(what string, u usage) {
-	r.add(what, u.took.Seconds(), 0, seconds, u.spent())
+func (r *Report) used(what string, u hotline.Usage) {
+	r.add(what, u.Took.Seconds(), 0, seconds, spent(u))
 }
 
 // total is the sum of a version's steps. The target is that of a first version, where everything is new.
-func (r *Report) total(what string, u usage, promised bool) {
+func (r *Report) total(what string, u hotline.Usage, promised bool) {
 	target := 0.0
 	if promised {
 		target = r.target().publish.Seconds()
 	}
-	r.add(what, u.took.Seconds(), target, seconds, u.spent())
+	r.add(what, u.Took.Seconds(), target, seconds, spent(u))
 }
 
 // edge takes the figures of both ways to a version.
@@ -167,44 +166,4 @@ func (r *Report) Text() string {
 	}
 	w.Flush()
 	return b.String()
-}
-
-// machine says what this ran on.
-func machine() string {
-	model := "unknown processor"
-	sha := "without"
-	if f, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			name, value, _ := strings.Cut(lines.Text(), ":")
-			switch strings.TrimSpace(name) {
-			case "model name":
-				model = strings.TrimSpace(value)
-			case "flags", "Features":
-				if strings.Contains(value+" ", " sha_ni ") || strings.Contains(value+" ", " sha2 ") {
-					sha = "with"
-				}
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s SHA instructions, %s, %s", model, runtime.NumCPU(), sha, runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())
-}
-
-// load is the load average of the last minute.
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	one, _, _ := strings.Cut(string(b), " ")
-	return one
-}
-
-// commit is what git says, in the directory this runs in.
-func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

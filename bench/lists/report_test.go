@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cordon-project/cordon/bench/hotline"
 )
 
 func TestAFigureAboveItsTargetIsMissed(t *testing.T) {
@@ -22,7 +24,7 @@ func TestAFigureAboveItsTargetIsMissed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &Report{Entries: tt.entries}
-			r.total("all", usage{took: tt.took}, true)
+			r.total("all", hotline.Usage{Took: tt.took}, true)
 			if row := r.Rows[0]; row.Target != tt.target || row.Missed != tt.missed {
 				t.Errorf("got %+v", row)
 			}
