@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 
@@ -25,9 +26,13 @@ var ErrOtherHistory = errors.New("not the log that the directory holds the begin
 
 // Export writes the log of the first node that answers as static files (C2SP tlog-tiles) which any web server or mirror can serve, and the
 // checkpoint last. Called again it adds what is new. It never takes anything back: a node whose log is shorter than the directory's, or
-// has another past, is ErrOtherHistory and nothing is written. Signatures are the reader's to verify.
+// has another past, is ErrOtherHistory and nothing is written. A directory with anything else in it is an InputError. Signatures are the
+// reader's to verify.
 func (o *Operator) Export(ctx context.Context, dir string) (Exported, error) {
 	var done Exported
+	if err := exportable(dir); err != nil {
+		return done, badInput(err)
+	}
 	var other error
 	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {
 		if done, err = export(ctx, dir, c.Checkpoint, c.Tile); errors.Is(err, ErrOtherHistory) {
@@ -68,7 +73,8 @@ func export(ctx context.Context, dir string, checkpoint func(context.Context) ([
 		return Exported{}, err
 	}
 	done := Exported{Size: c.Size}
-	for _, path := range append(audit.StaticEntries(c.Size), audit.StaticTiles(c.Size)...) {
+	paths := append(audit.StaticEntries(c.Size), audit.StaticTiles(c.Size)...)
+	for _, path := range paths {
 		if err := ctx.Err(); err != nil {
 			return done, err
 		}
@@ -80,12 +86,58 @@ func export(ctx context.Context, dir string, checkpoint func(context.Context) ([
 			done.New++
 		}
 	}
-	return done, renameio.WriteFile(filepath.Join(dir, "checkpoint"), note, 0o644)
+	if err := renameio.WriteFile(filepath.Join(dir, checkpointFile), note, 0o644); err != nil {
+		return done, err
+	}
+	return done, dropPartial(dir, paths)
+}
+
+const (
+	checkpointFile = "checkpoint"
+	tileDir        = "tile"
+	partialSuffix  = ".p" // C2SP tlog-tiles: the directory of a tile's narrower forms
+)
+
+// exportable wants a directory that is not there, is empty, or holds an exported log: also one that broke off before its checkpoint.
+func exportable(dir string) error {
+	all, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("export log: %w", err)
+	}
+	other := ""
+	for _, e := range all {
+		switch name := e.Name(); {
+		case name == checkpointFile:
+			return nil
+		case name != tileDir && !strings.HasPrefix(name, "."+checkpointFile): // renameio's, when it is cut off
+			other = name
+		}
+	}
+	if other != "" {
+		return fmt.Errorf("export log: directory %s holds no log, but other things (%q): name an empty or new directory with --dir", dir, other)
+	}
+	return nil
+}
+
+// dropPartial takes away partial tiles whose full tile is there: readers of an older checkpoint take that one, as C2SP tlog-tiles has them do. A
+// directory that is exported to every minute would otherwise grow with the square of 256.
+func dropPartial(dir string, paths []string) error {
+	for _, path := range paths {
+		if strings.HasSuffix(filepath.Dir(path), partialSuffix) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, path) + partialSuffix); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // continues holds the log to the one that the directory holds already.
 func continues(dir string, now audit.Checkpoint, tree *audit.Tree) error {
-	note, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	note, err := os.ReadFile(filepath.Join(dir, checkpointFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -107,8 +159,8 @@ func continues(dir string, now audit.Checkpoint, tree *audit.Tree) error {
 	return nil
 }
 
-// exportTile writes one file unless it is there, and reports whether it did. A partial tile of an earlier size stays: readers of an older
-// checkpoint may be on the way to it.
+// exportTile writes one file unless it is there, and reports whether it did. A partial tile of an earlier size stays until the full one is
+// there: readers of an older checkpoint may be on the way to it.
 func exportTile(dir, path string, tree *audit.Tree) (bool, error) {
 	to := filepath.Join(dir, path)
 	if _, err := os.Stat(to); err == nil {

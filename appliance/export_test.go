@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -48,6 +49,9 @@ func TestAnExportGrowsAndNeverTakesBack(t *testing.T) {
 		t.Errorf("nothing new: %d files asked for, %v", n.asked, err)
 	}
 	checkExported(t, dir, n.l)
+	if left, err := filepath.Glob(filepath.Join(dir, "tile/0/000.p/*")); err != nil || len(left) != 0 {
+		t.Errorf("the full tile is there, and so are %d partial ones: %v", len(left), left)
+	}
 
 	before := digest(t, dir)
 	for name, other := range map[string]*audittest.Log{"shorter": audittest.Honest("export"), "of another past": audittest.Honest("forked")} {
@@ -63,6 +67,36 @@ func TestAnExportGrowsAndNeverTakesBack(t *testing.T) {
 	}
 	if digest(t, dir) != before {
 		t.Error("a refused log changed the directory")
+	}
+}
+
+func TestAnExportGoesIntoItsOwnDirectoryOnly(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		files []string
+		ok    bool
+	}{
+		{"that is not there", nil, true},
+		{"with an exported log and what its web server needs", []string{"checkpoint", "tile/0/000", "robots.txt"}, true},
+		{"with an export that broke off", []string{".checkpoint123456789", "tile/entries/000.p/3"}, true},
+		{"with somebody's files", []string{"tile/0/000", "thesis.txt"}, false},
+	} {
+		dir := filepath.Join(t.TempDir(), "log")
+		for _, f := range x.files {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, f)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, f), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var bad *InputError
+		switch _, err := (&Operator{}).Export(t.Context(), dir); {
+		case x.ok == errors.As(err, &bad):
+			t.Errorf("a directory %s: got %v", x.name, err)
+		case !x.ok && !strings.Contains(err.Error(), "thesis.txt"):
+			t.Errorf("a directory %s: %v does not say what is in it", x.name, err)
+		}
 	}
 }
 
