@@ -144,7 +144,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		}
 		control.syncs = append(control.syncs, s)
 	}
-	shelf, err := openFigures(dir.join("figures"), o.clock())
+	shelf, err := openFigures(dir.join("figures"), o.clock(), o.Log)
 	if err != nil {
 		return nil, err
 	}

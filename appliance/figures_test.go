@@ -3,9 +3,11 @@ package appliance
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +98,7 @@ func TestFiguresAreKeptOnceAndForALimitedTime(t *testing.T) {
 	r := newReporter(c)
 	dir := filepath.Join(t.TempDir(), "figures")
 	open := func() *figureShelf {
-		s, err := openFigures(dir, r.clock)
+		s, err := openFigures(dir, r.clock, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,5 +180,97 @@ func TestFiguresAreKeptOnceAndForALimitedTime(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("after %d days the file is still there: %v", figureDays, err)
+	}
+}
+
+// Damage in a file costs what it hit and nothing else, and a write that the disk did not take is as if it had never been.
+func TestFiguresSurviveTheDisk(t *testing.T) {
+	c := &counted{now: time.Unix(1780012800, 0)} // 0:00 UTC
+	r := newReporter(c)
+	dir := t.TempDir()
+	open := func() *figureShelf {
+		s, err := openFigures(dir, r.clock, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := open()
+	var ends []int
+	var last figures.Signed
+	var whole []byte
+	var path string
+	for range 4 {
+		c.now = c.now.Add(figures.Hour * time.Second)
+		if err := r.look(); err != nil {
+			t.Fatal(err)
+		}
+		last = r.waiting[len(r.waiting)-1]
+		f, err := last.Figures()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path = filepath.Join(dir, dayFile(f.Hour))
+		if len(ends) == 3 { // of the fourth, the disk fails once
+			s.sync = func(*os.File) error { return errors.New("input/output error") }
+			if err := s.Add(f, last); err == nil {
+				t.Error("a statement that is not on the disk was taken")
+			}
+			s.sync = (*os.File).Sync
+		}
+		if err := s.Add(f, last); err != nil {
+			t.Fatal(err)
+		}
+		if whole, err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, len(whole))
+	}
+	hours := func(b []byte) []int64 {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open()
+		f, err := last.Figures()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Add(f, last); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := s.Write(&out, time.Unix(0, 0), time.Unix(1<<35, 0)); err != nil {
+			t.Fatal(err)
+		}
+		var at []int64
+		for signed, err := range figures.Read(&out) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := signed.Figures()
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, f.Hour)
+		}
+		return at
+	}
+	all := hours(whole)
+	if len(all) != 4 {
+		t.Fatalf("%d hours are there, want 4: the one whose first writing failed is there once", len(all))
+	}
+	for _, x := range []struct {
+		name string
+		at   int
+	}{{"its length", ends[0]}, {"its head", ends[0] + 5}, {"its body", ends[1] - 3}} {
+		b := bytes.Clone(whole)
+		b[x.at] ^= 0xff
+		if got := hours(b); !slices.Equal(got, []int64{all[0], all[2], all[3]}) {
+			t.Errorf("the second of four has %s damaged: hours %v are there, want all but %d", x.name, got, all[1])
+		}
+	}
+	if got := hours(whole[:ends[3]-5]); !slices.Equal(got, all) {
+		t.Errorf("the last was cut off and came again: hours %v", got)
 	}
 }

@@ -2,17 +2,18 @@ package appliance
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster"
+	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/figures"
 )
 
@@ -21,6 +22,8 @@ import (
 type figureShelf struct {
 	dir   string
 	clock func() time.Time
+	log   *slog.Logger
+	sync  func(*os.File) error // (*os.File).Sync but in tests
 
 	mu   sync.Mutex                    // guards seen and the files
 	seen map[string]map[figureKey]bool // hours of edges that are there, by file name; only the last days'
@@ -40,11 +43,11 @@ const (
 	maxFigureFile = 256 << 20
 )
 
-func openFigures(dir string, clock func() time.Time) (*figureShelf, error) {
+func openFigures(dir string, clock func() time.Time, log *slog.Logger) (*figureShelf, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("figures: %w", err)
 	}
-	return &figureShelf{dir: dir, clock: clock, seen: map[string]map[figureKey]bool{}}, nil
+	return &figureShelf{dir: dir, clock: clock, log: log, sync: (*os.File).Sync, seen: map[string]map[figureKey]bool{}}, nil
 }
 
 func dayFile(hour int64) string { return time.Unix(hour, 0).UTC().Format("20060102") }
@@ -67,51 +70,51 @@ func (s *figureShelf) Add(f figures.Figures, signed figures.Signed) error {
 	if seen[key] {
 		return nil
 	}
-	file, err := os.OpenFile(filepath.Join(s.dir, name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("keep figures: %w", err)
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || info.Size() > maxFigureFile {
-		return errors.Join(fmt.Errorf("keep figures: %s is full: %w", name, cluster.ErrBusy), err)
-	}
-	if _, err := file.Write(figures.AppendRecord(nil, signed)); err != nil {
-		delete(s.seen, name) // a record may be cut off: the file is read anew
-		return fmt.Errorf("keep figures: %w", err)
-	}
-	if err := file.Sync(); err != nil {
+	if err := s.append(name, figures.AppendRecord(nil, signed)); err != nil {
 		return fmt.Errorf("keep figures: %w", err)
 	}
 	seen[key] = true
 	return nil
 }
 
-// load reads which hours a day's file has, once, cuts off a record that was not written whole, and lets old files go.
+// append puts a record behind a day's file; it is on the disk, or as if it had never been written.
+func (s *figureShelf) append(name string, record []byte) error {
+	file, err := os.OpenFile(filepath.Join(s.dir, name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxFigureFile {
+		return fmt.Errorf("%s is full: %w", name, cluster.ErrBusy)
+	}
+	_, err = file.Write(record)
+	if err == nil {
+		err = s.sync(file)
+	}
+	if err != nil { // the edge hands it in again
+		return errors.Join(err, file.Truncate(info.Size()))
+	}
+	return nil
+}
+
+// load reads which hours a day's file has, once, and lets old files go. What is damaged stays where it is, and so does what is behind it.
 func (s *figureShelf) load(name string) (map[figureKey]bool, error) {
 	if seen, ok := s.seen[name]; ok {
 		return seen, nil
 	}
-	path := filepath.Join(s.dir, name)
 	seen := map[figureKey]bool{}
-	whole := int64(0)
-	f, err := os.Open(path)
-	if err == nil {
-		for signed, rerr := range figures.Read(bufio.NewReader(f)) {
-			if rerr != nil {
-				break
-			}
-			if x, xerr := signed.Figures(); xerr == nil {
-				seen[figureKey{x.Edge, x.Hour}] = true
-			}
-			whole += int64(len(figures.AppendRecord(nil, signed)))
-		}
-		if info, ierr := f.Stat(); ierr == nil && info.Size() > whole {
-			err = os.Truncate(path, whole)
-		}
-		f.Close()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read figures: %w", err)
+	err := s.read(name, func(_ figures.Signed, x figures.Figures) error {
+		seen[figureKey{x.Edge, x.Hour}] = true
+		return nil
+	}, func(err error) {
+		s.log.Warn("figures on disk are damaged in a place", slog.String("day", name), slog.Any("error", err))
+	})
+	if err != nil {
+		return nil, err
 	}
 	for other := range s.seen { // hours come for two days and no longer
 		if other < dayFile(s.clock().Add(-figureLate-24*time.Hour).Unix()) {
@@ -148,24 +151,42 @@ func (s *figureShelf) Write(w io.Writer, from, to time.Time) error {
 		to = now
 	}
 	for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
-		b, err := os.ReadFile(filepath.Join(s.dir, dayFile(day.Unix())))
-		if errors.Is(err, fs.ErrNotExist) {
+		out := bufio.NewWriter(w)
+		err := s.read(dayFile(day.Unix()), func(signed figures.Signed, x figures.Figures) error {
+			if x.Hour < from.Unix() || x.Hour >= to.Unix() {
+				return nil
+			}
+			_, err := out.Write(figures.AppendRecord(nil, signed))
+			return err
+		}, func(error) {})
+		if err := errors.Join(err, out.Flush()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read gives the records of a day's file that can be read, one at a time; no file has none.
+func (s *figureShelf) read(name string, each func(figures.Signed, figures.Figures) error, damaged func(error)) error {
+	f, err := os.Open(filepath.Join(s.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("read figures: %w", err)
+	}
+	defer f.Close()
+	for signed, err := range figures.Salvage(f) {
+		if errors.Is(err, audit.ErrFormat) {
+			damaged(err)
 			continue
 		} else if err != nil {
 			return fmt.Errorf("read figures: %w", err)
 		}
-		out := bufio.NewWriter(w)
-		for signed, rerr := range figures.Read(bytes.NewReader(b)) {
-			if rerr != nil {
-				break // cut off in the middle of writing: the next Add mends it
-			}
-			if x, err := signed.Figures(); err == nil && x.Hour >= from.Unix() && x.Hour < to.Unix() {
-				if _, err := out.Write(figures.AppendRecord(nil, signed)); err != nil {
-					return err
-				}
-			}
+		x, err := signed.Figures()
+		if err != nil {
+			return fmt.Errorf("read figures: %w", err)
 		}
-		if err := out.Flush(); err != nil {
+		if err := each(signed, x); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,4 +187,57 @@ func FuzzRead(f *testing.F) {
 			t.Error("accepted, but written again it has other bytes")
 		}
 	})
+}
+
+// Whatever a disk made of a file, Salvage ends, and what it gives is what Decode takes; of a sound file it is what Read gives.
+func FuzzSalvage(f *testing.F) {
+	var whole []byte
+	for hour := range int64(3) {
+		whole = AppendRecord(whole, statement(f, 1780002000+hour*Hour))
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-7])
+	f.Add(append([]byte{0, 0}, whole...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var sound, saved int
+		clean := true
+		for _, err := range Read(bytes.NewReader(b)) {
+			if clean = err == nil; clean {
+				sound++
+			}
+		}
+		for s, err := range Salvage(bytes.NewReader(b)) {
+			if err != nil {
+				if clean {
+					t.Fatalf("a sound file: %v", err)
+				}
+				continue
+			}
+			if _, err := Decode(AppendRecord(nil, s)[4:]); err != nil {
+				t.Fatal(err)
+			}
+			saved++
+		}
+		if saved < sound || clean && saved != sound {
+			t.Fatalf("%d records read, %d salvaged", sound, saved)
+		}
+	})
+}
+
+func TestDamageFarFromRecordsIsPassedOver(t *testing.T) {
+	record := AppendRecord(nil, statement(t, 1780002000))
+	for n := range 40 { // wherever a buffer ends
+		b := slices.Concat(record, bytes.Repeat([]byte{0xa2, 0x63, 's'}, 4*MaxSize+n), record)
+		found, broken := 0, 0
+		for _, err := range Salvage(bytes.NewReader(b)) {
+			if err == nil {
+				found++
+			} else {
+				broken++
+			}
+		}
+		if found != 2 || broken != 1 {
+			t.Fatalf("filler %d: %d records and %d stretches, want 2 and 1", n, found, broken)
+		}
+	}
 }
