@@ -1,0 +1,93 @@
+package load
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// echo answers each datagram but every tenth with itself as an answer of the given code.
+func echo(t *testing.T, rcode byte) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		in := make([]byte, 2000)
+		for i := 1; ; i++ {
+			n, from, err := c.ReadFrom(in)
+			if err != nil {
+				return
+			}
+			if i%10 == 0 {
+				continue
+			}
+			in[2] |= 0x80
+			in[3] = in[3]&0xf0 | rcode
+			if _, err := c.WriteTo(in[:n], from); err != nil {
+				return
+			}
+		}
+	}()
+	return c.LocalAddr().String()
+}
+
+func TestEveryQuestionIsAskedAndTheLostAreCounted(t *testing.T) {
+	questions, err := Read(strings.NewReader("www.a.test A\n\nb.test AAAA\n"), false)
+	if err != nil || len(questions) != 2 {
+		t.Fatal(questions, err)
+	}
+	for _, rcode := range []byte{0, 2, 3} {
+		r, err := Run(context.Background(), Config{
+			Server: echo(t, rcode), Over: "udp", Rate: 1000, Time: 100 * time.Millisecond, Conns: 2, Questions: questions, Patience: 100 * time.Millisecond,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Sent != 100 || r.Answered != 90 || r.Lost != 10 {
+			t.Errorf("got %v", r)
+		}
+		if failed := map[byte]int{2: 90}[rcode]; r.Failed != failed {
+			t.Errorf("rcode %d: %d failed, want %d", rcode, r.Failed, failed)
+		}
+		if r.P50 <= 0 || r.P50 > r.P99 || r.P99 > r.Max {
+			t.Errorf("percentiles are out of order: %v", r)
+		}
+	}
+}
+
+func TestPercentilesAreThoseOfTheSample(t *testing.T) {
+	var r run
+	for i := range 1000 {
+		r.times = append(r.times, time.Duration(i+1))
+	}
+	for share, want := range map[float64]time.Duration{.5: 500, .99: 990, .999: 999, 1: 1000} {
+		if got := r.at(share); got != want {
+			t.Errorf("at %g: got %d, want %d", share, got, want)
+		}
+	}
+}
+
+func TestPaddedQuestionsHaveOneLength(t *testing.T) {
+	qs, err := Read(strings.NewReader("a.test A\n"+strings.Repeat("x", 60)+".test HTTPS\n"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range qs {
+		if len(q)%paddedTo != 0 {
+			t.Errorf("length %d", len(q))
+		}
+	}
+}
+
+func TestBadLinesAreNamed(t *testing.T) {
+	for _, text := range []string{"a.test\n", "a.test A x\n", "a.test NSEC9\n", "a..test A\n", strings.Repeat("x", 64) + ".test A\n"} {
+		if _, err := Read(strings.NewReader("ok.test A\n"+text), false); err == nil || !strings.Contains(err.Error(), "line 2") {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
