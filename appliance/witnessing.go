@@ -88,9 +88,9 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 	return w, w.watch()
 }
 
-// damagedIsInput: a damaged memory is for a person, who reads what to do.
+// damagedIsInput: a memory that is damaged or gone is for a person, who reads what to do.
 func damagedIsInput(err error) error {
-	if errors.Is(err, witness.ErrDamaged) {
+	if errors.Is(err, witness.ErrDamaged) || errors.Is(err, witness.ErrGone) {
 		return badInput(err)
 	}
 	return err

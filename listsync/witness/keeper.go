@@ -56,7 +56,8 @@ const (
 	maxHeadFile = MaxNote + 128
 )
 
-// OpenKeeper reads what was cosigned so far. A damaged file is ErrDamaged: the witness does not start.
+// OpenKeeper reads what was cosigned so far. A damaged file is ErrDamaged, one that is gone ErrGone: the witness
+// does not start.
 func OpenKeeper(c KeeperConfig) (*Keeper, error) {
 	disk, err := openFiles(c.Dir, headFormat, maxHeadFile)
 	if err != nil {
@@ -71,6 +72,9 @@ func OpenKeeper(c KeeperConfig) (*Keeper, error) {
 		cp, _, err := openNote(b, nil)
 		if err != nil || disk.name(cp.Origin) != name {
 			return nil, disk.damaged(c.Dir + "/" + name)
+		}
+		if err := disk.remember(cp.Origin); err != nil {
+			return nil, fmt.Errorf("memory of checkpoints: %w", err)
 		}
 		k.heads[cp.Origin] = &head{cp: cp, note: b}
 	}

@@ -224,6 +224,78 @@ func TestAWitnessRemembersOverARestart(t *testing.T) {
 	}
 }
 
+// A memory that somebody took away, a file or all of the folder, is missed; so is none that there never was.
+func TestAMemoryThatIsGoneIsMissed(t *testing.T) {
+	a, b := logParty(t, "log.example/one", 1), logParty(t, "log.example/two", 2)
+	logs := []Log{mustLog(t, a.vkey), mustLog(t, b.vkey)}
+	hand, err := NewSigner("w.example/w", seed(60))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "witness")
+	open := func() (*Keeper, error) {
+		k, err := OpenKeeper(KeeperConfig{Dir: dir, Hand: hand, Clock: time.Now})
+		if err == nil {
+			err = k.SetLogs(logs)
+		}
+		return k, err
+	}
+	k, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTree(9)
+	for _, p := range []party{a, b} {
+		if _, err := k.Add(Request{Note: sign(t, tr.text(p.signer.Name(), 5), p)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := filepath.Join(dir, tempPrefix+"123")
+	if err := os.WriteFile(left, []byte("cut off"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what a crash left of a file is still there: %v", err)
+	}
+	one := filepath.Join(dir, k.disk.name(a.signer.Name()))
+	if err := os.Remove(one); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // not only at the first start
+		if _, err := open(); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), one) || !strings.Contains(err.Error(), a.signer.Name()) {
+			t.Errorf("one file is gone: %v", err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); !errors.Is(err, ErrGone) {
+		t.Errorf("the folder is gone: %v", err)
+	}
+	names, err := os.ReadFile(dir + namedSuffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+namedSuffix, names[:len(names)-9], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("its names are damaged: %v", err)
+	}
+	if err := os.Remove(dir + namedSuffix); err != nil { // what a person does who has no backup
+		t.Fatal(err)
+	}
+	if k, err = open(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Add(Request{Note: sign(t, tr.text(a.signer.Name(), 7), a)}); err != nil {
+		t.Errorf("after its line was taken out: %v", err)
+	}
+}
+
 // TestTwoRequestsDoNotBothContinueOneHead is the race that the specification warns of.
 func TestTwoRequestsDoNotBothContinueOneHead(t *testing.T) {
 	a := logParty(t, "log.example/one", 1)

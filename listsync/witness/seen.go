@@ -55,7 +55,7 @@ type Seen struct {
 }
 
 // OpenSeen reads what was seen before. Each fork is handed to forked when it is found, and again, once, at the next start. A
-// damaged file is ErrDamaged. Forked is not called while a method of Seen that it may call is at work.
+// damaged file is ErrDamaged, one that is gone ErrGone. Forked is not called while a method of Seen that it may call is at work.
 func OpenSeen(dir string, clock func() time.Time, forked func(Fork)) (*Seen, error) {
 	disk, err := openFiles(dir, seenFormat, maxHeads*(maxHead+4096))
 	if err != nil {
@@ -70,6 +70,9 @@ func OpenSeen(dir string, clock func() time.Time, forked func(Fork)) (*Seen, err
 		heads, err := readHeads(b)
 		if err != nil || len(heads) == 0 || disk.name(heads[0].Origin) != name {
 			return nil, disk.damaged(dir + "/" + name)
+		}
+		if err := disk.remember(heads[0].Origin); err != nil {
+			return nil, fmt.Errorf("memory of checkpoints: %w", err)
 		}
 		s.logs[heads[0].Origin] = heads
 	}
