@@ -1,0 +1,405 @@
+package unbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// rig runs one Resolver with short waits.
+type rig struct {
+	*Resolver
+	log   *logBuffer
+	close func()
+}
+
+type logBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func needUnbound(t *testing.T) {
+	t.Helper()
+	if _, err := find(DefaultProgram); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// openFolder is a folder that another user can reach, as t.TempDir is not when the tests run as root.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "unbound")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func begin(t *testing.T, c Config) *rig {
+	t.Helper()
+	g := &rig{log: new(logBuffer)}
+	c.Log = slog.New(slog.NewTextHandler(g.log, nil))
+	if c.Dir == "" {
+		c.Dir = filepath.Join(openFolder(t), "run")
+	}
+	r, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.every = 100 * time.Millisecond
+	g.Resolver = r
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = r.Run(ctx)
+	}()
+	g.close = func() {
+		cancel()
+		<-ended
+	}
+	t.Cleanup(g.close)
+	return g
+}
+
+// until waits for a state.
+func (g *rig) until(t *testing.T, what string, ok func(State) bool) State {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+		if s := g.State(); ok(s) {
+			return s
+		}
+	}
+	t.Fatalf("never %s: %+v\n%s", what, g.State(), g.log)
+	return State{}
+}
+
+func TestUnboundAnswersAndEndsWithRun(t *testing.T) {
+	needUnbound(t)
+	g := begin(t, Config{})
+	s := g.until(t, "counting", func(s State) bool { return s.Answering && s.Process > 0 })
+	if !g.Addr().Addr().IsLoopback() || g.Addr().Port() == 0 {
+		t.Errorf("its address is %v", g.Addr())
+	}
+	conf, err := os.Stat(filepath.Join(g.config.Dir, "unbound.conf"))
+	if err != nil || conf.Mode().Perm() != 0o600 {
+		t.Errorf("configuration: %v, %v", conf, err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Process))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CapEff:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("the process has not %q:\n%s", want, status)
+		}
+	}
+	if strings.Contains(string(status), "Uid:\t0\t") {
+		t.Error("the process runs as root")
+	}
+	ended := pidfd(t, s.Process)
+	g.close()
+	wait(t, ended)
+	if _, err := os.Stat(g.config.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its folder is still there: %v", err)
+	}
+	if strings.Contains(g.log.String(), "ERROR") {
+		t.Errorf("log:\n%s", g.log)
+	}
+}
+
+// pidfd is a handle of a process that is not mistaken for a later one with its number.
+func pidfd(t *testing.T, process int) int {
+	t.Helper()
+	fd, err := unix.PidfdOpen(process, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
+}
+
+// wait returns when the process has ended.
+func wait(t *testing.T, pidfd int) {
+	t.Helper()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 10_000)
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 || err != nil {
+			t.Errorf("the process has not ended: %d, %v", n, err)
+		}
+		return
+	}
+}
+
+func TestAProcessThatEndsOrHangsIsStartedAgain(t *testing.T) {
+	needUnbound(t)
+	g := begin(t, Config{})
+	for i, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGTERM} {
+		s := g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts == uint64(i+1) })
+		before := pidfd(t, s.Process)
+		if err := syscall.Kill(s.Process, signal); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, before)
+	}
+	g.until(t, "answering a last time", func(s State) bool { return s.Answering && s.Starts == 4 && s.Problem == "" })
+	for _, want := range []string{"signal: killed", "does not answer", "ended by itself: exit status 0"} {
+		if !strings.Contains(g.log.String(), want) {
+			t.Errorf("no %q in the log:\n%s", want, g.log)
+		}
+	}
+}
+
+func TestCountersGoOnOverRestarts(t *testing.T) {
+	needUnbound(t)
+	g := begin(t, Config{})
+	asked := uint64(0)
+	for i := range 2 {
+		s := g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts == uint64(i+1) })
+		for range 3 {
+			conn, err := net.Dial("udp", g.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			// localhost A: answered without asking anybody (RFC 6761)
+			if _, err := conn.Write([]byte("\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01")); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := conn.Read(make([]byte, 512)); err != nil || n < 30 {
+				t.Fatalf("localhost: %d bytes, %v", n, err)
+			}
+			_ = conn.Close()
+			asked++
+		}
+		g.until(t, "counting all", func(s State) bool { return s.Counts.Queries == asked })
+		if err := syscall.Kill(s.Process, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts == 3 }); s.Counts.Queries != asked {
+		t.Errorf("%d questions are counted, want %d", s.Counts.Queries, asked)
+	}
+}
+
+func TestWhatIsWrongIsSaidWithWhatToDo(t *testing.T) {
+	needUnbound(t)
+	dir := openFolder(t)
+	garbage := filepath.Join(dir, "garbage.key")
+	if err := os.WriteFile(garbage, []byte("this is no key\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, tt := range []struct {
+		name   string
+		config Config
+		want   []string
+	}{
+		{"no program", Config{Program: "no-such-unbound"}, []string{ErrMissing.Error()}},
+		{"no anchor", Config{TrustAnchor: filepath.Join(dir, "gone.key")}, []string{ErrAnchor.Error(), "gone.key"}},
+		{"a bad anchor", Config{TrustAnchor: garbage}, []string{ErrRefused.Error(), "garbage.key"}},
+		{"a taken address", Config{Listen: taken.LocalAddr().(*net.UDPAddr).AddrPort()}, []string{ErrRefused.Error(), "in use"}},
+		{"another program", Config{Program: "/bin/false"}, []string{ErrRefused.Error(), "exit status 1"}},
+		{"a file that cannot be run", Config{Program: garbage}, []string{ErrRefused.Error(), "permission denied"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := begin(t, tt.config)
+			s := g.until(t, "saying what is wrong", func(s State) bool { return s.Problem != "" })
+			g.close()
+			for _, want := range tt.want {
+				if !strings.Contains(s.Problem, want) {
+					t.Errorf("%q says nothing of %q", s.Problem, want)
+				}
+			}
+			if s.Answering || s.Process != 0 {
+				t.Errorf("state is %+v", s)
+			}
+			if got := strings.Count(g.log.String(), "level=ERROR"); got != 1 {
+				t.Errorf("said %d times:\n%s", got, g.log)
+			}
+		})
+	}
+	if os.Geteuid() == 0 {
+		g := begin(t, Config{User: "no-such-user"})
+		g.until(t, "saying that there is no such user", func(s State) bool { return strings.Contains(s.Problem, "no user no-such-user") })
+	}
+}
+
+func TestAProgramThatIsInstalledLaterIsStarted(t *testing.T) {
+	needUnbound(t)
+	program, err := find(DefaultProgram)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := filepath.Join(openFolder(t), "later")
+	g := begin(t, Config{Program: later})
+	g.until(t, "missing", func(s State) bool { return strings.HasPrefix(s.Problem, ErrMissing.Error()) })
+	if err := os.Symlink(program, later); err != nil {
+		t.Fatal(err)
+	}
+	g.until(t, "answering", func(s State) bool { return s.Answering })
+}
+
+func TestAChangedTrustAnchorIsTaken(t *testing.T) {
+	needUnbound(t)
+	text, err := os.ReadFile(DefaultTrustAnchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor := filepath.Join(openFolder(t), "root.key")
+	write := func(b []byte) {
+		t.Helper()
+		if err := os.WriteFile(anchor, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(text)
+	g := begin(t, Config{TrustAnchor: anchor})
+	g.until(t, "answering", func(s State) bool { return s.Answering })
+	write(append(text, "; one more line\n"...))
+	g.until(t, "answering with the new one", func(s State) bool { return s.Answering && s.Starts == 2 })
+	if strings.Contains(g.log.String(), "level=ERROR") {
+		t.Errorf("log:\n%s", g.log)
+	}
+}
+
+// TestWhoeverElseAnswersIsNotTakenForUnbound has another program answer at the address, with any identity but the right one.
+func TestWhoeverElseAnswersIsNotTakenForUnbound(t *testing.T) {
+	other, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	say := make(chan string, 1)
+	go func() {
+		var buf [512]byte
+		for {
+			n, from, err := other.ReadFromUDP(buf[:])
+			if err != nil {
+				return
+			}
+			word := <-say
+			reply := append([]byte(nil), buf[:n]...)
+			reply[2], reply[7] = 0x80, 1
+			reply = append(reply[:n-11:n-11], "\xc0\x0c\x00\x10\x00\x03\x00\x00\x00\x00\x00"...)
+			reply[11] = 0
+			reply = append(reply, byte(len(word)+1), byte(len(word)))
+			_, _ = other.WriteToUDP(append(reply, word...), from)
+		}
+	}()
+	at := other.LocalAddr().(*net.UDPAddr).AddrPort()
+	say <- "another"
+	if err := probe(t.Context(), at, "right", 5*time.Second); err == nil {
+		t.Error("somebody else is taken for it")
+	}
+	say <- "right"
+	if err := probe(t.Context(), at, "right", 5*time.Second); err != nil {
+		t.Errorf("with the right word: %v", err)
+	}
+}
+
+const helperDir = "CORDON_UNBOUND_HELPER"
+
+// TestUnboundDoesNotOutliveItsParent has a process of its own run a Resolver, and kills that one.
+func TestUnboundDoesNotOutliveItsParent(t *testing.T) {
+	if dir := os.Getenv(helperDir); dir != "" {
+		g := begin(t, Config{Dir: dir})
+		s := g.until(t, "answering", func(s State) bool { return s.Answering })
+		fmt.Println("process", s.Process)
+		select {}
+	}
+	needUnbound(t)
+	dir := filepath.Join(openFolder(t), "run")
+	parent := exec.Command(os.Args[0], "-test.run=^TestUnboundDoesNotOutliveItsParent$")
+	parent.Env = append(os.Environ(), helperDir+"="+dir)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var process int
+	if _, err := fmt.Fscanf(out, "process %d\n", &process); err != nil {
+		t.Errorf("the helper says nothing: %v", err)
+	}
+	child := -1
+	if process > 0 {
+		child = pidfd(t, process)
+	}
+	_ = parent.Process.Kill()
+	_ = parent.Wait()
+	if child >= 0 {
+		wait(t, child)
+	}
+	// what the killed one left is no hindrance
+	g := begin(t, Config{Dir: dir})
+	g.until(t, "answering", func(s State) bool { return s.Answering })
+}
+
+func TestCountersAreRead(t *testing.T) {
+	good := "total.num.queries=7\ntotal.num.cachehits=2\nnum.query.udpout=10\nnum.query.tcpout=1\nnum.answer.rcode.SERVFAIL=3\n" +
+		"num.answer.bogus=2\nnum.answer.secure=4\nunwanted.replies=5\nmem.cache.rrset=1\n"
+	want := Counts{Queries: 7, Hits: 2, Asked: 11, ServFail: 3, Bogus: 2, Secure: 4, Unwanted: 5}
+	if got, err := readCounts(strings.NewReader(good)); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for _, bad := range []string{"", "error unknown command\n", "total.num.queries=many\n", strings.Repeat("x", 70_000), strings.Repeat("a=b\n", maxStats/2)} {
+		if got, err := readCounts(strings.NewReader(bad)); err == nil {
+			t.Errorf("%.40q gives %+v", bad, got)
+		}
+	}
+}
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	for name, c := range map[string]Config{
+		"no folder":     {Log: log},
+		"no log":        {Dir: "/tmp/x"},
+		"a long folder": {Dir: "/" + strings.Repeat("x", 100), Log: log},
+	} {
+		if _, err := Open(c); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
