@@ -33,8 +33,8 @@ var layers = []struct {
 	{"cmd/cordon-bench", []string{"bench"}},
 	{"cmd/progress", nil},
 	// receipts of operators are read with the auditor's verifier
-	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/match", "cluster/audit"}},
-	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "cluster/audit"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
 	{"cmd/cordon", []string{"appliance"}},
 }
 
@@ -43,8 +43,8 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/probe", "resolver/wire"}},
-	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/match", "resolver/wire", "cluster/audit"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
 // homes are the only folders that may import a library: one room to look in when it changes.

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +24,7 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/monitor"
 	"github.com/cordon-project/cordon/cluster/audit/source"
 	"github.com/cordon-project/cordon/listsync/witness"
+	"github.com/cordon-project/cordon/resolver/limit"
 )
 
 // watchFlags are those of watch beside the shared ones.
@@ -100,6 +106,11 @@ func (f *watchFlags) run(c *cobra.Command, nodes []string) error {
 	if err != nil {
 		return unreadable(err, "--trust names the trust file that the operator publishes for auditors (trust.json)")
 	}
+	unlock, err := lockState(f.state)
+	if err != nil {
+		return unreadable(err, "--state names a directory of this watch alone")
+	}
+	defer unlock()
 	out := &lines{w: c.OutOrStdout(), json: f.json}
 	m, err := monitor.Open(monitor.Config{
 		Trust: trust, Dir: f.state, Nodes: nodes, Every: f.every, MaxAge: f.maxAge, Clock: time.Now, Tell: out.event,
@@ -151,9 +162,9 @@ func (f *watchFlags) serve(ctx context.Context, m *monitor.Monitor, out *lines) 
 	if err != nil {
 		return nil, unreadable(err, "a witness that has forgotten what it cosigned must not sign again under that key: make a new one, and tell those who trust the old one")
 	}
-	log, err := m.Log()
+	own, err := m.Log()
 	if err == nil {
-		err = keeper.SetLogs([]witness.Log{log})
+		err = keeper.SetLogs([]witness.Log{own})
 	}
 	if err != nil {
 		return nil, unreadable(err, "")
@@ -162,12 +173,19 @@ func (f *watchFlags) serve(ctx context.Context, m *monitor.Monitor, out *lines) 
 	if err != nil {
 		return nil, unreadable(err, "--listen names an address of this machine, as HOST:PORT")
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/add-checkpoint", bounded(keeper))
-	server := &http.Server{
-		Handler: mux, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+	each := maxWitnessPerHousehold
+	if ip, err := netip.ParseAddrPort(listener.Addr().String()); err == nil && ip.Addr().IsLoopback() {
+		each = maxWitnessConns // a proxy has all of them
 	}
+	listener = limit.New(maxWitnessConns, each).Listener(listener)
+	mux := http.NewServeMux()
+	mux.Handle(witness.Path, bounded(keeper))
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 15 * time.Second, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		Protocols:   new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0),
+	}
+	server.Protocols.SetHTTP1(true) // a connection has one request at a time: what is bounded are connections
 	for _, k := range keeper.Keys() {
 		out.event(monitor.Event{At: time.Now().UTC().Truncate(time.Second), Kind: "witness", Text: fmt.Sprintf("cosigns what is verified, on %s: %s", listener.Addr(), k)})
 	}
@@ -191,10 +209,23 @@ func (f *watchFlags) serve(ctx context.Context, m *monitor.Monitor, out *lines) 
 	return done, nil
 }
 
-// bounded answers a few requests at once; the others are told to come again.
+// Connections of a witness: in all, and from one household unless a proxy on this machine has them. A request is small and has seconds to come.
+const (
+	maxWitnessConns        = 512
+	maxWitnessPerHousehold = 32
+)
+
+// bounded answers a few requests at once; the others are told to come again. A request is here in full before it counts: one that comes slowly takes
+// nobody's place.
 func bounded(h http.Handler) http.Handler {
 	room := make(chan struct{}, 16)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, witness.MaxRequest))
+		if err != nil {
+			http.Error(w, "the request is too large or broke off", http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(b))
 		select {
 		case room <- struct{}{}:
 			defer func() { <-room }()
@@ -203,6 +234,23 @@ func bounded(h http.Handler) http.Handler {
 			http.Error(w, "too many at once; ask again", http.StatusServiceUnavailable)
 		}
 	})
+}
+
+// lockState makes the directory and holds it until unlock, or until the process ends: two watches in one directory would each cosign what the other
+// does not know of.
+func lockState(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("directory %s is in use by another watch: %w", dir, err)
+	}
+	return func() { f.Close() }, nil
 }
 
 // asker asks nodes over TLS, each time for so long at most.

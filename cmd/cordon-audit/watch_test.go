@@ -1,11 +1,14 @@
 package main
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -130,5 +133,65 @@ func TestWatchIsToldWhatItNeeds(t *testing.T) {
 		if code, stdout, stderr := tool(t, c.args...); code != c.code || !strings.Contains(stdout+stderr, c.says) {
 			t.Errorf("%s: code %d, %s%s\nwant %d, %q", c.name, code, stdout, stderr, c.code, c.says)
 		}
+	}
+}
+
+// slow is a body that does not come, and says when somebody waits for it.
+type slow struct {
+	waits func()
+	end   chan struct{}
+}
+
+func (s slow) Read([]byte) (int, error) {
+	s.waits()
+	<-s.end
+	return 0, io.ErrUnexpectedEOF
+}
+
+func TestSlowRequestsTakeNobodysPlaceAtAWitness(t *testing.T) {
+	h := bounded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b, err := io.ReadAll(r.Body); err != nil || string(b) != "old 0\n" {
+			http.Error(w, "no body", http.StatusBadRequest)
+		}
+	}))
+	ask := func(body io.Reader) int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/add-checkpoint", body))
+		return w.Code
+	}
+	const n = 40
+	end := make(chan struct{})
+	var waiting, done sync.WaitGroup
+	waiting.Add(n)
+	for range n {
+		done.Go(func() {
+			once := sync.OnceFunc(waiting.Done)
+			defer once()
+			ask(slow{once, end})
+		})
+	}
+	waiting.Wait()
+	if code := ask(strings.NewReader("old 0\n")); code != http.StatusOK {
+		t.Errorf("beside %d requests whose bodies do not come: %d", n, code)
+	}
+	close(end)
+	done.Wait()
+}
+
+func TestOneWatchADirectory(t *testing.T) {
+	l := audittest.Honest("tool")
+	base, trust, _ := control(t, l)
+	dir := filepath.Join(t.TempDir(), "watch")
+	unlock, err := lockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"watch", "--once", "--max-age", "0", "--state", dir, "--trust", trust, base}
+	if code, _, stderr := tool(t, args...); code != 3 || !strings.Contains(stderr, "in use by another watch") {
+		t.Errorf("a second watch in the directory: code %d\n%s", code, stderr)
+	}
+	unlock()
+	if code, stdout, stderr := tool(t, args...); code != 0 {
+		t.Errorf("after the first has ended: code %d\n%s%s", code, stdout, stderr)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -134,23 +135,31 @@ func (m *Monitor) Round(ctx context.Context) (problems int, err error) {
 func (m *Monitor) look(ctx context.Context, node string) (*trouble, error) {
 	note, err := m.c.Source.Checkpoint(ctx, node)
 	if err != nil {
-		return &trouble{node, Unreachable, err.Error(), m.c.Clock()}, nil
+		return m.trouble(node, Unreachable, err.Error()), nil
 	}
 	cp, _, fresh, err := m.quorum.Open(note)
 	if err != nil {
-		return &trouble{node, Unsigned, err.Error(), m.c.Clock()}, nil
+		return m.trouble(node, Unsigned, err.Error()), nil
 	}
 	if root, known := m.roots.At(cp.Size); known {
 		if root != cp.Root {
 			return nil, m.lie(node, note, fmt.Sprintf("fork: node %s shows another history: at %d leaves its root is %x, the log that was verified had %x", node, cp.Size, cp.Root[:8], root[:8]), nil)
 		}
+		if err := m.mend(cp, note); err != nil {
+			return nil, err
+		}
 	} else if t, err := m.verify(ctx, node); t != nil || err != nil {
 		return t, err
 	}
 	if age := m.c.Clock().Sub(fresh); m.c.MaxAge > 0 && age > m.c.MaxAge {
-		return &trouble{node, Stale, fmt.Sprintf("a quorum signed its checkpoint of %d leaves last at %s, more than %v ago", cp.Size, fresh.Format(time.RFC3339), m.c.MaxAge), m.c.Clock()}, nil
+		return m.trouble(node, Stale, fmt.Sprintf("a quorum signed its checkpoint of %d leaves last at %s, more than %v ago", cp.Size, fresh.Format(time.RFC3339), m.c.MaxAge)), nil
 	}
 	return nil, nil
+}
+
+// trouble begins now. Its words may be a stranger's: they are bounded, and so is what is kept of them.
+func (m *Monitor) trouble(node, what, text string) *trouble {
+	return &trouble{node, what, audit.Escape(text), m.c.Clock()}
 }
 
 // verify looks at what is new at a node, and at all of its log where that fails.
@@ -163,7 +172,7 @@ func (m *Monitor) verify(ctx context.Context, node string) (*trouble, error) {
 		}
 	}
 	if err != nil {
-		return &trouble{node, Unreachable, err.Error(), m.c.Clock()}, nil
+		return m.trouble(node, Unreachable, err.Error()), nil
 	}
 	if r.Pass {
 		return nil, m.keep(node, r)
@@ -171,9 +180,9 @@ func (m *Monitor) verify(ctx context.Context, node string) (*trouble, error) {
 	c := cause(r)
 	switch c.Name {
 	case audit.CheckBundle, audit.CheckTrust:
-		return &trouble{node, Broken, c.Detail, m.c.Clock()}, nil
+		return m.trouble(node, Broken, c.Detail), nil
 	case audit.CheckCheckpoint:
-		return &trouble{node, Unsigned, c.Detail, m.c.Clock()}, nil
+		return m.trouble(node, Unsigned, c.Detail), nil
 	}
 	return nil, m.lie(node, r.Note(), c.Name+": "+c.Detail, r)
 }
@@ -231,6 +240,18 @@ func (m *Monitor) keep(node string, r *audit.Report) error {
 	return nil
 }
 
+// mend writes the checkpoint of what was verified, when a crash came before it.
+func (m *Monitor) mend(cp audit.Checkpoint, note []byte) error {
+	if cp.Size != m.roots.Size() {
+		return nil
+	}
+	if have, err := audit.PeekCheckpoint(m.note); err == nil && have.Size >= cp.Size {
+		return nil
+	}
+	m.note = note
+	return write(filepath.Join(m.c.Dir, checkpointName), note)
+}
+
 // lie writes the evidence and ends the monitor.
 func (m *Monitor) lie(node string, note []byte, text string, r *audit.Report) error {
 	var report bytes.Buffer
@@ -240,7 +261,7 @@ func (m *Monitor) lie(node string, note []byte, text string, r *audit.Report) er
 			return err
 		}
 	}
-	dir, err := m.evidence(note, report.Bytes())
+	dir, err := m.evidence(text, note, report.Bytes())
 	if err != nil {
 		return err
 	}

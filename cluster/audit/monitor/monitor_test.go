@@ -192,9 +192,54 @@ func TestALieInNewLeavesEndsTheWatch(t *testing.T) {
 	if _, err := w.Round(t.Context()); !errors.Is(err, monitor.ErrLie) || !has(w.said, "lie a verdicts: leaf 15") {
 		t.Errorf("%v, %q", err, w.said)
 	}
+	for range 3 {
+		w.restart(t)
+		if _, err := w.Round(t.Context()); !errors.Is(err, monitor.ErrLie) {
+			t.Errorf("after a restart: %v, want %v: the lie is still there", err, monitor.ErrLie)
+		}
+	}
+	if kept, err := filepath.Glob(filepath.Join(w.c.Dir, "evidence", "*")); err != nil || len(kept) != 1 || !has(w.said, kept[0]) {
+		t.Errorf("%d directories of evidence of one lie: %v; said %q", len(kept), err, w.said)
+	}
+}
+
+// garrulous nodes do not answer, and say why at length.
+type garrulous struct{ nodes }
+
+func (garrulous) Checkpoint(context.Context, string) ([]byte, error) {
+	return nil, errors.New(strings.Repeat("certificate is valid for other.example \x1b[2J ", 20000))
+}
+
+func TestLongProblemsAreStillReadAfterARestart(t *testing.T) {
+	l := audittest.Honest("monitor")
+	w := watch(t, l, nodes{"a": l, "b": l}, "a", "b")
+	w.c.Source = garrulous{nodes{"a": l, "b": l}}
 	w.restart(t)
-	if _, err := w.Round(t.Context()); !errors.Is(err, monitor.ErrLie) {
-		t.Errorf("after a restart: %v, want %v: the lie is still there", err, monitor.ErrLie)
+	w.round(t)
+	w.restart(t)
+	if said := w.round(t); len(said) != 0 {
+		t.Errorf("nothing has changed: %q", said)
+	}
+}
+
+func TestAVisitThatIsGoneIsMissed(t *testing.T) {
+	l := audittest.Honest("monitor")
+	w := watch(t, l, nodes{"a": l}, "a")
+	w.round(t)
+	visit, checkpoint := filepath.Join(w.c.Dir, "visit"), filepath.Join(w.c.Dir, "checkpoint")
+	if err := os.Remove(checkpoint); err != nil { // a crash between the two
+		t.Fatal(err)
+	}
+	w.restart(t)
+	w.round(t)
+	if _, err := os.Stat(checkpoint); err != nil {
+		t.Errorf("the checkpoint is not written again: %v", err)
+	}
+	if err := os.Remove(visit); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := monitor.Open(w.c); err == nil || !strings.Contains(err.Error(), visit+" is gone") {
+		t.Errorf("%v, want an error that says that %s is gone", err, visit)
 	}
 }
 

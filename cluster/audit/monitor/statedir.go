@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -23,6 +27,8 @@ const (
 	evidenceName   = "evidence"
 
 	maxProblems = 1 << 20 // bytes of problems.json
+	maxEvidence = 256     // lies that are kept: more of them say nothing new
+	unfinished  = ".new-" // begins the name of evidence that is being written
 )
 
 // trouble is a problem that has begun: it is said once, and once that it ended, also across restarts.
@@ -62,6 +68,23 @@ func (m *Monitor) load(cluster string) error {
 	if m.note, err = m.read(checkpointName, audit.MaxCheckpoint); err != nil {
 		return err
 	}
+	if m.note != nil && m.visit == nil {
+		return fmt.Errorf("%s is gone, and with it what was verified; %s beside it is still there: put it back from a backup, or begin anew in an empty directory and keep this one",
+			filepath.Join(m.c.Dir, visitName), checkpointName)
+	}
+	left, err := filepath.Glob(filepath.Join(m.c.Dir, evidenceName, unfinished+"*"))
+	if err != nil {
+		return err
+	}
+	more, err := filepath.Glob(filepath.Join(m.c.Dir, tempPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(left, more...) { // of a crash
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
 	b, err = m.read(problemsName, maxProblems)
 	if err != nil || b == nil {
 		return err
@@ -90,11 +113,12 @@ func (m *Monitor) read(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
+// save keeps the visit first: a checkpoint without one is a visit that somebody took away.
 func (m *Monitor) save(v *audit.Visit, note []byte) error {
-	if err := write(filepath.Join(m.c.Dir, checkpointName), note); err != nil {
+	if err := write(filepath.Join(m.c.Dir, visitName), v.Encode()); err != nil {
 		return err
 	}
-	return write(filepath.Join(m.c.Dir, visitName), v.Encode())
+	return write(filepath.Join(m.c.Dir, checkpointName), note)
 }
 
 // settle says which problems begin and which have ended, and remembers those that last.
@@ -133,30 +157,50 @@ func (m *Monitor) settle(found []trouble) error {
 	return nil
 }
 
-// evidence keeps both checkpoints and the report in a directory of its own, and gives its path.
-func (m *Monitor) evidence(note, report []byte) (string, error) {
+// evidence keeps both checkpoints and the report in a directory of its own, and gives its path. A lie that is told again, after a restart, has
+// its evidence already.
+func (m *Monitor) evidence(lie string, note, report []byte) (string, error) {
 	base := filepath.Join(m.c.Dir, evidenceName)
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(base, m.c.Clock().UTC().Format("20060102T150405Z-"))
+	sum := sha256.Sum256([]byte(lie))
+	id := "-" + hex.EncodeToString(sum[:8])
+	kept, err := os.ReadDir(base)
 	if err != nil {
 		return "", err
 	}
+	for _, e := range kept {
+		if strings.HasSuffix(e.Name(), id) {
+			return filepath.Join(base, e.Name()), nil
+		}
+	}
+	if len(kept) >= maxEvidence {
+		return base + ", of " + strconv.Itoa(len(kept)) + " lies before this one", nil
+	}
+	tmp, err := os.MkdirTemp(base, unfinished)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
 	for name, b := range map[string][]byte{"verified.checkpoint": m.note, "shown.checkpoint": note, "report.txt": report} {
 		if len(b) == 0 {
 			continue
 		}
-		if err := write(filepath.Join(dir, name), b); err != nil {
+		if err := write(filepath.Join(tmp, name), b); err != nil {
 			return "", err
 		}
 	}
-	return dir, nil
+	dir := filepath.Join(base, m.c.Clock().UTC().Format("20060102T150405Z")+id)
+	return dir, os.Rename(tmp, dir)
 }
+
+// tempPrefix begins the name of a file that is being written.
+const tempPrefix = ".monitor-"
 
 // write replaces a file whole, so that a crash leaves the old one or the new one.
 func write(path string, b []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".monitor-*")
+	tmp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
