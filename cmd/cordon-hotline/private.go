@@ -20,6 +20,7 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/lookup"
 	"github.com/cordon-project/cordon/listsync/publish"
+	conns "github.com/cordon-project/cordon/resolver/limit"
 )
 
 // Private lookups: turning them on, who may ask, and the service that answers.
@@ -132,6 +133,12 @@ other commands go on beside it. Budgets are kept in memory and begin anew when i
 	return required(c, "listen")
 }
 
+// Connections of the service: in all, and from one household unless a proxy on this machine has them.
+const (
+	maxAnswerConns        = 512
+	maxAnswerPerHousehold = 32
+)
+
 // listen opens the service's address: plain only where nobody else can listen.
 func listen(addr, cert, key string) (net.Listener, error) {
 	bad := func(err error, do, format string, a ...any) error {
@@ -158,6 +165,11 @@ func listen(addr, cert, key string) (net.Listener, error) {
 	if err != nil {
 		return nil, &publish.Fault{Code: publish.CodeFailure, Err: err, What: err.Error(), Do: "choose another port, or stop who has it"}
 	}
+	each := maxAnswerPerHousehold
+	if at, ok := ln.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		each = maxAnswerConns
+	}
+	ln = conns.New(maxAnswerConns, each).Listener(ln)
 	if conf != nil {
 		ln = tls.NewListener(ln, conf)
 	}
