@@ -32,10 +32,11 @@ var layers = []struct {
 	{"bench", []string{"bench", "listsync", "resolver/canon", "resolver/match"}},
 	{"cmd/cordon-bench", []string{"bench"}},
 	{"cmd/progress", nil},
+	{"cmd/terminal", nil},
 	// receipts of operators are read with the auditor's verifier
-	{"cmd/cordon-hotline", []string{"cmd/progress", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "cluster/audit"}},
-	{"cmd/cordon-audit", []string{"cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
-	{"cmd/cordon", []string{"appliance"}},
+	{"cmd/cordon-hotline", []string{"cmd/progress", "cmd/terminal", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "cluster/audit"}},
+	{"cmd/cordon-audit", []string{"cluster/audit", "cmd/terminal", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon", []string{"appliance", "cmd/terminal"}},
 }
 
 // reach limits what a package pulls in at all, directly or not: the auditor's tool must stay small enough to be read.
@@ -43,8 +44,8 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
-	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "resolver/wire", "cluster/audit"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cmd/terminal", "cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "cmd/terminal", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "resolver/wire", "cluster/audit"}},
 }
 
 // homes are the only folders that may import a library: one room to look in when it changes.

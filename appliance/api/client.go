@@ -314,4 +314,6 @@ type AnswerError struct {
 	Text string
 }
 
-func (e *AnswerError) Error() string { return fmt.Sprintf("%s answers: %s", e.Base, e.Text) }
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("%s answers: %s", e.Base, audit.Escape(e.Text))
+}

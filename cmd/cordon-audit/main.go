@@ -18,6 +18,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/program"
+	"github.com/cordon-project/cordon/cmd/terminal"
 	"github.com/cordon-project/cordon/resolver/canon"
 )
 
@@ -65,6 +66,7 @@ func unwritten(what string, err error) error {
 
 // run is the whole command; it gives the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = terminal.Safe(stdout), terminal.Safe(stderr)
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -288,3 +288,19 @@ func TestALiveNodeIsVerifiedLikeABundle(t *testing.T) {
 		}
 	})
 }
+
+// What a hotline, an operator or a file name says reaches the terminal as letters.
+func TestWhatOthersWriteIsOnlyText(t *testing.T) {
+	l := audittest.Honest("tool")
+	trust, bundle := write(t, "trust.json", l.TrustFile()), write(t, "bundle.tar", l.Bundle())
+	hostile := "no\x1b[2J\u009b1m\u202esuch"
+	given := write(t, "sample.json", []byte(`{"v":1,"list":"no\u001b[2J\u009b1m\u202esuch","seq":1,"of":1,"records":[0]}`))
+	for _, args := range [][]string{
+		{"verify", "--trust", trust, hostile}, {"verify", "--trust", hostile, bundle}, {hostile}, {"trust", "--trust", trust, "--hotline", hostile + ",x", "--out", "y"},
+		{"sample", "bound", "--dir", hostile}, {"sample", "bound", "--dir", filepath.Dir(given)}, {"figures", "--trust", trust, hostile, bundle}, {"publiclog", "--trust", trust, hostile, bundle},
+	} {
+		if _, stdout, stderr := tool(t, args...); strings.ContainsAny(stdout+stderr, "\x1b\u009b\u202e") {
+			t.Errorf("%q prints %q%q", args, stdout, stderr)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cmd/progress"
+	"github.com/cordon-project/cordon/cmd/terminal"
 	"github.com/cordon-project/cordon/listsync/publish"
 )
 
@@ -27,6 +28,7 @@ func main() {
 
 // run is the whole command; it gives the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = terminal.Safe(stdout), terminal.Safe(stderr) // rows, requests and receipts have words of others in them
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -80,5 +81,16 @@ func review(ts *testscript.TestScript, neg bool, args []string) {
 		path := ts.MkAbs(f)
 		text := strings.ReplaceAll(ts.ReadFile(f), "REVIEW", day)
 		ts.Check(os.WriteFile(path, []byte(text), 0o600))
+	}
+}
+
+func TestWhatOthersWriteIsOnlyText(t *testing.T) {
+	hostile := "no\x1b[2J\u009b1m\u202esuch"
+	for _, args := range [][]string{{"status", "--dir", hostile}, {"receipts", "--dir", hostile, hostile}, {"canon", hostile}, {hostile}, {"authority", hostile}} {
+		var stdout, stderr bytes.Buffer
+		run(args, strings.NewReader(hostile+"\n"), &stdout, &stderr)
+		if out := stdout.String() + stderr.String(); strings.ContainsAny(out, "\x1b\u009b\u202e") {
+			t.Errorf("%q prints %q", args, out)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ func appealNewCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(done)
 			}
-			fmt.Printf("%s\nRegistered in leaf %d of the log; to be decided before %s:\n  cordon appeal decide %s --outcome OUTCOME --officer DIR\n",
+			fmt.Fprintf(stdout, "%s\nRegistered in leaf %d of the log; to be decided before %s:\n  cordon appeal decide %s --outcome OUTCOME --officer DIR\n",
 				done.Ref, done.Leaf, done.Due.Format("2006-01-02 15:04Z"), done.Ref)
 			return nil
 		},
@@ -104,10 +103,10 @@ func appealDecideCommand() *cobra.Command {
 				return printJSON(done)
 			}
 			if done.Again {
-				fmt.Printf("%s %s: it was decided so before, leaf %d of the log.\n", done.Ref, outcome, done.Leaf)
+				fmt.Fprintf(stdout, "%s %s: it was decided so before, leaf %d of the log.\n", done.Ref, outcome, done.Leaf)
 				return nil
 			}
-			fmt.Printf("%s %s: leaf %d of the log.\n", done.Ref, outcome, done.Leaf)
+			fmt.Fprintf(stdout, "%s %s: leaf %d of the log.\n", done.Ref, outcome, done.Leaf)
 			return nil
 		},
 	}
@@ -145,9 +144,9 @@ func appealListCommand() *cobra.Command {
 				return printJSON(kept)
 			}
 			if len(kept) == 0 {
-				fmt.Println("No appeal waits.")
+				fmt.Fprintln(stdout, "No appeal waits.")
 			}
-			appliance.WriteAppeals(os.Stdout, kept)
+			appliance.WriteAppeals(stdout, kept)
 			return nil
 		},
 	}
@@ -160,7 +159,7 @@ func appealListCommand() *cobra.Command {
 }
 
 func printJSON(v any) error {
-	enc := json.NewEncoder(os.Stdout)
+	enc := json.NewEncoder(stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }

@@ -27,7 +27,7 @@ node, each counted in cordon status. It is good for a year, and nothing takes it
 			if err != nil {
 				return &appliance.InputError{Err: err}
 			}
-			fmt.Printf("Made %s. Hand its two files to the auditor, who asks with: cordon-audit lookup NAME --trust trust.json --cert %s --key %s https://NODE:PORT\n",
+			fmt.Fprintf(stdout, "Made %s. Hand its two files to the auditor, who asks with: cordon-audit lookup NAME --trust trust.json --cert %s --key %s https://NODE:PORT\n",
 				home, filepath.Join(home, "auditor.crt"), filepath.Join(home, "auditor.key"))
 			return nil
 		},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,10 +43,10 @@ func certifyCommand() *cobra.Command {
 			if err != nil || o.asJSON {
 				return o.print(done, err)
 			}
-			if err := document.WriteText(os.Stdout); err != nil {
+			if err := document.WriteText(stdout); err != nil {
 				return err
 			}
-			fmt.Printf("\nThe document is in %s.\n", r.Document)
+			fmt.Fprintf(stdout, "\nThe document is in %s.\n", r.Document)
 			return o.print(done, nil)
 		},
 	}

@@ -29,7 +29,7 @@ timer, for instance) it adds what is new. A log that is not the continuation of 
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%s holds the log of %d leaves; %d new files.\n", dir, done.Size, done.New)
+			fmt.Fprintf(stdout, "%s holds the log of %d leaves; %d new files.\n", dir, done.Size, done.New)
 			return nil
 		},
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -42,12 +41,12 @@ each), not a person: who asked often enough is in the number often enough. --out
 				return err
 			}
 			for _, m := range missing {
-				fmt.Fprintln(os.Stderr, "cordon: not in the sum: control node", m)
+				fmt.Fprintln(stderr, "cordon: not in the sum: control node", m)
 			}
 			if asJSON {
 				return printJSON(sum)
 			}
-			return sum.WriteText(os.Stdout)
+			return sum.WriteText(stdout)
 		},
 	}
 	profileFlag(c, &profile)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +36,7 @@ func (l *looking) print(v any, text func()) error {
 		text()
 		return nil
 	}
-	enc := json.NewEncoder(os.Stdout)
+	enc := json.NewEncoder(stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
@@ -59,7 +58,7 @@ func heldCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.print(held, func() { appliance.WriteHeld(os.Stdout, held, l.most()) }); err != nil {
+			if err := l.print(held, func() { appliance.WriteHeld(stdout, held, l.most()) }); err != nil {
 				return err
 			}
 			if len(held) > 0 {
@@ -91,7 +90,7 @@ func simulateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.print(all, func() { appliance.WriteSimulated(os.Stdout, all, l.most()) }); err != nil {
+			if err := l.print(all, func() { appliance.WriteSimulated(stdout, all, l.most()) }); err != nil {
 				return err
 			}
 			return appliance.Stands(all)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/cmd/terminal"
 )
 
 // Exit codes, the same for all commands of Cordon.
@@ -24,6 +25,12 @@ const (
 	exitConfig  = 3
 	exitHeld    = 4
 	exitRefused = 5
+)
+
+// What is printed may have words of other nodes, hotlines and operators in it.
+var (
+	stdout = terminal.Safe(os.Stdout)
+	stderr = terminal.Safe(os.Stderr)
 )
 
 func main() {
@@ -43,12 +50,14 @@ func main() {
 		return usage(c, errors.New("a command is needed"))
 	}
 	root.RunE = func(*cobra.Command, []string) error { return nil } // Args never lets it come to this
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), proveCommand(), exportCommand(), edgeAddCommand(), auditorAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), pinCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(),
 		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand(), certifyCommand(), figuresCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "cordon:", err)
+		fmt.Fprintln(stderr, "cordon:", err)
 		stop()
 		os.Exit(exitCode(err))
 	}
@@ -97,5 +106,5 @@ func exitCode(err error) int {
 
 // logger writes what a process does to standard error, one line each; no level of it holds a subscriber or a name.
 func logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 }

@@ -38,13 +38,13 @@ func statusCommand() *cobra.Command {
 			}
 			nodes, now := o.Status(c.Context()), time.Now()
 			if asJSON {
-				enc := json.NewEncoder(os.Stdout)
+				enc := json.NewEncoder(stdout)
 				enc.SetIndent("", "  ")
 				if err := enc.Encode(nodes); err != nil {
 					return err
 				}
 			} else {
-				appliance.Report(os.Stdout, nodes, now)
+				appliance.Report(stdout, nodes, now)
 			}
 			if !appliance.Healthy(nodes, now) {
 				return errNeedsAttention
@@ -82,7 +82,7 @@ most of them as what changed since the version before.`,
 			if all {
 				how = "--all "
 			}
-			fmt.Printf("Wrote %s. An auditor verifies it with: cordon-audit verify --trust TRUST.json %s%s\n", out, how, out)
+			fmt.Fprintf(stdout, "Wrote %s. An auditor verifies it with: cordon-audit verify --trust TRUST.json %s%s\n", out, how, out)
 			return nil
 		},
 	}

@@ -31,7 +31,7 @@ Each person runs this on a machine of their own, keeps DIR, and gives DIR/office
 			if _, err := identity.NewOfficer(dir, name, false); err != nil {
 				return &appliance.InputError{Err: err}
 			}
-			fmt.Printf("Made %s. Keep it to yourself; give %s/%s to who makes the cluster: cordon init --officer officer.pub ...\n", dir, dir, identity.OfficerFile)
+			fmt.Fprintf(stdout, "Made %s. Keep it to yourself; give %s/%s to who makes the cluster: cordon init --officer officer.pub ...\n", dir, dir, identity.OfficerFile)
 			return nil
 		},
 	}
@@ -92,11 +92,11 @@ func printDecision(d appliance.Decision, err error, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		enc := json.NewEncoder(os.Stdout)
+		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(d)
 	}
-	d.Write(os.Stdout)
+	d.Write(stdout)
 	return nil
 }
 
@@ -270,12 +270,12 @@ func whichCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(os.Stdout)
+				enc := json.NewEncoder(stdout)
 				enc.SetIndent("", "  ")
 				return enc.Encode(found)
 			}
 			if len(found) == 0 {
-				fmt.Println("No entry of a list in force stops this name.")
+				fmt.Fprintln(stdout, "No entry of a list in force stops this name.")
 			}
 			for _, w := range found {
 				state := "in force"
@@ -287,7 +287,7 @@ func whichCommand() *cobra.Command {
 				case !time.Now().Before(w.ReviewBy):
 					state = "past its review date: it passes"
 				}
-				fmt.Printf("%s  %s version %d, %s, %s, review by %s: %s\n", w.Entry, w.List, w.Seq, w.Kind, w.Basis, w.ReviewBy.Format(time.DateOnly), state)
+				fmt.Fprintf(stdout, "%s  %s version %d, %s, %s, review by %s: %s\n", w.Entry, w.List, w.Seq, w.Kind, w.Basis, w.ReviewBy.Format(time.DateOnly), state)
 			}
 			return nil
 		},

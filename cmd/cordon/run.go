@@ -39,7 +39,7 @@ func devCommand() *cobra.Command {
 			if verbose {
 				level = slog.LevelInfo
 			}
-			return appliance.Dev(c.Context(), appliance.DevConfig{Dir: dir, DNS: at, Out: os.Stdout, Log: logger(level)})
+			return appliance.Dev(c.Context(), appliance.DevConfig{Dir: dir, DNS: at, Out: stdout, Log: logger(level)})
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "where keys, lists and logs of the run go; emptied at the next start (default: a temporary directory)")

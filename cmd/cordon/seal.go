@@ -37,7 +37,7 @@ What was once written to a disk can often be read from it: copy a new node's dir
 			}
 			sealed, err := identity.SealNode(p)
 			for _, s := range sealed {
-				fmt.Printf("Sealed %s: %s\n", s.Key, s.File)
+				fmt.Fprintf(stdout, "Sealed %s: %s\n", s.Key, s.File)
 			}
 			if err != nil {
 				return &appliance.InputError{Err: err}
@@ -46,7 +46,7 @@ What was once written to a disk can often be read from it: copy a new node's dir
 			if p.Keep {
 				gone = "The plain files are still there: remove them"
 			}
-			fmt.Printf("%s names the sealed files now. %s; keep the directory of cordon init offline, for the day this TPM fails.\n", p.Config, gone)
+			fmt.Fprintf(stdout, "%s names the sealed files now. %s; keep the directory of cordon init offline, for the day this TPM fails.\n", p.Config, gone)
 			return nil
 		},
 	}

@@ -55,9 +55,9 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 			if err := identity.Init(s.dir, plan); err != nil {
 				return &appliance.InputError{Err: err}
 			}
-			fmt.Printf("Made %s. Give cluster.pub to each hotline and trust.json to auditors; copy each node's directory to its machine; keep ca/ offline.\n", s.dir)
+			fmt.Fprintf(stdout, "Made %s. Give cluster.pub to each hotline and trust.json to auditors; copy each node's directory to its machine; keep ca/ offline.\n", s.dir)
 			for _, h := range plan.Hotlines {
-				fmt.Printf("Pinned root of %s, SHA-256 %x: compare it with the authority by telephone.\n", h.ID, sha256.Sum256(h.RootJSON))
+				fmt.Fprintf(stdout, "Pinned root of %s, SHA-256 %x: compare it with the authority by telephone.\n", h.ID, sha256.Sum256(h.RootJSON))
 			}
 			return nil
 		},
@@ -235,7 +235,7 @@ func edgeAddCommand() *cobra.Command {
 				return &appliance.InputError{Err: err}
 			}
 			home := filepath.Join(s.dir, e.Name)
-			fmt.Printf("Made %s. Next: cordon enrol --profile %s %s\n", home, filepath.Join(s.dir, "operator", "profile.json"), filepath.Join(home, "edge.pub"))
+			fmt.Fprintf(stdout, "Made %s. Next: cordon enrol --profile %s %s\n", home, filepath.Join(s.dir, "operator", "profile.json"), filepath.Join(home, "edge.pub"))
 			return nil
 		},
 	}
@@ -262,7 +262,7 @@ func enrolCommand() *cobra.Command {
 			if err := o.Enrol(c.Context(), e); err != nil {
 				return fmt.Errorf("enrol edge %s: %w", e.Name, err)
 			}
-			fmt.Printf("Edge %s is enrolled.\n", e.Name)
+			fmt.Fprintf(stdout, "Edge %s is enrolled.\n", e.Name)
 			return nil
 		},
 	}
@@ -284,7 +284,7 @@ func dismissCommand() *cobra.Command {
 			if err := o.Dismiss(c.Context(), args[0]); err != nil {
 				return fmt.Errorf("dismiss edge %s: %w", args[0], err)
 			}
-			fmt.Printf("Edge %s is dismissed. It may still hold the keys of epochs it had: ask your hotlines for a new epoch.\n", args[0])
+			fmt.Fprintf(stdout, "Edge %s is dismissed. It may still hold the keys of epochs it had: ask your hotlines for a new epoch.\n", args[0])
 			return nil
 		},
 	}

@@ -42,7 +42,7 @@ its control.yaml (witness: logs:) and the public logs of the hotlines in force.`
 			if err != nil {
 				return err
 			}
-			return appliance.WriteWitnesses(os.Stdout, os.Stderr, o.Status(c.Context()), hybrid)
+			return appliance.WriteWitnesses(stdout, stderr, o.Status(c.Context()), hybrid)
 		},
 	}
 	profileFlag(c, &profile)
@@ -72,7 +72,7 @@ func proveCommand() *cobra.Command {
 			if err := o.Prove(c.Context(), leaf, out); err != nil {
 				return err
 			}
-			fmt.Printf("Wrote %s. Anybody checks it with: cordon-audit proof --trust TRUST.json %s\n", out, out)
+			fmt.Fprintf(stdout, "Wrote %s. Anybody checks it with: cordon-audit proof --trust TRUST.json %s\n", out, out)
 			return nil
 		},
 	}

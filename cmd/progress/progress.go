@@ -39,6 +39,9 @@ type Bar struct {
 
 // On gives a bar on w, which draws when w is a terminal that can take a line back.
 func On(w io.Writer) *Bar {
+	if behind, ok := w.(interface{ Unwrap() io.Writer }); ok {
+		w = behind.Unwrap()
+	}
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
 		return &Bar{}

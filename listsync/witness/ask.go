@@ -220,7 +220,7 @@ func (a *Asker) post(ctx context.Context, at string, r Request) ([]byte, error) 
 	case http.StatusUnprocessableEntity:
 		return nil, fmt.Errorf("answered 422 %q: what it has seen is no beginning of this log: %w", word, ErrProof)
 	}
-	return nil, fmt.Errorf("answered %s: %q", resp.Status, word)
+	return nil, fmt.Errorf("answered %d: %q", resp.StatusCode, word)
 }
 
 // verified finds the line of w among those it sent: it verifies over our text, and its time is now.

@@ -47,7 +47,7 @@ func refusal(host string, resp *http.Response) error {
 	}
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // what cannot be read is not said
 	if json.Unmarshal(b, &said) != nil || said.Error == "" {
-		return unreadable(fmt.Errorf("node %s answers %s", host, resp.Status), do)
+		return unreadable(fmt.Errorf("node %s answers %d", host, resp.StatusCode), do)
 	}
 	switch resp.StatusCode {
 	case http.StatusForbidden:
@@ -57,5 +57,5 @@ func refusal(host string, resp *http.Response) error {
 	case http.StatusTooManyRequests:
 		do = "ask again tomorrow, or another node"
 	}
-	return unreadable(fmt.Errorf("node %s answers %s: %s", host, resp.Status, said.Error), do)
+	return unreadable(fmt.Errorf("node %s answers %d: %s", host, resp.StatusCode, said.Error), do)
 }

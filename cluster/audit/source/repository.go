@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cordon-project/cordon/listsync/publiclog"
@@ -35,13 +36,18 @@ func Repository(where string) (publiclog.Read, error) {
 				return nil, err
 			}
 			defer root.Close()
-			f, err := root.Open(name)
+			f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold us
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
 			} else if err != nil {
 				return nil, err
 			}
 			defer f.Close()
+			if info, err := f.Stat(); err != nil {
+				return nil, err
+			} else if !info.Mode().IsRegular() {
+				return nil, fmt.Errorf("%s: not a regular file", name)
+			}
 			return bounded(f, name, limit)
 		}, nil
 	}
@@ -72,7 +78,7 @@ func Repository(where string) (publiclog.Read, error) {
 		case http.StatusNotFound, http.StatusGone:
 			return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
 		}
-		return nil, fmt.Errorf("%s: the repository answers %s", name, resp.Status)
+		return nil, fmt.Errorf("%s: the repository answers %d", name, resp.StatusCode)
 	}, nil
 }
 
