@@ -9,7 +9,7 @@ DEV_DIR ?= dev
 N ?= 1000000
 COMMANDS := cordon cordon-hotline cordon-audit
 
-.PHONY: lies help build pkcs11 dev deps test race lint fuzz bench bench-dns bench-lists bench-audit bench-lists-10m check e2e clean
+.PHONY: lies help build pkcs11 dev deps test race lint fuzz bench soak bench-dns bench-lists bench-audit bench-lists-10m check e2e clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -59,6 +59,11 @@ PEERS ?= ../shared/peers/run.sh
 bench-dns: build ## the shipped edge with NAMES=1000000 signed names beside other DNS servers, by the bench PEERS; root, Debian 12; into bench/results
 	$(GO) build -trimpath -buildvcs=false -o bin/ ./cmd/cordon-bench
 	bin/cordon-bench dns --bin bin --peers $(PEERS) --names $(NAMES) --results bench/results $(if $(ONLY),--only $(ONLY)) $(if $(UPDATE),--update)
+
+SOAK ?= --time 1h
+soak: build ## an edge under load for an hour while its list changes every ten seconds (SOAK="--time 1m --rate 20000"); make test has a minute of it
+	$(GO) build -trimpath -buildvcs=false -o bin/ ./cmd/cordon-bench
+	bin/cordon-bench soak --bin bin $(SOAK)
 
 bench-lists: build ## a list's whole way at N=1000000 entries: table of figures and targets, into bench/results
 	$(GO) build -trimpath -o bin/ ./cmd/cordon-bench

@@ -29,7 +29,7 @@ var layers = []struct {
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "listsync/brake", "listsync/trust", "listsync/witness"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
-	{"bench", []string{"bench", "listsync", "resolver/canon", "resolver/match"}},
+	{"bench", []string{"bench", "resolver/upstream/devupstream", "listsync", "resolver/canon", "resolver/match"}},
 	{"cmd/cordon-bench", []string{"bench"}},
 	{"cmd/progress", nil},
 	{"cmd/terminal", nil},

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/cordon-project/cordon/bench/operator"
 )
 
 // Config says what is measured and with what. All fields but Log and Extra are needed.
@@ -58,14 +60,14 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 type bench struct {
 	Config
 	report   *Report
-	operator *operator
+	operator *operator.Operator
 }
 
 func (b *bench) close() error {
 	if b.operator == nil {
 		return nil
 	}
-	return b.operator.stop()
+	return b.operator.Stop()
 }
 
 func (b *bench) logf(format string, a ...any) {
@@ -77,4 +79,46 @@ func (b *bench) logf(format string, a ...any) {
 // home is where hotline, operator and edge of this size lie.
 func (b *bench) home(elem ...string) string {
 	return filepath.Join(append([]string{b.Dir, fmt.Sprintf("cordon-%d", b.Names)}, elem...)...)
+}
+
+// upstream is where the peers' bench has its own.
+const upstream = "127.0.0.1:5399"
+
+// names lets the bench make its list.
+func (b *bench) names(ctx context.Context) error {
+	b.logf("the peers' bench makes its list of %d names", b.Names)
+	return b.script(ctx, nil, "gen", "--size", fmt.Sprint(b.Names))
+}
+
+// prepare makes hotline, cluster and edge, unless they are there from an earlier run, and waits until the edge has the list on its disk.
+func (b *bench) prepare(ctx context.Context) (err error) {
+	o := &operator.Operator{Dir: b.home(), Bin: b.Bin, Upstream: upstream, Logf: b.logf}
+	b.operator = o
+	if _, err := os.Stat(b.home("ready")); err == nil {
+		b.logf("%s is used again; remove it to begin anew", b.home())
+	} else {
+		if err := os.RemoveAll(b.home()); err != nil {
+			return err
+		}
+		if err := o.Make(ctx, filepath.Join(b.Dir, "data", fmt.Sprintf("names-%d", b.Names)), 2*b.Names+1000); err != nil {
+			return err
+		}
+	}
+	b.logf("three control nodes and an edge come up")
+	if err := o.Start(ctx); err != nil {
+		return err
+	}
+	if err := o.Wait(ctx); err != nil {
+		return err
+	}
+	if b.report.State, err = o.State(ctx); err != nil {
+		return err
+	}
+	if b.report.Config, err = o.Config(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.home("ready"), nil, 0o600); err != nil {
+		return err
+	}
+	return o.Stop()
 }

@@ -2,11 +2,12 @@ package dns
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/cordon-project/cordon/bench/operator"
 )
 
 // Memory of the edge, in bytes: what no file stands behind (RssAnon) and what of mapped files is resident (RssFile).
@@ -68,20 +69,11 @@ func residentOf(instance string) (anon, file int64, ok bool) {
 		if err != nil || !bytes.Contains(line, []byte("/"+instance+"/")) || !bytes.Contains(line, []byte("\x00edge\x00")) {
 			continue
 		}
-		status, err := os.ReadFile(filepath.Join(filepath.Dir(p), "status"))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p)))
 		if err != nil {
 			continue
 		}
-		for l := range strings.Lines(string(status)) {
-			var kb int64
-			if _, err := fmt.Sscanf(l, "RssAnon: %d kB", &kb); err == nil {
-				anon = kb << 10
-			}
-			if _, err := fmt.Sscanf(l, "RssFile: %d kB", &kb); err == nil {
-				file = kb << 10
-			}
-		}
-		return anon, file, anon > 0
+		return operator.MemoryOf(pid)
 	}
 	return 0, 0, false
 }

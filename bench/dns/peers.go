@@ -66,7 +66,7 @@ func (b *bench) update(ctx context.Context) error {
 	if !b.Update {
 		return nil
 	}
-	if err := b.operator.startControls(ctx); err != nil {
+	if err := b.operator.StartControls(ctx); err != nil {
 		return err
 	}
 	args := []string{"update", "--size", fmt.Sprint(b.Names)}
@@ -86,14 +86,18 @@ func (b *bench) results() string  { return filepath.Join(b.Dir, "results.jsonl")
 
 // describe tells the bench how Cordon is started: the shipped program with the file that cordon init wrote, at the bench's address.
 func (b *bench) describe() error {
-	text, err := os.ReadFile(b.operator.edge())
+	text, err := os.ReadFile(b.operator.Edge())
 	if err != nil {
 		return err
 	}
-	home := filepath.Dir(b.operator.edge())
+	at, err := b.operator.DNS()
+	if err != nil {
+		return err
+	}
+	home := filepath.Dir(b.operator.Edge())
 	config := strings.NewReplacer(
 		"{", "{{", "}", "}}", // the bench fills in braces
-		b.operator.dns.String(), "127.0.0.1:{port}", "127.0.0.1:5399", "{upstream}",
+		at.String(), "127.0.0.1:{port}", upstream, "{upstream}",
 		"dir: data", "dir: "+filepath.Join(home, "data"), "cluster: cluster.json", "cluster: "+filepath.Join(home, "cluster.json"),
 		"key: node.key", "key: "+filepath.Join(home, "node.key"), "certificate: tls.crt", "certificate: "+filepath.Join(home, "tls.crt"),
 		"certificate_key: tls.key", "certificate_key: "+filepath.Join(home, "tls.key"), "ca: ca.crt", "ca: "+filepath.Join(home, "ca.crt"),

@@ -59,18 +59,18 @@ type matched struct {
 	out    []byte
 
 	mu   sync.Mutex // guards open
-	open map[uint16]func(rcode byte)
+	open map[uint16]func(answer []byte)
 }
 
 func newMatched(n net.Conn, stream bool) *matched {
-	m := &matched{net: n, stream: stream, open: map[uint16]func(byte){}}
+	m := &matched{net: n, stream: stream, open: map[uint16]func([]byte){}}
 	go m.read()
 	return m
 }
 
 func (m *matched) Close() error { return m.net.Close() }
 
-func (m *matched) ask(message []byte, done func(byte)) error {
+func (m *matched) ask(message []byte, done func([]byte)) error {
 	m.mu.Lock()
 	m.next++
 	id := m.next
@@ -96,7 +96,7 @@ func (m *matched) ask(message []byte, done func(byte)) error {
 	return err
 }
 
-func (m *matched) take(id uint16) func(byte) {
+func (m *matched) take(id uint16) func([]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	done := m.open[id]
@@ -115,7 +115,7 @@ func (m *matched) read() {
 			continue
 		}
 		if done := m.take(binary.BigEndian.Uint16(in)); done != nil {
-			done(in[3] & 15)
+			done(in[:n])
 		}
 	}
 }

@@ -30,6 +30,9 @@ type Config struct {
 	CA        string        // PEM file with the authority of the server's certificate; "" for none: it is not verified
 	Questions [][]byte      // messages, asked in turn with other ids
 	Patience  time.Duration // for the last answers; default 2 s
+
+	// Wrong looks at the answer to question i of Questions, which it must not keep: true counts it as wrong. From any goroutine; nil for no look.
+	Wrong func(i int, answer []byte) bool
 }
 
 // Transports that can be asked over.
@@ -39,6 +42,7 @@ var Transports = []string{"udp", "tcp", "tls", "https"}
 type Result struct {
 	Sent, Answered, Lost int
 	Failed               int // answers other than NOERROR and NXDOMAIN
+	Wrong                int // as Config.Wrong has it
 	Late                 time.Duration
 	P50, P90, P99, P999  time.Duration
 	Max                  time.Duration
@@ -47,13 +51,14 @@ type Result struct {
 // String is a line for people.
 func (r *Result) String() string {
 	us := func(d time.Duration) float64 { return float64(d) / 1e3 }
-	return fmt.Sprintf("%d asked, %d answered, %d lost, %d failed; µs: p50 %.0f, p90 %.0f, p99 %.0f, p99.9 %.0f, most %.0f; asked at most %.0f µs late",
-		r.Sent, r.Answered, r.Lost, r.Failed, us(r.P50), us(r.P90), us(r.P99), us(r.P999), us(r.Max), us(r.Late))
+	return fmt.Sprintf("%d asked, %d answered, %d lost, %d failed, %d wrong; µs: p50 %.0f, p90 %.0f, p99 %.0f, p99.9 %.0f, most %.0f; asked at most %.0f µs late",
+		r.Sent, r.Answered, r.Lost, r.Failed, r.Wrong, us(r.P50), us(r.P90), us(r.P99), us(r.P999), us(r.Max), us(r.Late))
 }
 
-// conn asks over one socket or connection. ask may be called by one goroutine at a time; done is called once for each answer, from any.
+// conn asks over one socket or connection. ask may be called by one goroutine at a time; done is called once for each answer, from any,
+// which has a whole header.
 type conn interface {
-	ask(message []byte, done func(rcode byte)) error
+	ask(message []byte, done func(answer []byte)) error
 	io.Closer
 }
 
@@ -94,7 +99,11 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			continue
 		}
 		run.open.Add(1)
-		if err := conns[i%len(conns)].ask(c.Questions[i%len(c.Questions)], func(rcode byte) { run.answer(time.Since(due), rcode) }); err != nil {
+		n := i % len(c.Questions)
+		if err := conns[i%len(conns)].ask(c.Questions[n], func(answer []byte) {
+			took := time.Since(due)
+			run.answer(took, answer[3]&15, c.Wrong != nil && c.Wrong(n, answer))
+		}); err != nil {
 			run.open.Add(-1) // it counts as lost
 		}
 	}
@@ -104,7 +113,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	run.mu.Lock()
 	defer run.mu.Unlock()
 	slices.Sort(run.times)
-	res.Answered, res.Failed = len(run.times), run.failed
+	res.Answered, res.Failed, res.Wrong = len(run.times), run.failed, run.wrong
 	res.Lost = res.Sent - res.Answered
 	res.P50, res.P90, res.P99, res.P999, res.Max = run.at(.5), run.at(.9), run.at(.99), run.at(.999), run.at(1)
 	return &res, ctx.Err()
@@ -115,15 +124,19 @@ type run struct {
 	mu     sync.Mutex // guards the rest
 	times  []time.Duration
 	failed int
+	wrong  int
 }
 
-func (r *run) answer(took time.Duration, rcode byte) {
+func (r *run) answer(took time.Duration, rcode byte, wrong bool) {
 	r.open.Add(-1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.times = append(r.times, took)
 	if rcode != 0 && rcode != 3 {
 		r.failed++
+	}
+	if wrong {
+		r.wrong++
 	}
 }
 

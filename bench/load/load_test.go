@@ -44,6 +44,7 @@ func TestEveryQuestionIsAskedAndTheLostAreCounted(t *testing.T) {
 	for _, rcode := range []byte{0, 2, 3} {
 		r, err := Run(context.Background(), Config{
 			Server: echo(t, rcode), Over: "udp", Rate: 1000, Time: 100 * time.Millisecond, Conns: 2, Questions: questions, Patience: 100 * time.Millisecond,
+			Wrong: func(i int, answer []byte) bool { return i == 1 && answer[2]&0x80 != 0 },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -53,6 +54,9 @@ func TestEveryQuestionIsAskedAndTheLostAreCounted(t *testing.T) {
 		}
 		if failed := map[byte]int{2: 90}[rcode]; r.Failed != failed {
 			t.Errorf("rcode %d: %d failed, want %d", rcode, r.Failed, failed)
+		}
+		if r.Wrong == 0 || r.Wrong > 50 {
+			t.Errorf("%d wrong, want those to the second question", r.Wrong)
 		}
 		if r.P50 <= 0 || r.P50 > r.P99 || r.P99 > r.Max {
 			t.Errorf("percentiles are out of order: %v", r)

@@ -22,10 +22,10 @@ func (p *posts) Close() error {
 	return nil
 }
 
-func (p *posts) ask(message []byte, done func(byte)) error {
+func (p *posts) ask(message []byte, done func([]byte)) error {
 	go func() {
 		if answer, err := p.post(message); err == nil {
-			done(answer[3] & 15)
+			done(answer)
 		}
 	}()
 	return nil

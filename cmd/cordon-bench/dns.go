@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/bench/dns"
+	"github.com/cordon-project/cordon/bench/operator"
 )
 
 func dnsCommand() *cobra.Command {
@@ -66,7 +67,7 @@ func changeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dns-change ADD REMOVE", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return dns.Change(cmd.Context(), bin, home, args[0], args[1])
+			return (&operator.Operator{Dir: home, Bin: bin}).Change(cmd.Context(), args[0], args[1])
 		},
 	}
 	cmd.Flags().StringVar(&bin, "bin", "", "directory of cordon-hotline")

@@ -1,4 +1,8 @@
-package dns
+// Package operator runs a throw-away operator with the shipped programs, for measuring: a hotline's repository, three control nodes and an edge.
+//
+// In come names; out comes an edge that has them in force, each of them a host that two officers signed under a law. Everything lies in one
+// directory and on loopback; the names' stop addresses are nobody's.
+package operator
 
 import (
 	"bufio"
@@ -20,85 +24,49 @@ import (
 	"github.com/cordon-project/cordon/listsync/publish"
 )
 
-// Where listed names lead, as the peers' bench expects it. No stop page listens there: that is another machine's affair here.
+// StopLaw is where listed names lead. No stop page listens there: that is another machine's affair here.
 const (
-	stopLaw       = "192.0.2.1"
+	StopLaw       = "192.0.2.1"
 	stopVoluntary = "192.0.2.2"
 )
 
-// operator is a hotline's repository, three control nodes and an edge, all of them processes of the shipped programs (but the repository's web
-// server, which may be any).
-type operator struct {
-	dir       string
-	bin       string
-	hotline   *hotline.Hotline
-	server    *http.Server
+// Operator is one, with its hotline, in Dir. Its methods are not for concurrent use.
+type Operator struct {
+	Dir      string // a directory of its own, absolute
+	Bin      string // directory of cordon and cordon-hotline
+	Upstream string // address and port of the resolver for names that are not listed
+	Logf     func(format string, a ...any)
+
+	server    *http.Server // any web server, for the repository
 	processes []*exec.Cmd
-	dns       netip.AddrPort
+	edge      *exec.Cmd // one of them
 }
 
-// names lets the bench make its list, and reads where it is.
-func (b *bench) names(ctx context.Context) error {
-	b.logf("the peers' bench makes its list of %d names", b.Names)
-	return b.script(ctx, nil, "gen", "--size", fmt.Sprint(b.Names))
+// hotline is the operator's only one.
+func (o *Operator) hotline() *hotline.Hotline {
+	return &hotline.Hotline{Program: filepath.Join(o.Bin, "cordon-hotline"), Dir: filepath.Join(o.Dir, "hotline"), Logf: o.Logf}
 }
 
-// prepare makes hotline, cluster and edge, unless they are there from an earlier run, and waits until the edge has the list on its disk.
-func (b *bench) prepare(ctx context.Context) error {
-	o := &operator{dir: b.home(), bin: b.Bin}
-	o.hotline = &hotline.Hotline{Program: filepath.Join(b.Bin, "cordon-hotline"), Dir: b.home("hotline"), Logf: b.logf}
-	b.operator = o
-	if _, err := os.Stat(b.home("ready")); err == nil {
-		b.logf("%s is used again; remove it to begin anew", b.home())
-	} else if err := b.make(ctx); err != nil {
-		return err
-	}
-	if err := o.read(); err != nil {
-		return err
-	}
-	b.logf("three control nodes and an edge come up")
-	if err := o.start(ctx); err != nil {
-		return err
-	}
-	if err := o.wait(ctx); err != nil {
-		return err
-	}
-	state, err := o.state(ctx)
-	if err != nil {
-		return err
-	}
-	b.report.State = state
-	if b.report.Config, err = o.config(); err != nil {
-		return err
-	}
-	if err := os.WriteFile(b.home("ready"), nil, 0o600); err != nil {
-		return err
-	}
-	return o.stop()
-}
-
-// make sets up the hotline with the bench's names, each of them a host, and an operator's files.
-func (b *bench) make(ctx context.Context) error {
-	if err := os.RemoveAll(b.home()); err != nil {
-		return err
-	}
-	h := b.operator.hotline
+// Make sets up hotline and operator in an empty directory, and publishes a first version with the names of a file, one a line. The hotline may
+// grow to limit entries.
+func (o *Operator) Make(ctx context.Context, names string, limit int) error {
+	h := o.hotline()
 	if err := os.MkdirAll(h.Dir, 0o700); err != nil {
 		return err
 	}
-	if err := h.SetUp(ctx, 2*b.Names+1000); err != nil {
+	if err := h.SetUp(ctx, limit); err != nil {
 		return err
 	}
-	if err := hosts(filepath.Join(b.Dir, "data", fmt.Sprintf("names-%d", b.Names)), filepath.Join(h.Dir, "rows.csv")); err != nil {
+	if err := hosts(names, filepath.Join(h.Dir, "rows.csv")); err != nil {
 		return err
 	}
 	if _, err := h.Do(ctx, "import", "--dir", "hotline", "rows.csv"); err != nil {
 		return err
 	}
-	if err := b.operator.make(ctx); err != nil {
+	if err := o.init(ctx); err != nil {
 		return err
 	}
-	if _, err := h.Do(ctx, "operator", "add", "--dir", "hotline", filepath.Join(b.home(), "isp", "cluster.pub")); err != nil {
+	if _, err := h.Do(ctx, "operator", "add", "--dir", "hotline", filepath.Join(o.Dir, "isp", "cluster.pub")); err != nil {
 		return err
 	}
 	return signed(ctx, h)
@@ -140,21 +108,21 @@ func signed(ctx context.Context, h *hotline.Hotline) error {
 	return nil
 }
 
-func (o *operator) make(ctx context.Context) error {
+func (o *Operator) init(ctx context.Context) error {
 	ports, err := freePorts(8)
 	if err != nil {
 		return err
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	args := []string{
-		"init", "--dir", "isp", "--name", "isp.example", "--upstream", "127.0.0.1:5399", "--stop-law", stopLaw, "--stop-voluntary", stopVoluntary,
+		"init", "--dir", "isp", "--name", "isp.example", "--upstream", o.Upstream, "--stop-law", StopLaw, "--stop-voluntary", stopVoluntary,
 		"--implementer", "https://isp.example/blocking", "--contact", "mailto:complaints@isp.example",
-		"--hotline", hotline.ID + "," + o.hotline.Root() + ",http://" + at(7), "--edge", "e1," + at(6),
+		"--hotline", hotline.ID + "," + o.hotline().Root() + ",http://" + at(7), "--edge", "e1," + at(6),
 	}
 	for i := range 3 {
 		args = append(args, "--control", fmt.Sprintf("c%d,%s,%s", i+1, at(2*i), at(2*i+1)))
 	}
-	if _, _, err := hotline.Run(ctx, o.dir, filepath.Join(o.bin, "cordon"), args...); err != nil {
+	if _, _, err := hotline.Run(ctx, o.Dir, filepath.Join(o.Bin, "cordon"), args...); err != nil {
 		return err
 	}
 	for i := range 3 { // an operator in a hurry
@@ -162,57 +130,65 @@ func (o *operator) make(ctx context.Context) error {
 			return err
 		}
 	}
-	return edit(o.edge(), "ipv4: "+stopLaw, "ipv4: "+stopLaw+"\n    listen: []", "ipv4: "+stopVoluntary, "ipv4: "+stopVoluntary+"\n    listen: []")
+	return edit(o.Edge(), "ipv4: "+StopLaw, "ipv4: "+StopLaw+"\n    listen: []", "ipv4: "+stopVoluntary, "ipv4: "+stopVoluntary+"\n    listen: []")
 }
 
-func (o *operator) control(i int) string {
-	return filepath.Join(o.dir, "isp", fmt.Sprintf("c%d", i+1), "control.yaml")
+func (o *Operator) control(i int) string {
+	return filepath.Join(o.Dir, "isp", fmt.Sprintf("c%d", i+1), "control.yaml")
 }
-func (o *operator) edge() string { return filepath.Join(o.dir, "isp", "e1", "edge.yaml") }
 
-// read finds the address in the edge's file.
-func (o *operator) read() error {
-	text, err := os.ReadFile(o.edge())
+// Edge is the edge's file.
+func (o *Operator) Edge() string { return filepath.Join(o.Dir, "isp", "e1", "edge.yaml") }
+
+// DNS is where the edge answers, as its file says.
+func (o *Operator) DNS() (netip.AddrPort, error) {
+	text, err := os.ReadFile(o.Edge())
 	if err != nil {
-		return err
+		return netip.AddrPort{}, err
 	}
 	_, rest, _ := strings.Cut(string(text), "\ndns_listen:\n  - ")
 	address, _, _ := strings.Cut(rest, "\n")
-	if o.dns, err = netip.ParseAddrPort(address); err != nil {
-		return fmt.Errorf("find dns_listen in %s: %w", o.edge(), err)
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return at, fmt.Errorf("find dns_listen in %s: %w", o.Edge(), err)
 	}
-	return nil
+	return at, nil
 }
 
 // serve is any web server for the repository.
-func (o *operator) serve() error {
-	text, err := os.ReadFile(o.edge())
+func (o *Operator) serve() error {
+	text, err := os.ReadFile(o.Edge())
 	if err != nil {
 		return err
 	}
 	_, rest, ok := strings.Cut(string(text), "    url: http://")
 	address, _, _ := strings.Cut(rest, "\n")
 	if !ok {
-		return fmt.Errorf("find the repository's address in %s", o.edge())
+		return fmt.Errorf("find the repository's address in %s", o.Edge())
 	}
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
-	o.server = &http.Server{Handler: http.FileServer(http.Dir(o.hotline.Repository())), ReadHeaderTimeout: 5 * time.Second}
+	o.server = &http.Server{Handler: http.FileServer(http.Dir(o.hotline().Repository())), ReadHeaderTimeout: 5 * time.Second}
 	go o.server.Serve(ln) //nolint:errcheck // it ends with Close
 	return nil
 }
 
-// start starts repository, control nodes and edge.
-func (o *operator) start(ctx context.Context) error {
-	if err := o.startControls(ctx); err != nil {
+// Start starts repository, control nodes and edge.
+func (o *Operator) Start(ctx context.Context) error {
+	if err := o.StartControls(ctx); err != nil {
 		return err
 	}
-	return o.run(ctx, "edge", o.edge())
+	if err := o.run(ctx, "edge", o.Edge()); err != nil {
+		return err
+	}
+	o.edge = o.processes[len(o.processes)-1]
+	return nil
 }
 
-func (o *operator) startControls(ctx context.Context) error {
+// StartControls starts all but the edge.
+func (o *Operator) StartControls(ctx context.Context) error {
 	if err := o.serve(); err != nil {
 		return err
 	}
@@ -225,13 +201,13 @@ func (o *operator) startControls(ctx context.Context) error {
 }
 
 // run starts a node; its output goes to a file beside its configuration.
-func (o *operator) run(ctx context.Context, kind, config string) error {
+func (o *Operator) run(ctx context.Context, kind, config string) error {
 	out, err := os.OpenFile(filepath.Join(filepath.Dir(config), "output"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "cordon"), kind, "--config", config)
+	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "cordon"), kind, "--config", config)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -242,15 +218,15 @@ func (o *operator) run(ctx context.Context, kind, config string) error {
 	return nil
 }
 
-// stop ends all that was started.
-func (o *operator) stop() error {
+// Stop ends all that was started. It may be called again.
+func (o *Operator) Stop() error {
 	for _, p := range o.processes {
 		_ = p.Process.Signal(syscall.SIGTERM)
 	}
 	for _, p := range o.processes {
 		_ = p.Wait() // a node that ends by a signal says so with its code
 	}
-	o.processes = nil
+	o.processes, o.edge = nil, nil
 	if o.server != nil {
 		_ = o.server.Close()
 		o.server = nil
@@ -261,25 +237,25 @@ func (o *operator) stop() error {
 // patience is how long a cluster may take to agree on a list that is new to it.
 const patience = 5 * time.Minute
 
-// wait returns when the edge stops the last name of the list.
-func (o *operator) wait(ctx context.Context) error {
+// Wait returns when the edge serves the newest list.
+func (o *Operator) Wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		if s, err := o.state(ctx); err == nil && s != "" {
+		if s, err := o.State(ctx); err == nil && s != "" {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait until the edge has the list in force: %w; see the files called output below %s", ctx.Err(), filepath.Join(o.dir, "isp"))
+			return fmt.Errorf("wait until the edge has the list in force: %w; see the files called output below %s", ctx.Err(), filepath.Join(o.Dir, "isp"))
 		case <-time.After(time.Second):
 		}
 	}
 }
 
-// state is the state id that the edge serves, from its receipts; empty while it does not serve the newest list.
-func (o *operator) state(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "cordon"), "status", "--json", "--profile", filepath.Join(o.dir, "isp", "operator", "profile.json"))
+// State is the state id that the edge serves, from its receipts; empty while it does not serve the newest list.
+func (o *Operator) State(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "cordon"), "status", "--json", "--profile", filepath.Join(o.Dir, "isp", "operator", "profile.json"))
 	out, _ := cmd.Output() // which fails when anything needs attention, and gives its answers too
 	var nodes []struct {
 		Status struct {
@@ -304,9 +280,9 @@ func (o *operator) state(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// config is the edge's file without its comments: what was measured.
-func (o *operator) config() (string, error) {
-	text, err := os.ReadFile(o.edge())
+// Config is the edge's file without its comments: what was measured.
+func (o *Operator) Config() (string, error) {
+	text, err := os.ReadFile(o.Edge())
 	if err != nil {
 		return "", err
 	}
