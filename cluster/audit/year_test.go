@@ -142,6 +142,9 @@ func BenchmarkYear(b *testing.B) {
 		if dir == "" {
 			dir = b.TempDir()
 		}
+		if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil { // of an earlier run's log
+			b.Fatal(err)
+		}
 		y := newYear()
 		for i := range *yearVersions - 1 {
 			y.Publish(200 + i%50)
