@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/match/locked"
 	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/upstream"
+	"github.com/cordon-project/cordon/resolver/upstream/unbound"
 )
 
 // Edge is one assembled edge server.
@@ -29,6 +31,7 @@ type Edge struct {
 	dir      *dataDir
 	follower *follower
 	upstream *upstream.Pool
+	unbound  *unbound.Resolver // nil unless upstream: recursive
 	dns      *serve.Server
 	pages    *stoppage.Server
 	figures  *reporter
@@ -73,7 +76,15 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	undo.add(dir)
-	pool, err := upstream.Open(upstream.Config{Servers: c.Upstreams})
+	servers := c.Upstreams
+	var own *unbound.Resolver
+	if c.Recursive {
+		if own, err = openRecursion(c, dir, o); err != nil {
+			return nil, err
+		}
+		servers = []netip.AddrPort{own.Addr()}
+	}
+	pool, err := upstream.Open(upstream.Config{Servers: servers})
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +115,9 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	}
 	for i, url := range c.Control {
 		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says)
+		if own != nil {
+			controls[i].Recursing(func() api.Recursion { return recursion(own.State()) })
+		}
 	}
 	var repositories []*directSource
 	for _, h := range c.Hotlines {
@@ -144,7 +158,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.clock(), log: o.Log}
-	return &Edge{dir: dir, follower: f, upstream: pool, dns: dns, pages: pages, figures: counting, log: o.Log}, nil
+	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, pages: pages, figures: counting, log: o.Log}, nil
 }
 
 // pageAddrs is where a basis' page is served: on the stop addresses themselves unless the file says otherwise.
@@ -164,6 +178,14 @@ func pageAddrs(a config.StopAddress, port uint16) []netip.AddrPort {
 // cannot (P3): a listed name then leads to an address where nobody answers, and the log says so.
 func (e *Edge) Run(ctx context.Context) error {
 	defer e.dir.Close()
+	if e.unbound != nil {
+		// Beyond ctx: what was asked before it ended is still to be answered.
+		life, end := context.WithCancel(context.WithoutCancel(ctx))
+		var work sync.WaitGroup
+		work.Go(func() { _ = e.unbound.Run(life) })
+		defer work.Wait()
+		defer end()
+	}
 	defer e.upstream.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.dns.Run(ctx) })

@@ -99,6 +99,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintf(w, "  %s: %s, log %d, checkpoint %d\n", s.Name, s.Role, s.LogSize, s.CheckpointSize)
 	}
 	fmt.Fprintln(w, "\nEdges:")
+	resolvers := recursions(nodes)
 	for _, e := range best.Status.Edges {
 		switch {
 		case e.Counter == 0:
@@ -112,6 +113,8 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		default:
 			fmt.Fprintf(w, "  %s: has not confirmed what is in force, last receipt at %s\n", e.Name, clock(e.At))
 		}
+		r, known := resolvers[e.Name]
+		reportRecursion(w, r, known)
 	}
 }
 
@@ -211,6 +214,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		say("control node %s has not answered the others since %s", name, clock(failing[name].FailingSince))
 	}
 	if best := newest(nodes); best != nil {
+		resolvers := recursions(nodes)
 		for _, a := range best.Status.Node.Alarms {
 			if ofAll[a.What] {
 				say("%s, since %s", a.Text, clock(a.Since))
@@ -229,6 +233,9 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 				say("edge %s signs a state that does not follow from the signed lists (receipt of %s): take it out of service and look at it", e.Name, clock(e.At))
 			} else if !e.Behind.IsZero() && now.Sub(e.Behind) > confirmWithin {
 				say("edge %s has not confirmed what is in force since %s", e.Name, clock(e.Behind))
+			}
+			if r := resolvers[e.Name]; whyNoRecursion[r.State] != "" {
+				say("edge %s finds no answers for names that are not listed, since %s: %s", e.Name, clock(r.Since), whyNoRecursion[r.State])
 			}
 		}
 	}

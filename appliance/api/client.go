@@ -26,11 +26,12 @@ import (
 // Client asks one control node. It may be used concurrently. It follows no redirect and uses no proxy: the certificate of the cluster's
 // own authority names who may answer.
 type Client struct {
-	base  string
-	build func() audit.SignedBuild // what is said of our own program; nil for nothing
-	care  string                   // what is said of our own keys with each request
-	http  *http.Client             // answers, or at least begins to, within its long poll
-	slow  *http.Client             // for staging, which takes minutes for a large list; callers bound it by context
+	base      string
+	build     func() audit.SignedBuild // what is said of our own program; nil for nothing
+	recursion func() Recursion         // what is said of the resolver beside us; nil for nothing
+	care      string                   // what is said of our own keys with each request
+	http      *http.Client             // answers, or at least begins to, within its long poll
+	slow      *http.Client             // for staging, which takes minutes for a large list; callers bound it by context
 }
 
 // NewClient returns a client of the control node at base (https://ADDRESS:PORT). tlsConfig says who we are and whom we trust; it is cloned.
@@ -282,6 +283,9 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	}
 	if c.build != nil && strings.HasPrefix(path, "/v1/manifest?") {
 		req.Header.Set(buildHeader, base64.StdEncoding.EncodeToString(c.build().Encode()))
+	}
+	if c.recursion != nil && strings.HasPrefix(path, "/v1/manifest?") {
+		req.Header.Set(recursionHeader, c.recursion().header())
 	}
 	res, err := h.Do(req)
 	if err != nil {

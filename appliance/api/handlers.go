@@ -100,6 +100,7 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 // manifest waits for a checkpoint over more leaves than the edge has, or a fresher one, and answers with all that is in force at it.
 func (s *Server) manifest(w http.ResponseWriter, r *http.Request, who caller) error {
 	s.cares.note(who, r, s.clock())
+	s.recursions.note(who, r.Header, s.clock())
 	s.noteBuild(r, who)
 	since, err := strconv.ParseUint(r.FormValue("since"), 10, 63)
 	if err != nil {

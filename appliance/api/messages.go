@@ -42,16 +42,17 @@ type Owed struct {
 
 // EdgeStatus is what the log knows of one edge.
 type EdgeStatus struct {
-	Name    string    `json:"name"`
-	Since   time.Time `json:"since,omitzero"`        // enrolled
-	Counter uint64    `json:"counter"`               // of its last receipt, 0 before the first
-	State   string    `json:"state"`                 // state id of the last receipt, hex
-	At      time.Time `json:"at,omitzero"`           // time of the last receipt, by the edge's clock
-	Current bool      `json:"current"`               // the last receipt is of what is in force now
-	Foreign bool      `json:"foreign"`               // the last receipt names a state that nobody computes from the signed lists
-	Beyond  int       `json:"beyond_log"`            // withdrawals it took straight from a hotline, while there was no quorum
-	Keys    KeyCare   `json:"keys,omitzero"`         // how it keeps its keys, as it told the node that was asked; left out when it has not
-	Behind  time.Time `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
+	Name      string     `json:"name"`
+	Since     time.Time  `json:"since,omitzero"`        // enrolled
+	Counter   uint64     `json:"counter"`               // of its last receipt, 0 before the first
+	State     string     `json:"state"`                 // state id of the last receipt, hex
+	At        time.Time  `json:"at,omitzero"`           // time of the last receipt, by the edge's clock
+	Current   bool       `json:"current"`               // the last receipt is of what is in force now
+	Foreign   bool       `json:"foreign"`               // the last receipt names a state that nobody computes from the signed lists
+	Beyond    int        `json:"beyond_log"`            // withdrawals it took straight from a hotline, while there was no quorum
+	Keys      KeyCare    `json:"keys,omitzero"`         // how it keeps its keys, as it told the node that was asked; left out when it has not
+	Recursion *Recursion `json:"recursion,omitempty"`   // how its own resolver is doing, as it told the node that was asked; left out when it has none
+	Behind    time.Time  `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }
 
 // EdgeChange enrols or removes an edge.

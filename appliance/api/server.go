@@ -50,23 +50,24 @@ type Expected func(inForce [32]byte, direct [][32]byte) (match.StateID, bool)
 
 // Server answers the API of one control node.
 type Server struct {
-	node    *cluster.Node
-	cluster audit.Cluster
-	files   *fetch.Store
-	deltas  *fetch.Deltas
-	peers   Peers
-	follows func() []listsync.Health
-	preview func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
-	expects Expected
-	clock   func() time.Time
-	log     *slog.Logger
-	ln      net.Listener
-	http    *http.Server
-	own     KeyCare
-	cares   cares
-	readers readers
-	posts   bucket
-	lookups lookups
+	node       *cluster.Node
+	cluster    audit.Cluster
+	files      *fetch.Store
+	deltas     *fetch.Deltas
+	peers      Peers
+	follows    func() []listsync.Health
+	preview    func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
+	expects    Expected
+	clock      func() time.Time
+	log        *slog.Logger
+	ln         net.Listener
+	http       *http.Server
+	own        KeyCare
+	cares      cares
+	recursions recursions
+	readers    readers
+	posts      bucket
+	lookups    lookups
 
 	statements Statements
 	figures    FigureStore
@@ -80,6 +81,7 @@ func NewServer(c Config) *Server {
 		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[string]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
+		recursions: recursions{of: map[string]Recursion{}},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),

@@ -14,7 +14,9 @@ import (
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	view := s.node.View()
 	st := Status{Node: s.node.Status(), Keys: s.own, Edges: []EdgeStatus{}, Hotlines: s.follows()}
-	s.cares.keep(func(edge string) bool { _, ok := view.Edge(edge); return ok })
+	enrolled := func(edge string) bool { _, ok := view.Edge(edge); return ok }
+	s.cares.keep(enrolled)
+	s.recursions.keep(enrolled)
 	if s.witness != nil {
 		st.Witness = s.witness.Status()
 	}
@@ -46,7 +48,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 }
 
 func (s *Server) edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
-	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name)}
+	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name), Recursion: s.recursions.get(e.Name)}
 	if e.Receipt != nil {
 		if r, err := e.Receipt.Receipt(); err == nil {
 			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()

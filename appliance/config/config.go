@@ -128,8 +128,17 @@ type Edge struct {
 	Hotlines []Hotline
 	// dns_listen: addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.
 	DNSListen []netip.AddrPort
-	// upstreams: validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one.
+	// upstreams: validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one, or
+	// upstream: recursive instead.
 	Upstreams []netip.AddrPort
+	// upstream: "recursive" has this edge find answers for names not listed by itself, from the root down, with an Unbound
+	// that it runs and watches (Debian's package unbound). Instead of upstreams.
+	Recursive bool
+	// recursion: that Unbound. listen: its address on this machine (default: 127.0.0.1 and a free port). program: default
+	// unbound. trust_anchor: file with the root's DNSSEC keys (default: that of Debian's package dns-root-data, taken anew
+	// when it changes). root_hints: file with the root's servers (default: the world's). user: whom it runs as when the
+	// edge is root (default: unbound). threads: default 1. cache_mb: default 32, at least 4. May be left out.
+	Recursion Recursion
 	// stop: the stop pages and the answers that lead to them.
 	Stop Stop
 	// nsid: whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from
@@ -144,6 +153,17 @@ type Edge struct {
 	MaxStale time.Duration
 	// log_level: debug, info, warn or error. Default info. No level logs a subscriber or a name.
 	LogLevel slog.Level
+}
+
+// Recursion is an edge's own Unbound.
+type Recursion struct {
+	Listen      netip.AddrPort // listen: where it answers, on loopback; the zero AddrPort: a free port
+	Program     string         // program: name or whole path; empty: unbound
+	TrustAnchor string         // trust_anchor: path; empty: Debian's
+	RootHints   string         // root_hints: path; empty: those that Unbound was built with
+	User        string         // user: whom it runs as when the edge is root; empty: unbound
+	Threads     int            // threads: how many cores it may use
+	CacheMB     int            // cache_mb: memory for its caches
 }
 
 // Stop says what a listed name is answered with and what the page there says.

@@ -41,12 +41,7 @@ func (f *file) edge(data []byte) *Edge {
 	for _, a := range e.DNSListen {
 		taken.add(s, "dns_listen", a)
 	}
-	e.Upstreams = some(s, "upstreams", "a list of resolvers such as 127.0.0.1:5353", maxListen, addrPort(false))
-	for _, up := range e.Upstreams {
-		if slices.ContainsFunc(e.DNSListen, func(own netip.AddrPort) bool { return meet(own, up) }) {
-			s.f.bad(s.at("upstreams"), "upstreams: %s is this edge itself (dns_listen), so questions would go in circles; name another resolver", up)
-		}
-	}
+	e.resolvers(s)
 	e.Stop = s.stop(&taken)
 	s.done()
 	return e

@@ -113,6 +113,26 @@ func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
 	}
 }
 
+func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
+	want := exampleEdge()
+	want.Upstreams, want.Recursive = nil, true
+	want.Recursion = Recursion{Listen: place("127.0.0.1:5335"), Program: "/usr/sbin/unbound", TrustAnchor: "node.key", RootHints: "tls.crt", User: "resolver", Threads: 3, CacheMB: 99}
+	path := folder(t, "edge.yaml", want.YAML())
+	got, err := LoadEdge(path)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, want.YAML())
+	}
+	resolved(filepath.Dir(path), &want.Recursion.TrustAnchor, &want.Recursion.RootHints)
+	if got.Recursion != want.Recursion || !got.Recursive || got.Upstreams != nil {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	text := strings.Replace(string(exampleEdge().YAML()), "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive", 1)
+	got, err = LoadEdge(folder(t, "edge.yaml", []byte(text)))
+	if want := (Recursion{Threads: 1, CacheMB: 32}); err != nil || got.Recursion != want {
+		t.Errorf("without the section: %+v, %v", got, err)
+	}
+}
+
 func TestAnEdgeTakesTheDefaultsOfTheManual(t *testing.T) {
 	e := exampleEdge()
 	e.CacheMB, e.MaxStale, e.Stop.TTL, e.Stop.ListenPort, e.Stop.Languages, e.Stop.Law.Listen = 0, 0, 0, 0, nil, nil
@@ -289,6 +309,15 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
 		{"no upstreams", "  - 127.0.0.1:5353", "  []", "upstreams is empty"},
+		{"another word than recursive", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nupstream: forward", "only recursive can stand here"},
+		{"upstreams and recursion", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nupstream: recursive", "remove one of the two"},
+		{"recursion without its word", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nrecursion: {threads: 2}", "it is for upstream: recursive"},
+		{"neither upstreams nor recursion", "upstreams:\n  - 127.0.0.1:5353", "", "or upstream: recursive instead"},
+		{"a resolver that others reach", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {listen: \"192.0.2.7:5335\"}", "write a loopback address"},
+		{"a trust anchor that is not there", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {trust_anchor: gone.key}", "gone.key does not exist"},
+		{"a program at a relative path", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {program: bin/unbound}", "neither a name nor a whole path"},
+		{"a cache of nothing", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {cache_mb: 0}", "from 4 to"},
+		{"an unknown key of recursion", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {thread: 2}", "did you mean"},
 		{"a key outside its section", "nsid: false", "ttl: 20s\nnsid: false", "ttl is not a key"},
 		{"a control character", "help: tel:+99900123456", `help: "tel:+999\e[31m00"`, "control character"},
 		{"an anchor", "name: edge-1", "name: &x edge-1", "anchors are not allowed"},

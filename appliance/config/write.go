@@ -72,7 +72,7 @@ func (e *Edge) YAML() []byte {
 		w.hotlines(e.Hotlines)
 	}
 	w.list("dns_listen", texts(e.DNSListen))
-	w.list("upstreams", texts(e.Upstreams))
+	w.resolvers(e)
 	w.open("stop")
 	w.stop(&e.Stop)
 	w.manual = edgeManual

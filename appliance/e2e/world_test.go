@@ -64,6 +64,7 @@ type world struct {
 	repository string // directory
 	repoURL    string
 	hotlines   []string                                                      // further ones, as cordon init takes them
+	resolver   string                                                        // what edges ask, as cordon init takes it; a made-up one when left out
 	initFlags  []string                                                      // further flags of cordon init
 	lie        atomic.Pointer[func(http.ResponseWriter, *http.Request) bool] // answers instead of the web server when it returns true
 	officers   []string
@@ -228,7 +229,10 @@ func newWorld(t *testing.T, more ...func(*world)) *world {
 	for _, f := range more {
 		f(w)
 	}
-	w.makeOperator(w.upstream())
+	if w.resolver == "" {
+		w.resolver = w.upstream()
+	}
+	w.makeOperator(w.resolver)
 	w.run("cordon-hotline", "operator", "add", "--dir", "hotline", w.join("isp", "cluster.pub"))
 	return w
 }

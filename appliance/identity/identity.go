@@ -90,6 +90,7 @@ type EdgeNode struct {
 	Name      string
 	DNS       []netip.AddrPort
 	Upstreams []netip.AddrPort
+	Recursive bool // an Unbound of its own instead of Upstreams
 	Stop      config.Stop
 }
 

@@ -155,7 +155,7 @@ func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []st
 	}
 	file := config.Edge{
 		Name: e.Name, Dir: "data", Cluster: ClusterFile, Key: signingKey, Certificate: tlsCertificate, CertificateKey: tlsKey,
-		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, Hotlines: hotlines, DNSListen: e.DNS, Upstreams: e.Upstreams,
+		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, Hotlines: hotlines, DNSListen: e.DNS, Upstreams: e.Upstreams, Recursive: e.Recursive,
 		Stop: e.Stop, NSID: true, NeverBlock: neverBlock,
 	}
 	w := writer{dir: dir}

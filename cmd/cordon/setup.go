@@ -78,7 +78,7 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 
 func (s *setup) edgeFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&s.upstreams, "upstream", nil, "ADDRESS:PORT of a validating resolver for names that are not listed")
+	f.StringArrayVar(&s.upstreams, "upstream", nil, "ADDRESS:PORT of a validating resolver for names that are not listed; or recursive, for an Unbound beside each edge")
 	f.StringArrayVar(&s.law, "stop-law", nil, "stop address for entries under a law or order (an IPv4 one, an IPv6 one, or both)")
 	f.StringArrayVar(&s.voluntary, "stop-voluntary", nil, "stop address for entries listed voluntarily")
 	f.Uint16Var(&s.stopPort, "stop-port", 80, "TCP port of the stop pages")
@@ -163,14 +163,18 @@ func (s *setup) edge(text string) (identity.EdgeNode, error) {
 	}
 	e.DNS = []netip.AddrPort{dns}
 	for _, u := range s.upstreams {
+		if u == "recursive" {
+			e.Recursive = true
+			continue
+		}
 		at, err := address("--upstream", u)
 		if err != nil {
 			return e, err
 		}
 		e.Upstreams = append(e.Upstreams, at)
 	}
-	if len(e.Upstreams) == 0 {
-		return e, fmt.Errorf("--upstream is needed for an edge: the resolver for names that are not listed")
+	if len(e.Upstreams) == 0 && !e.Recursive {
+		return e, fmt.Errorf("--upstream is needed for an edge: the resolver for names that are not listed, or recursive")
 	}
 	if e.Stop.Law, err = stopAddress("--stop-law", s.law); err != nil {
 		return e, err

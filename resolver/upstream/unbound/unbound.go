@@ -44,7 +44,7 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-// Errors that the text of a State begins with. Each says what to do.
+// What the error of a State is one of. Each says what to do where something is to be done.
 var (
 	ErrMissing = errors.New("unbound is not installed: install Debian's package unbound, or name resolvers under upstreams instead")
 	ErrAnchor  = errors.New("no DNSSEC trust anchor: install Debian's package dns-root-data, or name a file as recursion.trust_anchor")
@@ -68,7 +68,7 @@ type Resolver struct {
 type State struct {
 	Answering bool
 	Since     time.Time // of Answering being as it is
-	Problem   string    // why it is not answering and what to do; "" when it is, or has just been started
+	Err       error     // why it is not answering and what to do; nil when it is, or has not been started yet
 	Starts    uint64    // processes started so far
 	Process   int       // id of the one that answers; 0 when none does
 	Counts    Counts
@@ -211,11 +211,11 @@ func (r *Resolver) ended(err error) {
 	if r.state.Answering {
 		r.state.Answering, r.state.Since = false, time.Now()
 	}
-	r.state.Process, r.state.Problem = 0, err.Error()
+	r.state.Process, r.state.Err = 0, err
 }
 
 func (r *Resolver) answering(id int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state.Answering, r.state.Since, r.state.Process, r.state.Problem = true, time.Now(), id, ""
+	r.state.Answering, r.state.Since, r.state.Process, r.state.Err = true, time.Now(), id, nil
 }

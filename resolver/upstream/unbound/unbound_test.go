@@ -178,7 +178,7 @@ func TestAProcessThatEndsOrHangsIsStartedAgain(t *testing.T) {
 		}
 		wait(t, before)
 	}
-	g.until(t, "answering a last time", func(s State) bool { return s.Answering && s.Starts == 4 && s.Problem == "" })
+	g.until(t, "answering a last time", func(s State) bool { return s.Answering && s.Starts == 4 && s.Err == nil })
 	for _, want := range []string{"signal: killed", "does not answer", "ended by itself: exit status 0"} {
 		if !strings.Contains(g.log.String(), want) {
 			t.Errorf("no %q in the log:\n%s", want, g.log)
@@ -244,11 +244,11 @@ func TestWhatIsWrongIsSaidWithWhatToDo(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := begin(t, tt.config)
-			s := g.until(t, "saying what is wrong", func(s State) bool { return s.Problem != "" })
+			s := g.until(t, "saying what is wrong", func(s State) bool { return s.Err != nil })
 			g.close()
 			for _, want := range tt.want {
-				if !strings.Contains(s.Problem, want) {
-					t.Errorf("%q says nothing of %q", s.Problem, want)
+				if !strings.Contains(s.Err.Error(), want) {
+					t.Errorf("%q says nothing of %q", s.Err, want)
 				}
 			}
 			if s.Answering || s.Process != 0 {
@@ -261,7 +261,7 @@ func TestWhatIsWrongIsSaidWithWhatToDo(t *testing.T) {
 	}
 	if os.Geteuid() == 0 {
 		g := begin(t, Config{User: "no-such-user"})
-		g.until(t, "saying that there is no such user", func(s State) bool { return strings.Contains(s.Problem, "no user no-such-user") })
+		g.until(t, "saying that there is no such user", func(s State) bool { return s.Err != nil && strings.Contains(s.Err.Error(), "no user no-such-user") })
 	}
 }
 
@@ -273,7 +273,7 @@ func TestAProgramThatIsInstalledLaterIsStarted(t *testing.T) {
 	}
 	later := filepath.Join(openFolder(t), "later")
 	g := begin(t, Config{Program: later})
-	g.until(t, "missing", func(s State) bool { return strings.HasPrefix(s.Problem, ErrMissing.Error()) })
+	g.until(t, "missing", func(s State) bool { return errors.Is(s.Err, ErrMissing) })
 	if err := os.Symlink(program, later); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/transport"
+)
+
+// Recursion is how the resolver is doing that an edge runs beside it (upstream: recursive), in the edge's own words: for people, nothing is
+// decided by it. It holds words of a closed set and sums, so that nothing of a question can be in it.
+type Recursion struct {
+	State    string    `json:"state"`       // answering, starting, or why not: missing, anchor, refused, silent, ended
+	Since    time.Time `json:"since"`       // of that, by the edge's clock
+	Starts   uint64    `json:"starts"`      // processes started since the edge was
+	Queries  uint64    `json:"queries"`     // what the edge asked it
+	Hits     uint64    `json:"cache_hits"`  // of those, answered from its cache
+	Asked    uint64    `json:"asked"`       // what it asked other servers
+	ServFail uint64    `json:"failures"`    // answers that nobody could find, or that failed validation
+	Bogus    uint64    `json:"bogus"`       // answers that failed validation
+	Secure   uint64    `json:"secure"`      // answers that are signed and valid
+	Unwanted uint64    `json:"unwanted"`    // replies to questions that were never asked
+	At       time.Time `json:"at,omitzero"` // when it last said so
+}
+
+// recursionHeader carries a Recursion with an edge's requests for the manifest, as JSON.
+const recursionHeader = "Cordon-Recursion"
+
+// RecursionStates are the words of Recursion.State.
+var RecursionStates = []string{"answering", "starting", "missing", "anchor", "refused", "silent", "ended"}
+
+// maxRecursion bounds the header: eight numbers of 20 digits, a word and a time.
+const maxRecursion = 512
+
+func (r Recursion) header() string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic("api: recursion does not encode: " + err.Error())
+	}
+	return string(b)
+}
+
+// readRecursion reads a header; false when it says nothing that this version knows.
+func readRecursion(header string) (Recursion, bool) {
+	var r Recursion
+	if len(header) > maxRecursion {
+		return r, false
+	}
+	dec := json.NewDecoder(strings.NewReader(header))
+	if dec.Decode(&r) != nil || dec.More() || !slices.Contains(RecursionStates, r.State) {
+		return Recursion{}, false
+	}
+	return r, true
+}
+
+// recursions are what edges last said of their resolvers, to this node, since it started.
+type recursions struct {
+	mu sync.Mutex // guards of
+	of map[string]Recursion
+}
+
+// note takes what an edge says. An edge that says nothing of a resolver has none any more.
+func (c *recursions) note(who caller, h http.Header, now time.Time) {
+	if who.role != transport.RoleEdge {
+		return
+	}
+	r, ok := readRecursion(h.Get(recursionHeader))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !ok {
+		delete(c.of, who.name)
+		return
+	}
+	r.At = now.UTC()
+	c.of[who.name] = r
+}
+
+// get is nil when the edge has said nothing.
+func (c *recursions) get(edge string) *Recursion {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r, ok := c.of[edge]; ok {
+		return &r
+	}
+	return nil
+}
+
+// keep forgets edges that are enrolled no more.
+func (c *recursions) keep(enrolled func(edge string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.of {
+		if !enrolled(name) {
+			delete(c.of, name)
+		}
+	}
+}
+
+// Recursing has the client tell each node that it asks for the manifest how the resolver of the asking edge is doing. Call it before the
+// client is used.
+func (c *Client) Recursing(says func() Recursion) *Client {
+	c.recursion = says
+	return c
+}
