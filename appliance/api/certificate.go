@@ -23,7 +23,7 @@ func (s *Server) certificate(w http.ResponseWriter, r *http.Request, _ caller) e
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, err = reading(w).Write(d.Encode())
+	_, err = s.reading(w).Write(d.Encode())
 	return err
 }
 

@@ -54,7 +54,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, _ caller) error {
 	}
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	_, err = io.Copy(reading(w), f)
+	_, err = io.Copy(s.reading(w), f)
 	return err
 }
 
@@ -71,7 +71,7 @@ func (s *Server) delta(w http.ResponseWriter, r *http.Request, _ caller) error {
 	}
 	defer f.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	_, err = io.Copy(reading(w), f)
+	_, err = io.Copy(s.reading(w), f)
 	return err
 }
 
@@ -90,7 +90,7 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := s.writeBundle(r.Context(), reading(w), src, part); err != nil {
+	if err := s.writeBundle(r.Context(), s.reading(w), src, part); err != nil {
 		s.log.WarnContext(r.Context(), "bundle broke off", slog.Any("error", err))
 		panic(http.ErrAbortHandler) // the reader must not take half a bundle for a whole one
 	}
@@ -294,21 +294,22 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request, who caller) error
 	return writeBody(w, Ordered{Leaf: leaf, Again: again})
 }
 
-// readerPatience is how long a reader of a file or a bundle may stand still: one that does not read must not hold a place for ever.
+// readerPatience is how long a reader may stand still: one that does not read must not hold a place, and the answer in memory, for ever.
 const readerPatience = 30 * time.Second
 
 // reading is w with a deadline that moves on with every write.
-func reading(w http.ResponseWriter) io.Writer {
-	return &movingDeadline{w, http.NewResponseController(w)}
+func (s *Server) reading(w http.ResponseWriter) io.Writer {
+	return &movingDeadline{w, http.NewResponseController(w), s.patience}
 }
 
 type movingDeadline struct {
-	w       io.Writer
-	control *http.ResponseController
+	w        io.Writer
+	control  *http.ResponseController
+	patience time.Duration
 }
 
 func (m *movingDeadline) Write(b []byte) (int, error) {
-	if err := m.control.SetWriteDeadline(time.Now().Add(readerPatience)); err != nil {
+	if err := m.control.SetWriteDeadline(time.Now().Add(m.patience)); err != nil {
 		return 0, err
 	}
 	return m.w.Write(b)

@@ -80,6 +80,6 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request, who caller) erro
 		return err
 	}
 	w.Header().Set("Content-Type", "application/cbor")
-	_, err = reading(w).Write(b)
+	_, err = s.reading(w).Write(b)
 	return err
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -39,7 +40,8 @@ type Config struct {
 	Witness    Witness     // nil: this node witnesses nothing
 	TLS        *tls.Config // own certificate; client certificates verified when given
 	Listener   net.Listener
-	Keys       KeyCare // how this node keeps its own
+	Keys       KeyCare       // how this node keeps its own
+	Patience   time.Duration // how long a reader may stand still; 0 for readerPatience
 	Clock      func() time.Time
 	Log        *slog.Logger
 }
@@ -59,6 +61,7 @@ type Server struct {
 	preview    func(ctx context.Context, h trust.HotlineID, only match.ListID) (listsync.Preview, error)
 	expects    Expected
 	clock      func() time.Time
+	patience   time.Duration
 	log        *slog.Logger
 	ln         net.Listener
 	http       *http.Server
@@ -81,7 +84,7 @@ func NewServer(c Config) *Server {
 		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[string]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
-		recursions: recursions{of: map[string]Recursion{}},
+		recursions: recursions{of: map[string]Recursion{}}, patience: cmp.Or(c.Patience, readerPatience),
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -89,6 +92,7 @@ func NewServer(c Config) *Server {
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
 	return s
@@ -98,6 +102,8 @@ func NewServer(c Config) *Server {
 const (
 	maxConns        = 8192
 	maxPerHousehold = 512
+	// maxStreams are requests at once on one of them, each of which may hold an answer in memory.
+	maxStreams = 64
 )
 
 func withHTTP2(c *tls.Config) *tls.Config {
@@ -137,25 +143,34 @@ func (s *Server) routes() http.Handler {
 	)
 	mux := http.NewServeMux()
 	open := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
+	// brief is open, and answers at once: who does not take the answer is not waited for.
+	brief := func(pattern string, h handler) {
+		open(pattern, func(w http.ResponseWriter, r *http.Request, who caller) error {
+			if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience)); err != nil {
+				return err
+			}
+			return h(w, r, who)
+		})
+	}
 	only := func(pattern string, h handler, roles ...transport.Role) {
 		mux.Handle(pattern, s.handle(s.require(h, roles...)))
 	}
 
-	open("GET /healthz", func(w http.ResponseWriter, _ *http.Request, _ caller) error {
+	brief("GET /healthz", func(w http.ResponseWriter, _ *http.Request, _ caller) error {
 		_, err := io.WriteString(w, "ok\n")
 		return err
 	})
-	open("GET /checkpoint", s.checkpoint)
-	open("GET /tile/{path...}", s.tile)
+	brief("GET /checkpoint", s.checkpoint)
+	brief("GET /tile/{path...}", s.tile)
 	open("GET /v1/files/{sum}", s.file)
 	open("GET /v1/deltas/{sum}", s.delta)
 	open("GET /v1/bundle", s.bundle)
-	open("GET /v1/withdrawals", s.withdrawals)
-	open("POST /v1/withdrawals", s.postWithdrawal)
-	open("POST /add-checkpoint", s.addCheckpoint)
-	open("GET /v1/seen", s.seen)
-	open("GET /v1/proof/{leaf}", s.proof)
-	open("POST /v1/openings", s.postOpening)
+	brief("GET /v1/withdrawals", s.withdrawals)
+	brief("POST /v1/withdrawals", s.postWithdrawal)
+	brief("POST /add-checkpoint", s.addCheckpoint)
+	brief("GET /v1/seen", s.seen)
+	brief("GET /v1/proof/{leaf}", s.proof)
+	brief("POST /v1/openings", s.postOpening)
 
 	only("GET /v1/status", s.status, operator, control)
 	only("GET /v1/manifest", s.manifest, edge)

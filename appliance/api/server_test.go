@@ -29,7 +29,10 @@ type served struct {
 	url string
 }
 
-func serve(t *testing.T) *served {
+func serve(t *testing.T) *served { return servePatient(t, 0) }
+
+// servePatient waits so long for a reader that stands still.
+func servePatient(t *testing.T, patience time.Duration) *served {
 	t.Helper()
 	c := clustertest.New(t, clustertest.Options{Members: 1})
 	m := c.Members[0]
@@ -53,7 +56,7 @@ func serve(t *testing.T) *served {
 		Node:    m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
 		Expected:   func([32]byte, [][32]byte) (match.StateID, bool) { return match.StateID{}, false },
 		Statements: &posted{}, Figures: noFigures{},
-		TLS: tlsConfig, Listener: ln, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		TLS: tlsConfig, Listener: ln, Patience: patience, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
