@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -235,10 +233,10 @@ func (w *witnessing) known(origin string) (witness.Log, bool) {
 
 // forked keeps evidence that a log told two stories, until the cluster has it.
 func (w *witnessing) forked(f witness.Fork) {
-	w.log.Error("a log has signed two histories", slog.String("origin", f.Origin), slog.Uint64("size", f.Size))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.forks) < 64 {
+	if len(w.forks) < maxForks { // a log may sign forks all day; so many are enough evidence, and enough lines
+		w.log.Error("a log has signed two histories", slog.String("origin", f.Origin), slog.Uint64("size", f.Size))
 		w.forks = append(w.forks, told{Fork: f})
 	}
 }
@@ -276,6 +274,7 @@ func (w *witnessing) report(ctx context.Context) {
 }
 
 const (
+	maxForks    = 64
 	maxCompared = 4 // heads held to a repository's tiles at one look
 	maxJoined   = 4096
 )
@@ -365,81 +364,4 @@ func (w *witnessing) Status() api.WitnessStatus {
 	}
 	s.Forks = append(s.Forks, w.apart...)
 	return s
-}
-
-// gossiper asks one other operator's node what it has seen.
-type gossiper struct {
-	url    string
-	client *api.Client
-	clock  func() time.Time
-
-	mu sync.Mutex // guards h
-	h  api.PeerHealth
-}
-
-// gossipEvery is how often another operator's node is asked.
-const gossipEvery = 20 * time.Second
-
-func (g *gossiper) run(ctx context.Context, w *witnessing) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		g.look(ctx, w)
-		timer.Reset(gossipEvery)
-	}
-}
-
-// look compares what the other has seen with what this node has: checkpoints of logs that it can verify, and no others.
-func (g *gossiper) look(ctx context.Context, w *witnessing) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	notes, err := g.client.Seen(ctx)
-	if err == nil {
-		for _, n := range notes {
-			if origin, err := witness.Origin(n); err == nil {
-				if l, ok := w.known(origin); ok {
-					w.saw(l, n, g.url)
-				}
-			}
-		}
-	}
-	now := g.clock().UTC()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch {
-	case err == nil:
-		g.h = api.PeerHealth{At: now}
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
-	default:
-		if g.h.FailingSince.IsZero() {
-			g.h.FailingSince = now
-		}
-		g.h.Problem = reason(err)
-	}
-}
-
-func (g *gossiper) health() api.PeerHealth {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	h := g.h
-	h.URL = g.url
-	return h
-}
-
-// reason is an error of the network in bounded words.
-func reason(err error) string {
-	text := strings.ToValidUTF8(err.Error(), "?")
-	var op *net.OpError
-	if errors.As(err, &op) {
-		text = op.Error()
-	}
-	if len(text) > 300 {
-		text = text[:297] + "..."
-	}
-	return text
 }

@@ -75,7 +75,7 @@ func reportWitnesses(w io.Writer, nodes []NodeStatus) {
 		if p.FailingSince.IsZero() {
 			fmt.Fprintf(w, "  compares with %s: last answer %s\n", p.URL, clock(p.At))
 		} else {
-			fmt.Fprintf(w, "  compares with %s: no answer since %s: %s\n", p.URL, clock(p.FailingSince), p.Problem)
+			fmt.Fprintf(w, "  compares with %s: nothing to compare since %s: %s\n", p.URL, clock(p.FailingSince), p.Problem)
 		}
 	}
 }

@@ -296,6 +296,46 @@ func TestAMemoryThatIsGoneIsMissed(t *testing.T) {
 	}
 }
 
+// A log that has somebody shown a row of checkpoints with huge sizes does not make this memory forget what others see of it, or keep it back from them.
+func TestARowOfHugeCheckpointsHidesNothing(t *testing.T) {
+	a := logParty(t, "log.example/one", 1)
+	log := mustLog(t, a.vkey)
+	dir := t.TempDir()
+	open := func() *Seen {
+		s, err := OpenSeen(dir, time.Now, func(Fork) { t.Error("a fork") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s, tr := open(), newTree(200)
+	for size := 1; size <= 20; size++ {
+		if err := s.Add(log, sign(t, tr.text(log.Origin, size), a), "repository"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 * maxHeads {
+		root := [32]byte{byte(i)}
+		huge := fmt.Sprintf("%s\n%d\n%s\n", log.Origin, 1<<39+i, encode64(root[:]))
+		if err := s.Add(log, sign(t, huge, a), "asked to witness it"); err != nil {
+			t.Fatal(err)
+		}
+		if i == 50 {
+			s = open() // who showed them is remembered
+		}
+	}
+	if err := s.Add(log, sign(t, tr.text(log.Origin, 21), a), "repository"); err != nil {
+		t.Fatal(err)
+	}
+	heads := s.Heads(log.Origin)
+	if len(heads) != maxHeads || heads[0].Size != 1 || heads[20].Size != 21 {
+		t.Errorf("%d heads, the first of size %d, want all 21 that the repository showed", len(heads), heads[0].Size)
+	}
+	if n := s.Newest(); len(n) != 2 || n[0].Size != 21 || n[1].Size != 1<<39+3*maxHeads-1 {
+		t.Errorf("newest %+v, want the repository's beside the huge one", n)
+	}
+}
+
 // TestTwoRequestsDoNotBothContinueOneHead is the race that the specification warns of.
 func TestTwoRequestsDoNotBothContinueOneHead(t *testing.T) {
 	a := logParty(t, "log.example/one", 1)
@@ -477,7 +517,7 @@ func TestSeenFindsALogWithTwoStories(t *testing.T) {
 	if len(found) != 1 || !bytes.Equal(found[0].First, f.First) || !bytes.Equal(found[0].Second, f.Second) {
 		t.Errorf("after a restart: %d forks", len(found))
 	}
-	if n := s.Newest(); len(n) != 1 || n[0].Size != 300 {
+	if n := s.Newest(); len(n) == 0 || n[len(n)-1].Size != 300 {
 		t.Errorf("newest %+v", n)
 	}
 	file := filepath.Join(dir, s.disk.name(log.Origin))

@@ -2,8 +2,10 @@ package witness
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +99,7 @@ func (s *Seen) Add(log Log, note []byte, from string) error {
 	if len(note) > maxHead {
 		return fmt.Errorf("checkpoint of %s with %d bytes, at most %d: %w", clip(log.Origin), len(note), maxHead, ErrTooLarge)
 	}
-	found, err := s.add(Head{Checkpoint: cp, Note: note, From: from, At: s.clock(), keys: keys})
+	found, err := s.add(Head{Checkpoint: cp, Note: note, From: clip(from), At: s.clock(), keys: keys})
 	for _, f := range found {
 		s.forked(f)
 	}
@@ -141,16 +143,26 @@ func (s *Seen) add(h Head) ([]Fork, error) {
 	return found, nil
 }
 
-// forget drops the smallest checkpoint that is no evidence, when there are too many.
+// forget drops a checkpoint that is no evidence, when there are too many: the smallest that was shown by who showed most. So a log that signs a
+// row of checkpoints with huge sizes, and has one party shown them, does not push out what others have seen.
 func forget(heads []Head) []Head {
 	if len(heads) <= maxHeads {
 		return heads
 	}
+	free := func(i int) bool {
+		return (i == 0 || heads[i-1].Size != heads[i].Size) && (i+1 == len(heads) || heads[i+1].Size != heads[i].Size)
+	}
+	shown, most := map[string]int{}, 0
 	for i, h := range heads {
-		if i > 0 && heads[i-1].Size == h.Size || i+1 < len(heads) && heads[i+1].Size == h.Size {
-			continue
+		if free(i) {
+			shown[h.From]++
+			most = max(most, shown[h.From])
 		}
-		return slices.Delete(heads, i, i+1)
+	}
+	for i, h := range heads {
+		if free(i) && shown[h.From] == most {
+			return slices.Delete(heads, i, i+1)
+		}
 	}
 	return heads[:maxHeads] // nothing but evidence: there is enough
 }
@@ -196,17 +208,22 @@ func CheckFork(key Key, first, second []byte) (size uint64, err error) {
 	return a.Size, nil
 }
 
-// Newest are the largest checkpoints that were seen, of each log, by origin; of a fork the first one.
+// Newest are the largest checkpoints that were seen of each log, one by each who showed some, by origin and size; of a fork the first one.
 func (s *Seen) Newest() []Head {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Head, 0, len(s.logs))
-	for _, heads := range s.logs {
-		last := heads[len(heads)-1]
-		i := slices.IndexFunc(heads, func(h Head) bool { return h.Size == last.Size })
-		out = append(out, heads[i])
+	var out []Head
+	for _, origin := range slices.Sorted(maps.Keys(s.logs)) {
+		last := map[string]Head{}
+		for _, h := range s.logs[origin] {
+			if have, ok := last[h.From]; !ok || have.Size < h.Size {
+				last[h.From] = h
+			}
+		}
+		of := slices.Collect(maps.Values(last))
+		slices.SortFunc(of, func(a, b Head) int { return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Note, b.Note)) })
+		out = append(out, slices.CompactFunc(of, func(a, b Head) bool { return a.Checkpoint == b.Checkpoint })...)
 	}
-	slices.SortFunc(out, func(a, b Head) int { return strings.Compare(a.Origin, b.Origin) })
 	return out
 }
 
@@ -225,7 +242,7 @@ func writeHeads(heads []Head) []byte {
 		for _, k := range h.keys {
 			keys = append(keys, k.vkey)
 		}
-		fmt.Fprintf(&b, "%d %s %s\n", len(h.Note), strconv.QuoteToASCII(strings.ReplaceAll(clip(h.From), " ", "_")), strings.Join(keys, " "))
+		fmt.Fprintf(&b, "%d %s %s\n", len(h.Note), strings.ReplaceAll(strconv.QuoteToASCII(h.From), " ", `\x20`), strings.Join(keys, " "))
 		b.Write(h.Note)
 	}
 	return b.Bytes()
