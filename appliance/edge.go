@@ -89,12 +89,16 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	undo.add(pool)
+	gate, err := openGuard(ctx, c, o.Log)
+	if err != nil {
+		return nil, err
+	}
 	answers, err := resolver.New(resolver.Config{
 		Stop: resolver.Stop{
 			LawIPv4: c.Stop.Law.IPv4, LawIPv6: c.Stop.Law.IPv6,
 			VoluntaryIPv4: c.Stop.Voluntary.IPv4, VoluntaryIPv6: c.Stop.Voluntary.IPv6,
 		},
-		TTL: c.Stop.TTL, NSID: c.NSID, Upstream: pool,
+		TTL: c.Stop.TTL, NSID: c.NSID, Upstream: pool, Guard: gate,
 		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20}),
 		Clock: o.clock(),
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/cordon-project/cordon/resolver/cache"
+	"github.com/cordon-project/cordon/resolver/guard"
 	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
@@ -16,6 +17,8 @@ import (
 //
 // Hot path: no allocation when dst has room for the answer, no lock, see TestFastDoesNotAllocate.
 //
+//	client -- not served, too fast --> REFUSED, or nothing
+//	  |
 //	query -- malformed, not ours, no set --> error
 //	  |
 //	cache -- cleared under this set, or a type that always passes --> copy
@@ -28,8 +31,12 @@ import (
 func (r *Resolver) Fast(dst, query []byte, from wire.Client) (resp []byte, done bool) {
 	w := r.pool.Get().(*scratch)
 	w.counts.queries.Add(1)
-	resp, done = r.local(w, dst, query, from)
-	if !done {
+	w.now = r.config.Clock()
+	if v := r.admit(w, from); v != guard.Pass {
+		resp, done = r.turnAway(w, dst, query, v), true
+	} else if resp, done = r.local(w, dst, query, from); done {
+		resp = r.ration(w, dst, query, resp)
+	} else {
 		w.counts.misses.Add(1)
 	}
 	r.pool.Put(w)
@@ -37,7 +44,7 @@ func (r *Resolver) Fast(dst, query []byte, from wire.Client) (resp []byte, done 
 }
 
 // Slow answers any query, asking the upstream when needed. It does not block: answer is called once, from any goroutine, soon after ctx ends
-// at the latest (then with SERVFAIL). nil means that nothing is to be sent. query must stay unchanged until then.
+// at the latest (then with SERVFAIL). It is for questions that Fast has let through. nil means that nothing is to be sent. query must stay unchanged until then.
 func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, answer func(resp []byte)) {
 	go func() { answer(r.slow(ctx, query, from)) }()
 }
@@ -45,6 +52,13 @@ func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, ans
 func (r *Resolver) slow(ctx context.Context, query []byte, from wire.Client) []byte {
 	w := r.pool.Get().(*scratch)
 	defer r.pool.Put(w)
+	r.again(w, from)
+	resp := r.ask(ctx, w, query, from)
+	r.again(w, from)
+	return r.ration(w, nil, query, resp)
+}
+
+func (r *Resolver) ask(ctx context.Context, w *scratch, query []byte, from wire.Client) []byte {
 	if resp, done := r.local(w, nil, query, from); done { // the same question may just have been answered
 		return resp
 	}
@@ -96,8 +110,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byt
 	if v == nil {
 		return r.fail(w, dst, query, wire.EDENotReady), true
 	}
-	now := r.config.Clock()
-	tick, unix := r.tick(now), uint32(now.Unix())
+	tick, unix := r.tick(w.now), uint32(w.now.Unix())
 	e := r.config.Cache.Get(w.q.Key(), tick)
 	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
 		if verdict := v.set.Name(w.q.Name(), unix); verdict.Listed {

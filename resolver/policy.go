@@ -54,6 +54,9 @@ func actionOf(t uint16) action {
 // signal writes the answer for a listed name. Hot path: no allocation.
 func (r *Resolver) signal(w *scratch, in *view, dst, query []byte, v match.Verdict) []byte {
 	w.counts.listed(v, &in.slots)
+	if !v.Canary {
+		r.config.Guard.Met(w.ticket, v.Entry)
+	}
 	var stop netip.Addr
 	s := &r.config.Stop
 	w.opt.EDE = wire.EDEBlocked

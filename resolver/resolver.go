@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/resolver/cache"
+	"github.com/cordon-project/cordon/resolver/guard"
 	"github.com/cordon-project/cordon/resolver/match"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
@@ -43,8 +44,9 @@ type Config struct {
 	TTL      time.Duration // of the signal; whole seconds from 10 to 60, default 30
 	NSID     bool          // answer NSID (RFC 5001) with the state id of the set in force
 	Upstream Exchanger
+	Guard    *guard.Guard     // nil: everybody is served, without limits
 	Cache    *cache.Cache     // default: cache.New with its defaults
-	Clock    func() time.Time // default time.Now; read once a question
+	Clock    func() time.Time // default time.Now
 }
 
 // Resolver answers questions. All methods may be called concurrently.
@@ -78,6 +80,8 @@ type scratch struct {
 	rec    wire.Record
 	sum    wire.Summary
 	counts *counters
+	now    time.Time
+	ticket guard.Ticket
 
 	current, last, owner, target wire.NameBuf // of chain
 	names                        int

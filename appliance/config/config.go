@@ -139,6 +139,13 @@ type Edge struct {
 	// when it changes). root_hints: file with the root's servers (default: the world's). user: whom it runs as when the
 	// edge is root (default: unbound). threads: default 1. cache_mb: default 32, at least 4. May be left out.
 	Recursion Recursion
+	// clients: who is answered. allow, deny: prefixes beside the private addresses, which always are (loopback, 10.0.0.0/8,
+	// 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7, link-local); the longest prefix decides. others: refuse or
+	// drop. And how much one client (ipv4_bits 32, ipv6_bits 56) may ask: questions (5000 a second), and over UDP answers
+	// (2500 a second of each kind), large_answers (500, above 512 bytes), errors (500), of those above each slip-th (2) sent
+	// as "ask over TCP"; listed_a_day (32 different listed entries, then it is slowed down). 0: no limit. exempt: prefixes
+	// without limits.
+	Clients Clients
 	// stop: the stop pages and the answers that lead to them.
 	Stop Stop
 	// nsid: whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from

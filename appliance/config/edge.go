@@ -34,6 +34,7 @@ func (f *file) edge(data []byte) *Edge {
 		LogLevel:       read(s, "log_level", slog.LevelInfo, level),
 	}
 	e.Hotlines = s.hotlines()
+	e.Clients = s.clients()
 	e.AcceptKeyOnDisk = s.accepted(e.Key, e.CertificateKey, e.Identity)
 
 	var taken places

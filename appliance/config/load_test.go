@@ -64,6 +64,11 @@ func exampleEdge() *Edge {
 		Control:   []string{"https://192.0.2.10:7443", "https://[2001:db8::11]:7443"},
 		DNSListen: []netip.AddrPort{place("192.0.2.53:53"), place("[2001:db8::53]:53")},
 		Upstreams: []netip.AddrPort{place("127.0.0.1:5353")},
+		Clients: Clients{
+			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}, Deny: []netip.Prefix{netip.MustParsePrefix("192.0.2.128/25")},
+			Drop: true, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}, IPv4Bits: 24, IPv6Bits: 48,
+			Questions: 100, Answers: 90, LargeAnswers: 20, Errors: 0, Slip: 3, ListedADay: 8,
+		},
 		Stop: Stop{
 			Law: StopAddress{IPv4: netip.MustParseAddr("192.0.2.80"), IPv6: netip.MustParseAddr("2001:db8::80"),
 				Listen:    []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")},
@@ -135,6 +140,7 @@ func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
 
 func TestAnEdgeTakesTheDefaultsOfTheManual(t *testing.T) {
 	e := exampleEdge()
+	e.Clients = Clients{}
 	e.CacheMB, e.MaxStale, e.Stop.TTL, e.Stop.ListenPort, e.Stop.Languages, e.Stop.Law.Listen = 0, 0, 0, 0, nil, nil
 	text := string(e.YAML())
 	for _, key := range []string{"nsid", "cache_mb", "max_stale", "log_level", "  ttl", "  listen_port"} {
@@ -143,6 +149,9 @@ func TestAnEdgeTakesTheDefaultsOfTheManual(t *testing.T) {
 	got, err := LoadEdge(folder(t, "edge.yaml", []byte(text)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Clients, DefaultClients()) {
+		t.Errorf("clients are %+v", got.Clients)
 	}
 	if !got.NSID || got.CacheMB != 64 || got.MaxStale != 5*time.Minute || got.LogLevel != slog.LevelInfo ||
 		got.Stop.TTL != 30*time.Second || got.Stop.ListenPort != 80 || !slices.Equal(got.Stop.Law.Listen, got.Stop.Law.Answers()) {
@@ -308,6 +317,14 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials or sealed to the TPM"},
 		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
+		{"a client that is no prefix", "    - 192.0.2.0/24", "    - 192.0.2.1", "write one like 192.0.2.0/24"},
+		{"bits behind a prefix", "    - 192.0.2.0/24", "    - 192.0.2.1/24", "write 192.0.2.0/24 if you mean all of it"},
+		{"a mapped prefix", "    - 192.0.2.0/24", "    - \"::ffff:192.0.2.0/120\"", "write the IPv4 prefix"},
+		{"a prefix twice", "    - 192.0.2.0/24", "    - 192.0.2.0/24\n    - 192.0.2.0/24", "clients.allow: 192.0.2.0/24 is in the list twice"},
+		{"another word for others", "others: drop", "others: ignore", "neither refuse"},
+		{"a rate below nothing", "  questions: 100", "  questions: -1", "clients.questions: -1 is not in range"},
+		{"a budget that cannot be counted", "  listed_a_day: 8", "  listed_a_day: 1000", "from 0 to 128"},
+		{"an unknown key of clients", "  slip: 3", "  slips: 3", "did you mean slip?"},
 		{"no upstreams", "  - 127.0.0.1:5353", "  []", "upstreams is empty"},
 		{"another word than recursive", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nupstream: forward", "only recursive can stand here"},
 		{"upstreams and recursion", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nupstream: recursive", "remove one of the two"},

@@ -73,6 +73,7 @@ func (e *Edge) YAML() []byte {
 	}
 	w.list("dns_listen", texts(e.DNSListen))
 	w.resolvers(e)
+	w.clients(e.Clients)
 	w.open("stop")
 	w.stop(&e.Stop)
 	w.manual = edgeManual

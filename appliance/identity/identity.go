@@ -90,7 +90,8 @@ type EdgeNode struct {
 	Name      string
 	DNS       []netip.AddrPort
 	Upstreams []netip.AddrPort
-	Recursive bool // an Unbound of its own instead of Upstreams
+	Recursive bool           // an Unbound of its own instead of Upstreams
+	Clients   []netip.Prefix // who is answered beside private addresses
 	Stop      config.Stop
 }
 

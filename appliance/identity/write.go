@@ -158,6 +158,8 @@ func writeEdge(dir string, c audit.Cluster, ca *authority, e EdgeNode, apis []st
 		CA: AuthorityFile, Identity: edgeKey, AcceptKeyOnDisk: true, Control: apis, Hotlines: hotlines, DNSListen: e.DNS, Upstreams: e.Upstreams, Recursive: e.Recursive,
 		Stop: e.Stop, NSID: true, NeverBlock: neverBlock,
 	}
+	file.Clients = config.DefaultClients()
+	file.Clients.Allow = e.Clients
 	w := writer{dir: dir}
 	w.node(c, ca, s.signing, cert, certKey)
 	w.secret(edgeKey, s.age.text)

@@ -21,7 +21,7 @@ import (
 type setup struct {
 	dir, name, origin                   string
 	controls, edges, hotlines, officers []string
-	upstreams                           []string
+	upstreams, clients                  []string
 	law, voluntary                      []string
 	stopPort                            uint16
 	implementer, contact, report, helps string
@@ -79,6 +79,7 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 func (s *setup) edgeFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&s.upstreams, "upstream", nil, "ADDRESS:PORT of a validating resolver for names that are not listed; or recursive, for an Unbound beside each edge")
+	f.StringArrayVar(&s.clients, "client", nil, "prefix of subscribers, like 192.0.2.0/24 (private addresses are answered without being named, all others are refused)")
 	f.StringArrayVar(&s.law, "stop-law", nil, "stop address for entries under a law or order (an IPv4 one, an IPv6 one, or both)")
 	f.StringArrayVar(&s.voluntary, "stop-voluntary", nil, "stop address for entries listed voluntarily")
 	f.Uint16Var(&s.stopPort, "stop-port", 80, "TCP port of the stop pages")
@@ -175,6 +176,13 @@ func (s *setup) edge(text string) (identity.EdgeNode, error) {
 	}
 	if len(e.Upstreams) == 0 && !e.Recursive {
 		return e, fmt.Errorf("--upstream is needed for an edge: the resolver for names that are not listed, or recursive")
+	}
+	for _, c := range s.clients {
+		p, err := netip.ParsePrefix(c)
+		if err != nil {
+			return e, fmt.Errorf("--client: %q is not a prefix, like 192.0.2.0/24 or 2001:db8::/32", c)
+		}
+		e.Clients = append(e.Clients, p)
 	}
 	if e.Stop.Law, err = stopAddress("--stop-law", s.law); err != nil {
 		return e, err

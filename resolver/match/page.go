@@ -72,7 +72,7 @@ func (m *member) confirmPage(v *Verdict, buf []byte, end int, now uint32, url, p
 	for i := x.find(&d); x.is(i, &d); i++ {
 		meta := x.meta(i)
 		if (meta.Kind == canon.KindURL && url || meta.Kind == canon.KindPrefix && prefix) && m.live(i, meta, now) {
-			v.add(meta)
+			v.add(meta, &d)
 		}
 	}
 }

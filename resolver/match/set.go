@@ -1,6 +1,7 @@
 package match
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -146,6 +147,7 @@ type Verdict struct {
 	Canary bool       // a canary entry matched
 	Kind   canon.Kind // of the record that decided
 	Member uint8      // place in Lists of the list that decided
+	Entry  uint64     // tells the record that decided from others, in every version of its list until the keys change
 }
 
 // Name tests a canonical name: lower case, dotted, ASCII, without a trailing dot (canon.Host makes it so; a name of any
@@ -223,7 +225,7 @@ func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
 			continue
 		}
 		if m.live(i, meta, now) {
-			v.add(meta)
+			v.add(meta, &d)
 		}
 	}
 }
@@ -241,13 +243,13 @@ func (m *member) live(i int, meta Meta, now uint32) bool {
 }
 
 // add takes a record in force into the verdict.
-func (v *Verdict) add(meta Meta) {
+func (v *Verdict) add(meta Meta, d *Digest) {
 	if meta.Kind == canon.KindSteer {
 		v.Steer = true
 		return
 	}
 	v.Canary = v.Canary || meta.Flags == FlagCanary
 	if !v.Listed || meta.Basis.Binding() && !v.Basis.Binding() {
-		v.Listed, v.Basis, v.Kind = true, meta.Basis, meta.Kind
+		v.Listed, v.Basis, v.Kind, v.Entry = true, meta.Basis, meta.Kind, binary.LittleEndian.Uint64(d[:])
 	}
 }

@@ -106,7 +106,7 @@ func TestKindsMatchWhatTheyPromise(t *testing.T) {
 		strings.Repeat("a.", 121) + "domain.test": domain, // 253 characters
 		strings.Repeat("a.", 122) + "domain.test": {},     // longer than a name can be
 	} {
-		if got := s.Name([]byte(name), listed); got != want {
+		if got := noEntry(t, s.Name([]byte(name), listed)); got != want {
 			t.Errorf("Name(%q) = %+v, want %+v", name, got, want)
 		}
 	}
@@ -134,9 +134,35 @@ func TestKindsMatchWhatTheyPromise(t *testing.T) {
 		"dir.test/a/" + strings.Repeat("b", 8<<10-11): prefix,
 		"dir.test/a/" + strings.Repeat("b", 8<<10-10): {}, // longer than an expression can be
 	} {
-		if got := s.Page([]byte(expr), listed); got != want {
+		if got := noEntry(t, s.Page([]byte(expr), listed)); got != want {
 			t.Errorf("Page(%.40q…) = %+v, want %+v", expr, got, want)
 		}
+	}
+}
+
+// noEntry is v without what stands for its entry, which the keys decide; a listed verdict has it.
+func noEntry(t *testing.T, v match.Verdict) match.Verdict {
+	t.Helper()
+	if (v.Entry != 0) != v.Listed {
+		t.Errorf("%+v: an entry is told when, and only when, one decided", v)
+	}
+	v.Entry = 0
+	return v
+}
+
+func TestAnEntryIsTheSameForAllItsNamesAndInLaterVersions(t *testing.T) {
+	first := setOf(t, nil, memberOf(t, "one/main", 1, text{canon.KindDomain, "a.test", match.BasisLaw, 0}))
+	later := setOf(t, nil, memberOf(t, "one/main", 1, text{canon.KindHost, "b.test", match.BasisLaw, 0}, text{canon.KindDomain, "a.test", match.BasisLaw, 0}))
+	entry := func(s *match.Set, name string) uint64 { return s.Name([]byte(name), listed).Entry }
+	a := entry(first, "a.test")
+	if got := entry(first, "www.a.test"); got != a {
+		t.Errorf("www.a.test: entry %x, want %x", got, a)
+	}
+	if got := entry(later, "a.test"); got != a {
+		t.Errorf("in the next version: entry %x, want %x", got, a)
+	}
+	if entry(later, "b.test") == a {
+		t.Error("two entries are one")
 	}
 }
 
@@ -187,7 +213,7 @@ func TestLawBeatsVoluntaryAcrossLists(t *testing.T) {
 	law := memberOf(t, "b/main", 2, text{canon.KindDomain, "test", match.BasisLaw, 0})
 	want := match.Verdict{Listed: true, Basis: match.BasisLaw, Kind: canon.KindDomain, Member: 1} // b/main decides
 	for _, s := range []*match.Set{setOf(t, nil, voluntary, law), setOf(t, nil, law, voluntary)} {
-		if got := s.Name([]byte("both.test"), listed); got != want {
+		if got := noEntry(t, s.Name([]byte("both.test"), listed)); got != want {
 			t.Errorf("Name(both.test) = %+v, want %+v", got, want)
 		}
 	}

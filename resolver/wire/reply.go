@@ -60,9 +60,7 @@ func (q *Query) AppendAnswer(dst, query, msg []byte, ttls []uint16, age uint32, 
 	base, extra := len(dst), q.optLen(o)
 	rcode := int(msg[3] & 0xf)
 	if len(msg) < q.end || len(msg)+extra > q.Limit(tcp) {
-		dst = q.begin(dst, query, rcode, 0, 0)
-		dst[base+offFlags] |= byte(flagTC >> 8)
-		return q.finish(dst, base, rcode, o)
+		return q.AppendTruncated(dst, query, rcode, o)
 	}
 	dst = append(dst, msg...)
 	out := dst[base:]
@@ -80,6 +78,14 @@ func (q *Query) AppendAnswer(dst, query, msg []byte, ttls []uint16, age uint32, 
 			binary.BigEndian.PutUint32(out[at:], left-min(left, age))
 		}
 	}
+	return q.finish(dst, base, rcode, o)
+}
+
+// AppendTruncated answers with a response code, no records and TC set: the client asks again over TCP.
+func (q *Query) AppendTruncated(dst, query []byte, rcode int, o *Options) []byte {
+	base := len(dst)
+	dst = q.begin(dst, query, rcode, 0, 0)
+	dst[base+offFlags] |= byte(flagTC >> 8)
 	return q.finish(dst, base, rcode, o)
 }
 

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strconv"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/cordon-project/cordon/resolver/guard"
+)
+
+// Clients says who is answered and how much one of them may ask: the section clients. DefaultClients is what holds without it.
+type Clients struct {
+	Allow, Deny []netip.Prefix // allow, deny: who is answered, beside private addresses; the longest prefix decides
+	Drop        bool           // others: drop
+	Exempt      []netip.Prefix // exempt: who has no limit
+	IPv4Bits    int            // ipv4_bits, ipv6_bits: how much of an address is one client
+	IPv6Bits    int
+
+	Questions    int // a second and client; 0: without limit, as are the next three
+	Answers      int // answers: over UDP, of up to 512 bytes
+	LargeAnswers int // large_answers: over UDP, longer ones
+	Errors       int // errors: over UDP
+	Slip         int // slip: each so many-th answer above a rate says "over TCP"
+	ListedADay   int // listed_a_day: different listed entries; 0: without limit
+}
+
+// DefaultClients is what an edge does when its file does not say.
+func DefaultClients() Clients {
+	return Clients{
+		IPv4Bits: guard.DefaultIPv4Bits, IPv6Bits: guard.DefaultIPv6Bits, Questions: guard.DefaultQuestions, Answers: guard.DefaultAnswers,
+		LargeAnswers: guard.DefaultLarge, Errors: guard.DefaultErrors, Slip: guard.DefaultSlip, ListedADay: guard.DefaultBudget,
+	}
+}
+
+// numbers are the keys that take a number, in the order of the file.
+func (c *Clients) numbers() []clientNumber {
+	return []clientNumber{
+		{"ipv4_bits", &c.IPv4Bits, 8, 32}, {"ipv6_bits", &c.IPv6Bits, 16, 64}, {"questions", &c.Questions, 0, guard.MaxRate},
+		{"answers", &c.Answers, 0, guard.MaxRate}, {"large_answers", &c.LargeAnswers, 0, guard.MaxRate}, {"errors", &c.Errors, 0, guard.MaxRate},
+		{"slip", &c.Slip, 1, 100}, {"listed_a_day", &c.ListedADay, 0, guard.MaxBudget},
+	}
+}
+
+type clientNumber struct {
+	key       string
+	value     *int
+	low, high int
+}
+
+func (s *section) clients() Clients {
+	c := DefaultClients()
+	n := s.take("clients")
+	if n == nil {
+		return c
+	}
+	in := s.f.section(n, "clients")
+	c.Allow = each(in, "allow", guard.MaxPrefixes, prefix)
+	c.Deny = each(in, "deny", guard.MaxPrefixes, prefix)
+	c.Drop = read(in, "others", false, others)
+	c.Exempt = each(in, "exempt", guard.MaxPrefixes, prefix)
+	if all := len(c.Allow) + len(c.Deny) + len(c.Exempt); in != nil && all > guard.MaxPrefixes {
+		in.f.bad(in.line, "clients: %d prefixes in all; at most %d are allowed", all, guard.MaxPrefixes)
+	}
+	for _, one := range c.numbers() {
+		*one.value = read(in, one.key, *one.value, number(one.low, one.high))
+	}
+	in.done()
+	return c
+}
+
+func others(n *yaml.Node) (bool, string) {
+	word, wrong := scalar(n)
+	if wrong == "" && word != "refuse" && word != "drop" {
+		wrong = fmt.Sprintf("%q is neither refuse (answer REFUSED) nor drop (answer nothing over UDP)", shorten(word))
+	}
+	return word == "drop", wrong
+}
+
+// prefix reads a range of addresses.
+func prefix(n *yaml.Node) (netip.Prefix, string) {
+	s, wrong := scalar(n)
+	if wrong != "" {
+		return netip.Prefix{}, wrong
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return p, fmt.Sprintf("%q is not a prefix; write one like 192.0.2.0/24 or 2001:db8::/32", shorten(s))
+	case p.Addr().Is4In6():
+		return p, fmt.Sprintf("%s is IPv4 written as IPv6; write the IPv4 prefix", s)
+	case p != p.Masked():
+		return p, fmt.Sprintf("%s has bits behind the prefix; write %s if you mean all of it", s, p.Masked())
+	}
+	return p, ""
+}
+
+// clients writes what is not as by default.
+func (w *writer) clients(c Clients) {
+	defaults := DefaultClients()
+	if reflect.DeepEqual(c, Clients{}) || reflect.DeepEqual(c, defaults) {
+		w.set("clients", "")
+		return
+	}
+	w.open("clients")
+	for _, l := range []struct {
+		key string
+		all []netip.Prefix
+	}{{"allow", c.Allow}, {"deny", c.Deny}, {"exempt", c.Exempt}} {
+		if len(l.all) > 0 {
+			w.line("  " + l.key + ":")
+			for _, p := range l.all {
+				w.line("    - " + quote(p.String()))
+			}
+		}
+	}
+	if c.Drop {
+		w.line("  others: drop")
+	}
+	usual := defaults.numbers()
+	for i, n := range c.numbers() {
+		if *n.value != *usual[i].value {
+			w.line("  " + n.key + ": " + strconv.Itoa(*n.value))
+		}
+	}
+}
