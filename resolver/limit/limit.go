@@ -20,13 +20,22 @@ func New(all, perHousehold int) *Limit {
 func (g *Limit) Listener(l net.Listener) net.Listener { return &limited{Listener: l, guests: g} }
 
 // Limit counts open connections. It may be used concurrently.
-
 type Limit struct {
 	max, maxEach int
 
 	mu   sync.Mutex // guards the rest
 	all  int
 	from map[netip.Prefix]int
+}
+
+// Enter counts a connection of a client, whose listener is none of Listener's. Without room it is false; else leave, which may be called more
+// than once, gives the place back.
+func (g *Limit) Enter(client netip.Addr) (leave func(), ok bool) {
+	house := householdOf(client)
+	if !g.enter(house) {
+		return nil, false
+	}
+	return sync.OnceFunc(func() { g.leave(house) }), true
 }
 
 func (g *Limit) enter(house netip.Prefix) bool {
@@ -54,7 +63,11 @@ func household(a net.Addr) netip.Prefix {
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap()
+	return householdOf(tcp.AddrPort().Addr())
+}
+
+func householdOf(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap()
 	bits := 32
 	if ip.Is6() {
 		bits = 56

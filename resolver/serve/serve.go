@@ -1,4 +1,4 @@
-// Package serve listens for DNS questions over UDP and TCP and sends what a Handler answers.
+// Package serve listens for DNS questions over UDP, TCP, TLS, HTTPS and QUIC and sends what a Handler answers.
 //
 // In come datagrams and connections of strangers, out go the Handler's bytes. It promises: each question that was read is
 // answered (with SERVFAIL when there is no room to ask an upstream), also while the server drains; memory is bounded by
@@ -6,16 +6,18 @@
 package serve
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"math"
-	"net"
 	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 
 	"github.com/cordon-project/cordon/resolver/limit"
 	"github.com/cordon-project/cordon/resolver/wire"
@@ -41,41 +43,68 @@ type Config struct {
 	// the UDP listener of the same IP, when there is one.
 	UDPAddrs, TCPAddrs []netip.AddrPort
 
+	// The encrypted transports: DoT (RFC 7858), DoH (RFC 8484: HTTP/2 on TCP and HTTP/3 on UDP) and DoQ (RFC 9250). They
+	// need Certificate; SetCertificate changes it. Path is that of DoH, default /dns-query.
+	TLSAddrs, HTTPSAddrs, QUICAddrs []netip.AddrPort
+	Certificate                     *tls.Certificate
+	Path                            string
+
+	// Proxies: connections to one of TCPAddrs, TLSAddrs or HTTPSAddrs named here come from these prefixes alone and begin
+	// with a PROXY header, whose client is the one that asks. Such an address of HTTPSAddrs has no HTTP/3.
+	Proxies map[netip.AddrPort][]netip.Prefix
+
 	Workers      int           // sockets and goroutines for each UDP address; default one a core
 	Slots        int           // questions waiting for an upstream at once; beyond it they get Busy; default 8192
 	Conns        int           // TCP connections at once; beyond it new ones are closed; default 1024
-	PerHousehold int           // of them from one IPv4 address or IPv6 /56; default 128
+	Encrypted    int           // TLS, HTTPS and QUIC connections at once; beyond it new ones are closed; default 4096
+	Handshakes   int           // of them not yet encrypted; default 256
+	PerHousehold int           // connections, of either kind, from one IPv4 address or IPv6 /56; default 128
 	PerConn      int           // unanswered questions of one connection; beyond it it is not read; default 64
 	Idle         time.Duration // to send one whole question, or take one answer, on a connection; default 10 s
-	DrainTimeout time.Duration // how long Run waits for upstreams after its context ended; default 5 s
-	MaxQuery     int           // longest question over TCP; longer ones end the connection; default 4096
+	Handshake    time.Duration // to do a whole handshake; default 5 s
+	// IdleEncrypted is Idle between questions where a new connection costs a handshake; default 30 s
+	IdleEncrypted time.Duration
+	DrainTimeout  time.Duration // how long Run waits for upstreams after its context ended; default 5 s
+	MaxQuery      int           // longest question over TCP; longer ones end the connection; default 4096
 }
 
 // Server holds open sockets. Run may be called once.
 type Server struct {
 	config Config
 	udp    []*udpSocket
-	tcp    []net.Listener
+	tcp    []*listener     // TCP, TLS and HTTPS
+	quic   []*quicListener // QUIC and HTTPS
 
-	slots    chan struct{} // full: Busy
-	conns    chan struct{} // full: close
-	draining atomic.Bool
-	work     sync.WaitGroup
-	counts   counters
+	slots            chan struct{} // full: Busy
+	plain, encrypted *limit.Limit  // of connections; full: close
+	handshakes       chan struct{} // full: close
+	proxied          chan struct{} // PROXY headers being read; full: close
+	draining         atomic.Bool
+	work             sync.WaitGroup
+	asking           context.Context // of Run; ends when draining has lasted too long
+	counts           counters
+
+	secure *secure // nil without encrypted addresses
+	web    *web
+	h3     *http3.Server
+	h3busy sync.RWMutex      // each request of h3 holds it to read; who drains takes it once all are answered
+	altSvc map[uint16]string // by port of HTTPS over TCP
 
 	mu   sync.Mutex // guards open
-	open map[net.Conn]struct{}
+	open map[*guest]struct{}
 
 	failure atomic.Pointer[error]
 	stop    context.CancelFunc // of Run
 }
 
-type counters struct{ tcp, busy, conns, refused atomic.Uint64 }
+type counters struct{ tcp, https, quic, busy, conns, refused atomic.Uint64 }
 
 // Counts is a snapshot of what a Server did.
 type Counts struct {
 	UDP     uint64 // datagrams read
-	TCP     uint64 // questions read from connections
+	TCP     uint64 // questions read from connections of TCP and TLS
+	HTTPS   uint64 // questions read from requests
+	QUIC    uint64 // questions read from streams of DoQ
 	Busy    uint64 // questions answered with Busy
 	Conns   uint64 // connections accepted
 	Refused uint64 // connections closed because there were too many
@@ -83,20 +112,41 @@ type Counts struct {
 
 // Open binds all sockets, or none. Its errors say which address could not be had and what to do.
 func Open(c Config) (*Server, error) {
-	if c.Handler == nil || len(c.UDPAddrs)+len(c.TCPAddrs) == 0 {
+	secured := len(c.TLSAddrs)+len(c.HTTPSAddrs)+len(c.QUICAddrs) > 0
+	if c.Handler == nil || len(c.UDPAddrs)+len(c.TCPAddrs) == 0 && !secured {
 		return nil, errors.New("open dns server: a handler and at least one address are needed")
+	}
+	if secured && c.Certificate == nil {
+		return nil, errors.New("open dns server: TLS, HTTPS and QUIC need a certificate")
+	}
+	for a, from := range c.Proxies {
+		if len(from) == 0 {
+			return nil, fmt.Errorf("open dns server: no prefix may send PROXY headers to %s; name the proxies", a)
+		}
 	}
 	c.Workers = orDefault(c.Workers, runtime.GOMAXPROCS(0))
 	c.Slots = orDefault(c.Slots, 8192)
 	c.Conns = orDefault(c.Conns, 1024)
 	c.PerHousehold = orDefault(c.PerHousehold, 128)
 	c.PerConn = orDefault(c.PerConn, 64)
+	c.Encrypted = orDefault(c.Encrypted, 4096)
+	c.Handshakes = orDefault(c.Handshakes, 256)
 	c.Idle = orDefault(c.Idle, 10*time.Second)
+	c.Handshake = orDefault(c.Handshake, 5*time.Second)
+	c.IdleEncrypted = orDefault(c.IdleEncrypted, 30*time.Second)
+	c.Path = cmp.Or(c.Path, "/dns-query")
 	c.DrainTimeout = orDefault(c.DrainTimeout, 5*time.Second)
 	c.MaxQuery = orDefault(c.MaxQuery, 4096)
 	s := &Server{
-		config: c, slots: make(chan struct{}, c.Slots), conns: make(chan struct{}, c.Conns),
-		open: make(map[net.Conn]struct{}),
+		config: c, slots: make(chan struct{}, c.Slots),
+		plain: limit.New(c.Conns, c.PerHousehold), encrypted: limit.New(c.Encrypted, c.PerHousehold),
+		handshakes: make(chan struct{}, c.Handshakes), proxied: make(chan struct{}, c.Conns),
+		open: make(map[*guest]struct{}),
+	}
+	if secured {
+		s.secure = newSecure(c.Certificate)
+		s.web = s.newWeb()
+		s.h3 = s.newH3()
 	}
 	// With port 0 the UDP port chosen may be taken for TCP: then both are given back and chosen again.
 	for try := 0; ; try++ {
@@ -122,8 +172,7 @@ func orDefault[T int | time.Duration](v, def T) T {
 var errChosenPort = errors.New("chosen port is in use")
 
 func (s *Server) bind() error {
-	s.udp, s.tcp = nil, nil
-	guests := limit.New(math.MaxInt, s.config.PerHousehold) // Conns is counted where a refusal is, too
+	s.udp, s.tcp, s.quic, s.altSvc = nil, nil, nil, map[uint16]string{}
 	for _, a := range s.config.UDPAddrs {
 		for range s.config.Workers {
 			u, err := listenUDP(a, s.config.Workers > 1)
@@ -135,23 +184,67 @@ func (s *Server) bind() error {
 		}
 	}
 	for _, a := range s.config.TCPAddrs {
-		chosen := false
+		own := a
 		for _, u := range s.udp {
 			if a.Port() == 0 && u.addr.Addr() == a.Addr() {
-				a, chosen = u.addr, true
+				own = u.addr
 			}
 		}
-		l, err := listenTCP(a)
-		if err != nil {
-			err = explain("tcp", a, err)
-			if chosen {
-				err = fmt.Errorf("%w: %w", errChosenPort, err)
-			}
+		if err := s.bindTCP(a, own, wire.TCP); err != nil {
 			return err
 		}
-		s.tcp = append(s.tcp, guests.Listener(l))
+	}
+	for _, a := range s.config.TLSAddrs {
+		if err := s.bindTCP(a, a, wire.TLS); err != nil {
+			return err
+		}
+	}
+	for _, a := range s.config.QUICAddrs {
+		if _, err := s.bindQUIC(a, wire.QUIC); err != nil {
+			return err
+		}
+	}
+	for _, a := range s.config.HTTPSAddrs {
+		own := a
+		if s.config.Proxies[a] == nil {
+			var err error
+			if own, err = s.bindQUIC(a, wire.HTTPS); err != nil {
+				return err
+			}
+			s.altSvc[own.Port()] = fmt.Sprintf(`h3=":%d"; ma=86400`, own.Port())
+		}
+		if err := s.bindTCP(a, own, wire.HTTPS); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// bindTCP listens on own, which stands for the configured address a, and has its port where a has one.
+func (s *Server) bindTCP(a, own netip.AddrPort, via wire.Transport) error {
+	t, err := listenTCP(own)
+	if err != nil {
+		err = explain("tcp", own, err)
+		if own != a {
+			err = fmt.Errorf("%w: %w", errChosenPort, err)
+		}
+		return err
+	}
+	l := &listener{Listener: t, via: via, guests: s.encrypted, proxies: s.config.Proxies[a]}
+	if via == wire.TCP {
+		l.guests = s.plain
+	}
+	s.tcp = append(s.tcp, l)
+	return nil
+}
+
+func (s *Server) bindQUIC(a netip.AddrPort, via wire.Transport) (netip.AddrPort, error) {
+	l, err := s.listenQUIC(a, via)
+	if err != nil {
+		return a, explain("udp", a, err)
+	}
+	s.quic = append(s.quic, l)
+	return l.addr(), nil
 }
 
 // UDPAddrs are the addresses bound, one for each of Config.UDPAddrs.
@@ -163,9 +256,29 @@ func (s *Server) UDPAddrs() (out []netip.AddrPort) {
 }
 
 // TCPAddrs are the addresses bound, one for each of Config.TCPAddrs.
-func (s *Server) TCPAddrs() (out []netip.AddrPort) {
+func (s *Server) TCPAddrs() []netip.AddrPort { return s.bound(wire.TCP) }
+
+// TLSAddrs are the addresses bound, one for each of Config.TLSAddrs.
+func (s *Server) TLSAddrs() []netip.AddrPort { return s.bound(wire.TLS) }
+
+// HTTPSAddrs are the addresses bound, one for each of Config.HTTPSAddrs.
+func (s *Server) HTTPSAddrs() []netip.AddrPort { return s.bound(wire.HTTPS) }
+
+// QUICAddrs are the addresses bound, one for each of Config.QUICAddrs.
+func (s *Server) QUICAddrs() (out []netip.AddrPort) {
+	for _, l := range s.quic {
+		if l.via == wire.QUIC {
+			out = append(out, l.addr())
+		}
+	}
+	return out
+}
+
+func (s *Server) bound(via wire.Transport) (out []netip.AddrPort) {
 	for _, l := range s.tcp {
-		out = append(out, l.Addr().(*net.TCPAddr).AddrPort())
+		if l.via == via {
+			out = append(out, l.addr())
+		}
 	}
 	return out
 }
@@ -173,7 +286,7 @@ func (s *Server) TCPAddrs() (out []netip.AddrPort) {
 // Counts adds up what happened so far.
 func (s *Server) Counts() Counts {
 	c := &s.counts
-	sum := Counts{TCP: c.tcp.Load(), Busy: c.busy.Load(), Conns: c.conns.Load(), Refused: c.refused.Load()}
+	sum := Counts{TCP: c.tcp.Load(), HTTPS: c.https.Load(), QUIC: c.quic.Load(), Busy: c.busy.Load(), Conns: c.conns.Load(), Refused: c.refused.Load()}
 	for _, u := range s.udp {
 		sum.UDP += u.read.Load()
 	}
@@ -188,6 +301,9 @@ func (s *Server) Close() {
 	for _, l := range s.tcp {
 		_ = l.Close()
 	}
+	for _, l := range s.quic {
+		l.close()
+	}
 }
 
 // Run serves until ctx ends, then drains: it reads no more than what already waits in the sockets, answers what was
@@ -196,6 +312,7 @@ func (s *Server) Close() {
 func (s *Server) Run(ctx context.Context) error {
 	asking, cancelAsking := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAsking()
+	s.asking = asking
 	ctx, s.stop = context.WithCancel(ctx)
 	defer s.stop()
 	for _, u := range s.udp {
@@ -203,6 +320,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	for _, l := range s.tcp {
 		s.work.Go(func() { s.accept(ctx, asking, l) })
+	}
+	for _, l := range s.quic {
+		s.work.Go(func() { s.acceptQUIC(ctx, l) })
+	}
+	if s.secure != nil {
+		s.work.Go(func() { s.secure.turnTickets(ctx) })
+		s.work.Go(s.runWeb)
 	}
 	<-ctx.Done()
 	s.draining.Store(true)
@@ -218,6 +342,10 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = c.SetReadDeadline(past)
 	}
 	s.mu.Unlock()
+	if s.secure != nil {
+		s.work.Go(s.drainWeb)
+		s.work.Go(s.drainH3)
+	}
 	limit := time.AfterFunc(s.config.DrainTimeout, cancelAsking)
 	defer limit.Stop()
 	s.work.Wait()

@@ -1,0 +1,168 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/cordon-project/cordon/resolver/limit"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// acceptPause is the wait after a failed accept (out of file descriptors, usually) before the next.
+const acceptPause = 50 * time.Millisecond
+
+// listener is a TCP socket and what its connections speak.
+type listener struct {
+	net.Listener
+	via     wire.Transport
+	guests  *limit.Limit
+	proxies []netip.Prefix // not nil: every connection is of one of these and begins with a PROXY header
+}
+
+func (l *listener) addr() netip.AddrPort { return l.Addr().(*net.TCPAddr).AddrPort() }
+
+// accept takes connections until the server drains.
+func (s *Server) accept(ctx, asking context.Context, l *listener) {
+	for failed := 0; ; {
+		c, err := l.Accept()
+		if err != nil {
+			if s.draining.Load() || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if failed++; failed > maxErrors {
+				s.fail(fmt.Errorf("accept tcp %s: %w", l.Addr(), err))
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		failed = 0
+		s.counts.conns.Add(1)
+		g := &guest{Conn: c, client: addrOf(c.RemoteAddr())}
+		if l.proxies != nil {
+			s.acceptProxied(asking, l, g)
+			continue
+		}
+		if !s.enter(l, g) {
+			continue
+		}
+		s.work.Go(func() { s.welcome(asking, l, g) })
+	}
+}
+
+// enter finds a place for a connection, or closes it.
+func (s *Server) enter(l *listener, g *guest) bool {
+	leave, ok := l.guests.Enter(g.client)
+	if !ok {
+		s.counts.refused.Add(1)
+		_ = g.Conn.Close()
+		return false
+	}
+	g.leave = func() {
+		leave()
+		s.forget(g)
+	}
+	s.mu.Lock()
+	s.open[g] = struct{}{}
+	s.mu.Unlock()
+	return true
+}
+
+// forget: draining does not end this connection's reads any more.
+func (s *Server) forget(g *guest) {
+	s.mu.Lock()
+	delete(s.open, g)
+	s.mu.Unlock()
+}
+
+// welcome speaks with one client until the end of its connection; connections of HTTP are handed on.
+func (s *Server) welcome(asking context.Context, l *listener, g *guest) {
+	if l.via == wire.TCP {
+		s.stream(asking, g, g.client, wire.TCP)
+		_ = g.Close()
+		return
+	}
+	c := s.handshake(l, g)
+	switch {
+	case c == nil:
+		_ = g.Close()
+	case l.via == wire.TLS:
+		s.stream(asking, c, g.client, wire.TLS)
+		_ = c.Close()
+	default:
+		s.forget(g) // the HTTP server drains its own
+		if !s.web.take(c) {
+			_ = c.Close()
+		}
+	}
+}
+
+// handshake makes an encrypted connection of a plain one, or nothing: when as many handshakes as may are under way, or
+// the client does not do its part in time.
+func (s *Server) handshake(l *listener, g *guest) *tls.Conn {
+	select {
+	case s.handshakes <- struct{}{}:
+		defer func() { <-s.handshakes }()
+	default:
+		s.counts.refused.Add(1)
+		return nil
+	}
+	c := tls.Server(g, s.secure.config(l.via))
+	_ = g.SetDeadline(time.Now().Add(s.config.Handshake))
+	if s.draining.Load() || c.Handshake() != nil || s.draining.Load() {
+		return nil
+	}
+	_ = g.SetDeadline(time.Time{})
+	if s.draining.Load() { // Run may have set its own deadline in between
+		return nil
+	}
+	return c
+}
+
+// guest is a connection that has a place until it is closed.
+type guest struct {
+	net.Conn
+	client netip.Addr // who asks: the other end, or who a proxy says
+	ahead  []byte     // read behind a PROXY header already
+	leave  func()
+	once   sync.Once
+}
+
+func (g *guest) Read(b []byte) (int, error) {
+	if len(g.ahead) > 0 {
+		n := copy(b, g.ahead)
+		g.ahead = g.ahead[n:]
+		return n, nil
+	}
+	return g.Conn.Read(b)
+}
+
+// RemoteAddr is of the client, also behind a proxy.
+func (g *guest) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: g.client.AsSlice()}
+}
+
+func (g *guest) Close() error {
+	g.once.Do(g.leave)
+	return g.Conn.Close()
+}
+
+// addrOf is a client's address as wire.Client has it.
+func addrOf(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,83 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+func TestDoQErrorsHaveTheirCodes(t *testing.T) {
+	h := &fakeHandler{}
+	s := startSecured(t, Config{Handler: h, MaxQuery: 100, Idle: 200 * time.Millisecond})
+	keepalive := "\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x01" + "\x00\x00\x01\x00\x01" + "\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x04\x00\x0b\x00\x00"
+	for name, tt := range map[string]struct {
+		message string
+		want    quic.ApplicationErrorCode
+	}{
+		"an id":             {framed("i" + question('f')[1:]), doqProtocolError},
+		"half a question":   {framed(question('f'))[:10], doqProtocolError},
+		"two questions":     {framed(question('f')) + framed(question('f')), doqProtocolError},
+		"nothing":           {"", doqProtocolError},
+		"no query":          {framed(question('n')), doqProtocolError},
+		"a TCP keepalive":   {framed(keepalive), doqProtocolError},
+		"too long question": {framed("\x00\x00f" + strings.Repeat("q", 99)), doqExcessiveLoad},
+	} {
+		c := s.dialQUIC(t)
+		got, err := doq(c, tt.message)
+		var closed *quic.ApplicationError
+		var reset *quic.StreamError
+		switch {
+		case errors.As(err, &closed) && closed.ErrorCode == tt.want && tt.want == doqProtocolError:
+		case errors.As(err, &reset) && quic.ApplicationErrorCode(reset.ErrorCode) == tt.want && tt.want == doqExcessiveLoad:
+		default:
+			t.Errorf("%s: got %q, %v, want code %d", name, got, err, tt.want)
+		}
+	}
+	// A client that does not finish a question loses that stream, and others go on.
+	c := s.dialQUIC(t)
+	str, err := c.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(str, framed(question('f'))); err != nil { // no FIN
+		t.Fatal(err)
+	}
+	_, err = io.ReadAll(str)
+	var reset *quic.StreamError
+	if !errors.As(err, &reset) || reset.ErrorCode != doqExcessiveLoad {
+		t.Errorf("an unfinished question: %v", err)
+	}
+	if got, err := doq(c, framed(question('f'))); err != nil || got != framed(answered('F')) {
+		t.Errorf("after it: %q, %v", got, err)
+	}
+	if _, err := c.OpenUniStream(); err == nil {
+		t.Error("a client may open unidirectional streams")
+	}
+}
+
+func TestZeroRTTIsRefused(t *testing.T) {
+	s := startSecured(t, Config{Handler: &fakeHandler{}})
+	conf := s.client("doq")
+	conf.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		c, err := quic.DialAddrEarly(ctx, s.QUICAddrs()[0].String(), conf, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := doq(c, framed(question('f'))); err != nil || got != framed(answered('F')) {
+			t.Errorf("%q, %v", got, err)
+		}
+		if c.ConnectionState().Used0RTT {
+			t.Error("a question was taken before the handshake was done")
+		}
+		_ = c.CloseWithError(0, "")
+		cancel()
+	}
+}

@@ -1,0 +1,235 @@
+package serve
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+const (
+	// settle is left to the last answers of a connection before it is closed: closing it forgets what was not received
+	// yet, and a lost packet is sent again within this time on all but the worst lines.
+	settle = 200 * time.Millisecond
+
+	// Streams that HTTP/3 opens beside requests: control, two of QPACK, and one that means nothing (RFC 9114 6.2).
+	uniStreams = 4
+
+	streamWindow, connWindow = 8 << 10, 64 << 10 // bytes a client may have on the way to us
+)
+
+// quicListener is one UDP socket that speaks DoQ or HTTP/3.
+type quicListener struct {
+	via       wire.Transport
+	socket    *net.UDPConn
+	transport *quic.Transport
+	listener  *quic.Listener
+}
+
+func (l *quicListener) addr() netip.AddrPort { return l.socket.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+func (l *quicListener) close() {
+	_ = l.transport.Close()
+	_ = l.socket.Close()
+}
+
+// listenQUIC binds a socket. 0-RTT is refused on it: a question in it could be sent again by who recorded it, and what
+// it would save is one round trip of each new connection (RFC 9250 4.5 leaves the choice).
+func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener, error) {
+	c, err := new(net.ListenConfig).ListenPacket(context.Background(), family("udp", a), a.String())
+	if err != nil {
+		return nil, err
+	}
+	l := &quicListener{via: via, socket: c.(*net.UDPConn)}
+	_ = l.socket.SetReadBuffer(receiveBuffer)
+	l.transport = &quic.Transport{
+		Conn:        l.socket,
+		ConnContext: s.enterQUIC,
+		// While few handshakes are under way nobody is asked to prove the address; when more are, everybody is.
+		VerifySourceAddress: func(net.Addr) bool { return len(s.handshakes) >= cap(s.handshakes)/8 },
+	}
+	conf := &quic.Config{
+		HandshakeIdleTimeout:           s.config.Handshake,
+		MaxIdleTimeout:                 s.config.IdleEncrypted,
+		InitialStreamReceiveWindow:     streamWindow,
+		MaxStreamReceiveWindow:         streamWindow,
+		InitialConnectionReceiveWindow: connWindow,
+		MaxConnectionReceiveWindow:     connWindow,
+		MaxIncomingStreams:             int64(s.config.PerConn),
+		MaxIncomingUniStreams:          -1,
+	}
+	own := s.secure.doq
+	if via == wire.HTTPS {
+		own, conf.MaxIncomingUniStreams = s.secure.h3, uniStreams
+	}
+	if l.listener, err = l.transport.Listen(quicConfig(own), conf); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+type shakenKey struct{}
+
+// enterQUIC finds places for a connection: one of those whose handshake is under way, and one of its household.
+func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	select {
+	case s.handshakes <- struct{}{}:
+	default:
+		s.counts.refused.Add(1)
+		return nil, errFull
+	}
+	leave, ok := s.encrypted.Enter(addrOf(info.RemoteAddr))
+	if !ok {
+		<-s.handshakes
+		s.counts.refused.Add(1)
+		return nil, errFull
+	}
+	shaken := sync.OnceFunc(func() { <-s.handshakes })
+	context.AfterFunc(ctx, func() {
+		shaken()
+		leave()
+	})
+	return context.WithValue(ctx, shakenKey{}, shaken), nil
+}
+
+var errFull = errors.New("too many connections")
+
+// acceptQUIC takes connections until the server drains; those that are open then go on.
+func (s *Server) acceptQUIC(ctx context.Context, l *quicListener) {
+	defer l.listener.Close()
+	for {
+		c, err := l.listener.Accept(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.fail(fmt.Errorf("accept quic %s: %w", l.addr(), err))
+			}
+			return
+		}
+		s.counts.conns.Add(1)
+		if shaken, ok := c.Context().Value(shakenKey{}).(func()); ok {
+			shaken()
+		}
+		if l.via == wire.QUIC {
+			s.work.Go(func() { s.serveDoQ(ctx, c) })
+			continue
+		}
+		s.work.Go(func() {
+			_ = s.h3.ServeQUICConn(c)
+			_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		})
+	}
+}
+
+// drainH3 takes no more requests, says so (GOAWAY), waits for those that are being answered and closes.
+func (s *Server) drainH3() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout+time.Second)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.h3.Shutdown(ctx)
+	}()
+	s.h3busy.Lock()
+	s.h3busy.Unlock() //nolint:staticcheck // all requests that had begun are answered
+	select {
+	case <-ended:
+	case <-time.After(settle):
+		cancel()
+		<-ended
+	}
+}
+
+// DoQ's error codes (RFC 9250 8.4).
+const (
+	doqNoError          = 0x0
+	doqProtocolError    = 0x2
+	doqRequestCancelled = 0x3
+	doqExcessiveLoad    = 0x4
+)
+
+// serveDoQ answers on one connection until the client has closed it, asked nothing for a while, broken a rule, or the
+// server drains.
+func (s *Server) serveDoQ(ctx context.Context, c *quic.Conn) {
+	client := wire.Client{Addr: addrOf(c.RemoteAddr()), Via: wire.QUIC}
+	var due sync.WaitGroup
+	for {
+		wait, cancel := context.WithTimeout(ctx, s.config.IdleEncrypted)
+		str, err := c.AcceptStream(wait)
+		cancel()
+		if err != nil {
+			break
+		}
+		due.Go(func() { s.answerDoQ(c, str, client) })
+	}
+	due.Wait()
+	select {
+	case <-c.Context().Done():
+	case <-time.After(settle):
+		_ = c.CloseWithError(doqNoError, "")
+	}
+}
+
+// answerDoQ reads the one question of a stream and answers it.
+func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
+	_ = str.SetReadDeadline(time.Now().Add(s.config.Idle))
+	query, code := readDoQ(str, s.config.MaxQuery)
+	switch code {
+	case doqNoError:
+	case doqProtocolError:
+		_ = c.CloseWithError(doqProtocolError, "")
+		return
+	default:
+		str.CancelRead(quic.StreamErrorCode(code))
+		str.CancelWrite(quic.StreamErrorCode(code))
+		return
+	}
+	s.counts.quic.Add(1)
+	resp := s.ask(str.Context(), query, client)
+	if len(resp) == 0 {
+		if str.Context().Err() == nil { // not a query at all
+			_ = c.CloseWithError(doqProtocolError, "")
+		} else {
+			str.CancelWrite(doqRequestCancelled)
+		}
+		return
+	}
+	_ = str.SetWriteDeadline(time.Now().Add(s.config.Idle))
+	if _, err := str.Write(append([]byte{byte(len(resp) >> 8), byte(len(resp))}, resp...)); err != nil {
+		str.CancelWrite(doqRequestCancelled)
+		return
+	}
+	_ = str.Close()
+}
+
+// readDoQ reads a stream to its end: a length, a message of that length, and nothing more. code is what is wrong.
+func readDoQ(r io.Reader, most int) (query []byte, code uint64) {
+	b, err := io.ReadAll(io.LimitReader(r, int64(lengthSize+most+1)))
+	var reset *quic.StreamError
+	switch {
+	case errors.As(err, &reset):
+		return nil, doqRequestCancelled
+	case err != nil, len(b) > lengthSize+most:
+		return nil, doqExcessiveLoad
+	case len(b) < lengthSize+wire.HeaderLen, len(b) != lengthSize+int(binary.BigEndian.Uint16(b)):
+		return nil, doqProtocolError
+	}
+	query = b[lengthSize:]
+	if query[0] != 0 || query[1] != 0 { // RFC 9250 4.2.1: the id is 0
+		return nil, doqProtocolError
+	}
+	if wire.AskedBy(query).Keepalive { // RFC 9250 5.5.2
+		return nil, doqProtocolError
+	}
+	return query, doqNoError
+}
