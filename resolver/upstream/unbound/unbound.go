@@ -41,6 +41,7 @@ type Config struct {
 	User        string         // whom it runs as when this process is root; default "unbound". Else it runs as this process does
 	Threads     int            // default 1
 	CacheMB     int            // memory for its caches; default 32
+	Every       time.Duration  // between probes, and how long one may take; default 1 s
 	Log         *slog.Logger
 }
 
@@ -56,8 +57,7 @@ var (
 // Resolver is one supervised Unbound. Run does the work; the other methods may be called concurrently at any time.
 type Resolver struct {
 	config Config
-	every  time.Duration // between probes
-	bare   bool          // owned by Run: this Unbound is too old for the optional lines of its configuration
+	bare   bool // owned by Run: this Unbound is too old for the optional lines of its configuration
 
 	mu    sync.Mutex // guards state and past
 	state State
@@ -109,6 +109,9 @@ func Open(c Config) (*Resolver, error) {
 	if c.CacheMB == 0 {
 		c.CacheMB = DefaultCacheMB
 	}
+	if c.Every == 0 {
+		c.Every = watchEvery
+	}
 	if !c.Listen.IsValid() {
 		at, err := free()
 		if err != nil {
@@ -116,7 +119,7 @@ func Open(c Config) (*Resolver, error) {
 		}
 		c.Listen = at
 	}
-	return &Resolver{config: c, every: watchEvery, state: State{Since: time.Now()}}, nil
+	return &Resolver{config: c, state: State{Since: time.Now()}}, nil
 }
 
 // Addr is where it answers while it runs, the same over UDP and TCP and over restarts.

@@ -71,6 +71,7 @@ func openFolder(t *testing.T) string {
 func begin(t *testing.T, c Config) *rig {
 	t.Helper()
 	g := &rig{log: new(logBuffer)}
+	c.Every = 100 * time.Millisecond
 	c.Log = slog.New(slog.NewTextHandler(g.log, nil))
 	if c.Dir == "" {
 		c.Dir = filepath.Join(openFolder(t), "run")
@@ -79,7 +80,6 @@ func begin(t *testing.T, c Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.every = 100 * time.Millisecond
 	g.Resolver = r
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

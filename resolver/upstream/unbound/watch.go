@@ -83,7 +83,7 @@ func (r *Resolver) ready(ctx context.Context, p *process, word string) error {
 
 // watch returns when the process has ended, has missed too many probes, or must be started again.
 func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os.FileInfo) error {
-	tick := time.NewTicker(r.every)
+	tick := time.NewTicker(r.config.Every)
 	defer tick.Stop()
 	missed, probes := 0, uint64(1)
 	for i := 1; ; i++ {
@@ -94,7 +94,7 @@ func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os
 			return fmt.Errorf("%w: %s", ErrEnded, p.why())
 		case <-tick.C:
 		}
-		if err := probe(ctx, r.config.Listen, word, r.every); err == nil {
+		if err := probe(ctx, r.config.Listen, word, r.config.Every); err == nil {
 			missed, probes = 0, probes+1
 		} else if missed++; missed >= missedProbes {
 			return fmt.Errorf("%w on %s (%d times in a row)", ErrSilent, r.config.Listen, missed)

@@ -1,0 +1,113 @@
+package interop
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/resolver"
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/serve"
+	"github.com/cordon-project/cordon/resolver/upstream"
+	"github.com/cordon-project/cordon/resolver/upstream/unbound"
+)
+
+// Where listed names lead.
+const (
+	stopIPv4 = "198.51.100.16"
+	stopIPv6 = "2001:db8:ffff::16"
+)
+
+// edge is a resolver with an Unbound of its own on the tree, answering on port 53.
+type edge struct {
+	*resolver.Resolver
+	unbound *unbound.Resolver
+}
+
+// newEdge starts one that ends with the test. The domain listed.good.example is listed, under a law.
+func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
+	t.Helper()
+	c.Every = 100 * time.Millisecond
+	c.Dir, c.TrustAnchor, c.RootHints, c.Log = filepath.Join(w.dir, "unbound"), w.anchor, w.hints, slog.New(slog.DiscardHandler)
+	own, err := unbound.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{own.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := resolver.New(resolver.Config{
+		Stop:     resolver.Stop{LawIPv4: netip.MustParseAddr(stopIPv4), LawIPv6: netip.MustParseAddr(stopIPv6)},
+		Upstream: pool,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Swap(setOf(t, "listed.good.example"))
+	at := []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":53"), netip.MustParseAddrPort("[" + edgeIPv6 + "]:53")}
+	s, err := serve.Open(serve.Config{Handler: r, UDPAddrs: at, TCPAddrs: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []func(context.Context) error{own.Run, s.Run} {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = run(ctx)
+		}()
+		t.Cleanup(func() {
+			cancel()
+			<-ended
+		})
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	if c.Program == "" {
+		await(t, "unbound", func() error {
+			if s := own.State(); !s.Answering {
+				return fmt.Errorf("%+v", s)
+			}
+			return nil
+		})
+	}
+	return &edge{r, own}
+}
+
+// setOf builds a set whose entries are domains with a law behind them.
+func setOf(t *testing.T, domains ...string) *match.Set {
+	t.Helper()
+	const list = match.ListID("hotline/main")
+	keys := &match.Keys{Match: sha256.Sum256([]byte("m"))}
+	filter := match.Filter{Kinds: []canon.Kind{canon.KindDomain}, Bases: []match.Basis{match.BasisLaw}, Jurisdictions: []string{"XX"}}
+	records := make([]match.Record, len(domains))
+	for i, d := range domains {
+		records[i] = match.Record{
+			Digest: keys.Digest(list, canon.ClassName, []byte(d)), Gate: keys.Gate64(canon.ClassName, []byte(d)), EntryID: match.EntryID{byte(i), 1},
+			Meta: match.Meta{Kind: canon.KindDomain, Category: match.CategoryBaseline, Basis: match.BasisLaw, Jurisdiction: [2]byte{'X', 'X'}, ReviewBy: 4_000_000_000},
+		}
+	}
+	b, err := match.WriteEdge(match.Header{List: list, Seq: 1, Epoch: 1, CanonID: canon.ID()}, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := match.Compile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix, err := match.Open(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := match.NewSet([]match.Member{{Edge: b, Index: ix, Filter: filter, Keys: keys}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
