@@ -117,7 +117,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byt
 			return r.signal(w, v, dst, query, verdict), true
 		}
 		if e == nil {
-			return dst, false
+			return r.about(w, dst, query, from.Via.Stream())
 		}
 		// An entry that leads to a listed name stays: once delisted, it is served again at once.
 		if _, failed := e.Failure(); !failed {
@@ -133,7 +133,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byt
 		e.SetStamp(v.stamp(unix))
 	}
 	if e == nil {
-		return dst, false
+		return r.about(w, dst, query, from.Via.Stream())
 	}
 	w.counts.hits.Add(1)
 	return r.copy(w, dst, query, e, tick, from), true

@@ -195,11 +195,15 @@ func newRig(t testing.TB) *rig {
 
 func newRigAt(t testing.TB, clock *fakeClock, now func() time.Time) *rig {
 	t.Helper()
+	return newRigOf(t, clock, Config{Clock: now})
+}
+
+// newRigOf is a rig with more in its configuration.
+func newRigOf(t testing.TB, clock *fakeClock, c Config) *rig {
+	t.Helper()
 	g := &rig{up: new(fakeUpstream), clock: clock}
-	r, err := New(Config{
-		Stop: testStop, NSID: true, Upstream: g.up,
-		Cache: cache.New(cache.Config{Bytes: 1 << 20}), Clock: now,
-	})
+	c.Stop, c.NSID, c.Upstream, c.Cache = testStop, true, g.up, cache.New(cache.Config{Bytes: 1 << 20})
+	r, err := New(c)
 	if err != nil {
 		t.Fatalf("make resolver: %v", err)
 	}

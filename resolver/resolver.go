@@ -43,6 +43,7 @@ type Config struct {
 	Stop     Stop
 	TTL      time.Duration // of the signal; whole seconds from 10 to 60, default 30
 	NSID     bool          // answer NSID (RFC 5001) with the state id of the set in force
+	Own      Own           // what it says of itself
 	Upstream Exchanger
 	Guard    *guard.Guard     // nil: everybody is served, without limits
 	Cache    *cache.Cache     // default: cache.New with its defaults
@@ -53,6 +54,7 @@ type Config struct {
 type Resolver struct {
 	config Config
 	ttl    uint32
+	own    own
 	start  time.Time
 	view   atomic.Pointer[view]
 	swaps  atomic.Uint32
@@ -126,7 +128,11 @@ func New(c Config) (*Resolver, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	r := &Resolver{config: c, ttl: uint32(c.TTL / time.Second), start: c.Clock()}
+	own, err := newOwn(c.Own)
+	if err != nil {
+		return nil, fmt.Errorf("make resolver: %w", err)
+	}
+	r := &Resolver{own: own, config: c, ttl: uint32(c.TTL / time.Second), start: c.Clock()}
 	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }
 	return r, nil
 }

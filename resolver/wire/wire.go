@@ -30,6 +30,7 @@ const (
 	TypeSRV   uint16 = 33
 	TypeDNAME uint16 = 39
 	TypeOPT   uint16 = 41
+	TypeDS    uint16 = 43
 	TypeRRSIG uint16 = 46
 	TypeSVCB  uint16 = 64
 	TypeHTTPS uint16 = 65
