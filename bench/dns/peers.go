@@ -41,7 +41,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	}
 	args := []string{"throughput", "--size", fmt.Sprint(b.Names), "--rounds", fmt.Sprint(b.Rounds), "--secs", fmt.Sprint(b.Seconds)}
 	if len(b.Only) > 0 {
-		args = append(args, "--only", strings.Join(append(b.Only, contestant), ","))
+		args = append(args, "--only", strings.Join(append(b.Only, contestant, floor), ","))
 	}
 	if len(b.Workloads) > 0 {
 		args = append(args, "--workloads", strings.Join(b.Workloads, ","))
@@ -108,6 +108,15 @@ func (b *bench) describe() error {
 		return err
 	}
 	entry, err := json.MarshalIndent(map[string]any{
+		"name": floor, "list_format": "names", "start": []string{self, "dns-echo", "--listen", "127.0.0.1:{port}"},
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.entry(floor), entry, 0o600); err != nil {
+		return err
+	}
+	entry, err = json.MarshalIndent(map[string]any{
 		"name": contestant, "list_format": "names", "files": map[string]string{"edge.yaml": config},
 		"start":  []string{filepath.Join(b.Bin, "cordon"), "edge", "--config", "{dir}/edge.yaml"},
 		"reload": []string{self, "dns-change", "--bin", b.Bin, "--home", b.home(), "{add}", "{remove}"}, "update_label": "signed version",
@@ -115,17 +124,17 @@ func (b *bench) describe() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(b.entry(), entry, 0o600)
+	return os.WriteFile(b.entry(contestant), entry, 0o600)
 }
 
-func (b *bench) entry() string { return filepath.Join(b.Dir, "cordon.json") }
+func (b *bench) entry(name string) string { return filepath.Join(b.Dir, name+".json") }
 
 // script runs the peers' bench; what it prints goes to the log and, without its notes, to out.
 func (b *bench) script(ctx context.Context, out io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, b.Peers, args...)
 	cmd.Env = append(os.Environ(), "DNSBENCH_DIR="+b.Dir)
-	if _, err := os.Stat(b.entry()); err == nil && args[0] != "gen" {
-		cmd.Env = append(cmd.Env, "EXTRA="+b.entry())
+	if _, err := os.Stat(b.entry(contestant)); err == nil && args[0] != "gen" {
+		cmd.Env = append(cmd.Env, "EXTRA="+b.entry(contestant)+","+b.entry(floor))
 	}
 	// A group of its own, so that a signal at the terminal does not reach it twice; SIGTERM lets it end its peers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

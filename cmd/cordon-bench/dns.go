@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/bench/dns"
+	"github.com/cordon-project/cordon/bench/dns/echo"
 	"github.com/cordon-project/cordon/bench/operator"
 )
 
@@ -72,5 +75,35 @@ func changeCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&bin, "bin", "", "directory of cordon-hotline")
 	cmd.Flags().StringVar(&home, "home", "", "what dns has made")
+	return cmd
+}
+
+// echoCommand is a process of its own for dns: the floor beside the peers.
+func echoCommand() *cobra.Command {
+	var c echo.Config
+	var listen, stop, others string
+	cmd := &cobra.Command{
+		Use: "dns-echo", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			at, err := netip.ParseAddrPort(listen)
+			if err != nil {
+				return err
+			}
+			if c.Conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at)); err != nil {
+				return err
+			}
+			if c.Stop, err = netip.ParseAddr(stop); err != nil {
+				return err
+			}
+			if c.Others, err = netip.ParseAddr(others); err != nil {
+				return err
+			}
+			return echo.Run(cmd.Context(), c)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "IPv4 address and port")
+	cmd.Flags().StringVar(&stop, "stop", "192.0.2.1", "answer for names that begin with h")
+	cmd.Flags().StringVar(&others, "others", "198.51.100.7", "answer for other names")
+	cmd.Flags().IntVar(&c.Batch, "batch", 64, "datagrams a call")
 	return cmd
 }

@@ -28,7 +28,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Use: "cordon-bench", Short: "Measure Cordon on this machine", SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { started = true },
 	}
-	root.AddCommand(listsCommand(), edgeCommand(), dnsCommand(), changeCommand(), loadCommand(), soakCommand())
+	root.AddCommand(listsCommand(), edgeCommand(), dnsCommand(), changeCommand(), loadCommand(), soakCommand(), echoCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetArgs(args)
 	root.SetOut(stdout)
