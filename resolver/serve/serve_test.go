@@ -78,7 +78,7 @@ func start(t *testing.T, c Config) (s *Server, stop func() error) {
 	return s, stop
 }
 
-func dial(t *testing.T, network string, to netip.AddrPort) net.Conn {
+func dial(t testing.TB, network string, to netip.AddrPort) net.Conn {
 	t.Helper()
 	c, err := net.Dial(network, to.String())
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -14,24 +16,55 @@ import (
 )
 
 const (
-	maxDatagram = 4096 // questions are far smaller; longer datagrams arrive cut, and so malformed
-	maxErrors   = 1000 // reads failing in a row before a socket counts as broken
-	maxWaiting  = 65536
+	maxErrors  = 1000              // reads failing in a row before a socket counts as broken
+	maxWaiting = 65536 / batchSize // batches read while draining
 )
 
-// serveUDP reads one socket until the server drains. Its buffers are its own; only questions for an upstream are
-// copied and handed on.
+// udpWorker answers the questions of one socket. Its buffers are its own; only questions for an upstream are copied and handed on.
+type udpWorker struct {
+	server *Server
+	asking context.Context
+	socket *udpSocket
+	raw    syscall.RawConn
+	in     *questions
+	out    *answers
+	text   []byte // of the answers in out
+	later  *outbox
+}
+
+func (s *Server) newUDPWorker(asking context.Context, u *udpSocket) (*udpWorker, error) {
+	raw, err := u.conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &udpWorker{
+		server: s, asking: asking, socket: u, raw: raw,
+		in: newQuestions(u.info), out: newAnswers(), text: make([]byte, batchSize*maxReply),
+		later: &outbox{raw: raw, work: s.work.Go},
+	}, nil
+}
+
+// serveUDP reads one socket until the server drains.
 func (s *Server) serveUDP(asking context.Context, u *udpSocket) {
-	in, out, oob := make([]byte, maxDatagram), make([]byte, 0, maxDatagram), make([]byte, 128)
+	w, err := s.newUDPWorker(asking, u)
+	if err != nil {
+		s.fail(fmt.Errorf("read udp %s: %w", u.addr, err))
+		return
+	}
 	for failed := 0; ; {
-		n, control, from, err := u.receive(in, oob)
+		err := w.raw.Read(w.in.take)
 		switch {
-		case err == nil:
+		case err == nil && w.in.errno == 0:
 			failed = 0
-			s.datagram(asking, u, in[:n], oob[:control], from, out)
+			w.answer()
+			if w.out.n > 0 && w.raw.Write(w.out.put) != nil {
+				return // closed
+			}
 			continue
+		case err == nil:
+			err = os.NewSyscallError("recvmmsg", w.in.errno)
 		case s.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded):
-			s.drainUDP(asking, u, in, oob, out)
+			_ = w.raw.Control(w.drain)
 			return
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -44,84 +77,79 @@ func (s *Server) serveUDP(asking context.Context, u *udpSocket) {
 	}
 }
 
-func (u *udpSocket) receive(in, oob []byte) (n, control int, from netip.AddrPort, err error) {
-	if !u.info {
-		n, from, err = u.conn.ReadFromUDPAddrPort(in)
-		return n, 0, from, err
-	}
-	n, control, _, from, err = u.conn.ReadMsgUDPAddrPort(in, oob)
-	return n, control, from, err
-}
-
-func (u *udpSocket) send(resp, control []byte, to netip.AddrPort) {
-	// A client that cannot be reached is the client's affair: no retry, no log (P5).
-	if len(control) == 0 {
-		_, _ = u.conn.WriteToUDPAddrPort(resp, to)
-		return
-	}
-	_, _, _ = u.conn.WriteMsgUDPAddrPort(resp, control, to)
-}
-
-// datagram answers one question, now or from a slot.
-func (s *Server) datagram(asking context.Context, u *udpSocket, query, control []byte, from netip.AddrPort, out []byte) {
-	u.read.Add(1)
-	client := wire.Client{Addr: from.Addr().Unmap().WithZone(""), Via: wire.UDP}
-	resp, done := s.config.Handler.Fast(out, query, client)
-	if !done {
-		held := append(append(make([]byte, 0, len(query)+len(control)), query...), control...)
-		query, control := held[:len(query):len(query)], held[len(query):]
-		if s.slow(asking, query, client, func(resp []byte) {
-			if len(resp) > 0 {
-				u.send(resp, control, from)
-			}
-		}) {
-			return
+// answer makes the answers to a batch. Hot path: no allocation, but for questions that an upstream must be asked.
+func (w *udpWorker) answer() {
+	w.socket.read.Add(uint64(w.in.n))
+	for i := range w.in.n {
+		query, control := w.in.query(i), w.in.control(i)
+		client := wire.Client{Addr: clientOf(&w.in.names[i]), Via: wire.UDP}
+		at := w.out.n * maxReply
+		room := w.text[at : at : at+maxReply]
+		resp, done := w.server.config.Handler.Fast(room, query, client)
+		if !done && w.ask(query, &w.in.names[i], control, client) {
+			continue
 		}
-		resp = s.config.Handler.Busy(out, query)
-	}
-	if len(resp) > 0 {
-		u.send(resp, control, from)
+		if !done {
+			resp = w.server.config.Handler.Busy(room, query)
+		}
+		if len(resp) > 0 {
+			w.out.add(resp, &w.in.names[i], answerFrom(control))
+		}
 	}
 }
 
-// drainUDP answers what the kernel had already taken for this socket: those clients will not be answered by anyone
-// else. It does not wait for more.
-func (s *Server) drainUDP(asking context.Context, u *udpSocket, in, oob, out []byte) {
-	raw, err := u.conn.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
-		for range maxWaiting {
-			n, control, _, sender, err := unix.Recvmsg(int(fd), in, oob, unix.MSG_DONTWAIT)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if err != nil {
-				return
-			}
-			if !u.info {
-				control = 0
-			}
-			if from, ok := addrPort(sender); ok {
-				s.datagram(asking, u, in[:n], oob[:control], from, out)
-			}
+// ask hands a question on; false when there is no room.
+func (w *udpWorker) ask(query []byte, name *unix.RawSockaddrInet6, control []byte, client wire.Client) bool {
+	held := &struct {
+		address
+		query []byte
+	}{address{name: *name}, append(make([]byte, 0, len(query)), query...)}
+	held.length = uint8(copy(held.control[:], answerFrom(control)))
+	return w.server.slow(w.asking, held.query, client, func(resp []byte) {
+		if len(resp) > 0 {
+			w.later.add(resp, &held.address)
 		}
 	})
 }
 
-func addrPort(a unix.Sockaddr) (netip.AddrPort, bool) {
-	switch a := a.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), true
-	case *unix.SockaddrInet6:
-		ip := netip.AddrFrom16(a.Addr)
-		if a.ZoneId != 0 {
-			if i, err := net.InterfaceByIndex(int(a.ZoneId)); err == nil {
-				ip = ip.WithZone(i.Name)
-			}
+// drain answers what the kernel had already taken for this socket: those clients will not be answered by anyone else. It does not wait for more.
+func (w *udpWorker) drain(fd uintptr) {
+	for range maxWaiting {
+		if w.in.receive(fd) != 0 {
+			return
 		}
-		return netip.AddrPortFrom(ip, uint16(a.Port)), true
+		w.answer()
+		for wait := 0; w.out.n > 0 && w.out.send(fd) == unix.EAGAIN && wait < maxErrors; wait++ {
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 1)
+		}
 	}
-	return netip.AddrPort{}, false
+}
+
+// clientOf is the address a datagram came from, as wire.Client wants it. Hot path: no allocation.
+func clientOf(a *unix.RawSockaddrInet6) netip.Addr {
+	if a.Family == unix.AF_INET {
+		// struct sockaddr_in: family, port, address; the address lies where the flow label of IPv6 does.
+		return netip.AddrFrom4(*(*[4]byte)(unsafe.Pointer(&a.Flowinfo)))
+	}
+	return netip.AddrFrom16(a.Addr).Unmap()
+}
+
+// answerFrom makes of what the kernel said about a question what it needs for the answer, in place: the address of ours, and not the interface,
+// as the way back to the client is the routing table's affair. Only link-local addresses are nothing without their interface.
+func answerFrom(control []byte) []byte {
+	if len(control) == 0 {
+		return nil
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+	switch {
+	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(control) >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
+		(*unix.Inet4Pktinfo)(unsafe.Pointer(&control[unix.CmsgLen(0)])).Ifindex = 0
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(control) >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
+		if p := (*unix.Inet6Pktinfo)(unsafe.Pointer(&control[unix.CmsgLen(0)])); p.Addr[0] != 0xfe || p.Addr[1]&0xc0 != 0x80 {
+			p.Ifindex = 0
+		}
+	default:
+		return nil
+	}
+	return control
 }
