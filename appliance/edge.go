@@ -118,7 +118,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return audit.SignBuild(api.EdgeBuild(description.ID(), c.Name, runs, o.clock()()), key.Private)
 	}
 	for i, url := range c.Control {
-		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says)
+		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says).Guarding(func() api.Guard { return held(answers, gate) })
 		if own != nil {
 			controls[i].Recursing(func() api.Recursion { return recursion(own.State()) })
 		}

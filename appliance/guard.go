@@ -2,10 +2,14 @@ package appliance
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 
+	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/resolver"
 	"github.com/cordon-project/cordon/resolver/guard"
 )
 
@@ -33,4 +37,37 @@ func guardConfig(c *config.Clients) guard.Config {
 		Clients: c.Allow, Strangers: c.Deny, DropStrangers: c.Drop, Exempt: c.Exempt, IPv4Bits: c.IPv4Bits, IPv6Bits: c.IPv6Bits,
 		Questions: none(c.Questions), Answers: none(c.Answers), Large: none(c.LargeAnswers), Errors: none(c.Errors), Slip: c.Slip, Budget: none(c.ListedADay),
 	}
+}
+
+// held is what an edge tells control nodes of its guard.
+func held(r *resolver.Resolver, g *guard.Guard) api.Guard {
+	c := g.Counts()
+	return api.Guard{
+		Questions: r.Counts().Queries, Strangers: c.Strangers, Limited: c.Limited, Slowed: c.Slowed, Dropped: c.Dropped, Truncated: c.Slipped, Budgets: c.Sources,
+	}
+}
+
+// guards are what edges last said of what they held back, to any control node.
+func guards(nodes []NodeStatus) map[string]*api.Guard {
+	out := map[string]*api.Guard{}
+	for _, x := range nodes {
+		if x.Status == nil {
+			continue
+		}
+		for _, e := range x.Status.Edges {
+			if have := out[e.Name]; e.Guard != nil && (have == nil || e.Guard.At.After(have.At)) {
+				out[e.Name] = e.Guard
+			}
+		}
+	}
+	return out
+}
+
+// reportGuard prints a line about what an edge held back, if it said anything.
+func reportGuard(w io.Writer, g *api.Guard) {
+	if g == nil {
+		return
+	}
+	fmt.Fprintf(w, "    %d questions; refused to strangers %d; above a client's rate %d, of them %d of clients that met too many listed entries (%d budgets used up); answers over UDP not sent %d, sent as \"over TCP\" %d\n",
+		g.Questions, g.Strangers, g.Limited, g.Slowed, g.Budgets, g.Dropped, g.Truncated)
 }

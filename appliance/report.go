@@ -99,7 +99,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintf(w, "  %s: %s, log %d, checkpoint %d\n", s.Name, s.Role, s.LogSize, s.CheckpointSize)
 	}
 	fmt.Fprintln(w, "\nEdges:")
-	resolvers := recursions(nodes)
+	resolvers, guards := recursions(nodes), guards(nodes)
 	for _, e := range best.Status.Edges {
 		switch {
 		case e.Counter == 0:
@@ -115,6 +115,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		}
 		r, known := resolvers[e.Name]
 		reportRecursion(w, r, known)
+		reportGuard(w, guards[e.Name])
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/transport"
@@ -57,47 +56,16 @@ func readRecursion(header string) (Recursion, bool) {
 	return r, true
 }
 
-// recursions are what edges last said of their resolvers, to this node, since it started.
-type recursions struct {
-	mu sync.Mutex // guards of
-	of map[string]Recursion
-}
+// recursions are what edges last said of their resolvers. An edge that says nothing of a resolver has none any more.
+type recursions struct{ told[Recursion] }
 
-// note takes what an edge says. An edge that says nothing of a resolver has none any more.
 func (c *recursions) note(who caller, h http.Header, now time.Time) {
 	if who.role != transport.RoleEdge {
 		return
 	}
 	r, ok := readRecursion(h.Get(recursionHeader))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !ok {
-		delete(c.of, who.name)
-		return
-	}
 	r.At = now.UTC()
-	c.of[who.name] = r
-}
-
-// get is nil when the edge has said nothing.
-func (c *recursions) get(edge string) *Recursion {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if r, ok := c.of[edge]; ok {
-		return &r
-	}
-	return nil
-}
-
-// keep forgets edges that are enrolled no more.
-func (c *recursions) keep(enrolled func(edge string) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name := range c.of {
-		if !enrolled(name) {
-			delete(c.of, name)
-		}
-	}
+	c.set(who.name, r, ok)
 }
 
 // Recursing has the client tell each node that it asks for the manifest how the resolver of the asking edge is doing. Call it before the

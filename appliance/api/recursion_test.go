@@ -12,7 +12,7 @@ import (
 // What an edge says of its resolver is words of a closed set and numbers, is believed of nobody else, and is forgotten with the edge.
 func TestWhatAnEdgeSaysOfItsResolverIsBounded(t *testing.T) {
 	now := time.Unix(1790000000, 0).UTC()
-	c := recursions{of: map[string]Recursion{}}
+	var c recursions
 	say := func(role transport.Role, header string) {
 		c.note(caller{role, "e1"}, http.Header{recursionHeader: {header}}, now)
 	}

@@ -68,6 +68,7 @@ type Server struct {
 	own        KeyCare
 	cares      cares
 	recursions recursions
+	guards     guards
 	readers    readers
 	posts      bucket
 	lookups    lookups
@@ -84,7 +85,7 @@ func NewServer(c Config) *Server {
 		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[string]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
-		recursions: recursions{of: map[string]Recursion{}}, patience: cmp.Or(c.Patience, readerPatience),
+		patience: cmp.Or(c.Patience, readerPatience),
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),

@@ -1,0 +1,75 @@
+package appliance
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/resolver/guard"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+func TestAnEdgeOnAPublicAddressWithoutClientsSaysSo(t *testing.T) {
+	for _, tt := range []struct {
+		listen string
+		allow  []netip.Prefix
+		warns  bool
+	}{
+		{"127.0.0.1:53", nil, false}, {"100.64.0.53:53", nil, false}, {"[fd00::53]:53", nil, false}, {"0.0.0.0:53", nil, false},
+		{"192.0.2.53:53", nil, true}, {"[2001:db8::53]:53", nil, true},
+		{"192.0.2.53:53", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, false},
+	} {
+		var log bytes.Buffer
+		c := &config.Edge{DNSListen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53"), netip.MustParseAddrPort(tt.listen)}, Clients: config.DefaultClients()}
+		c.Clients.Allow = tt.allow
+		g, err := openGuard(t.Context(), c, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(log.String(), "clients.allow is empty"); got != tt.warns {
+			t.Errorf("%s, allow %v: warns is %v, want %v", tt.listen, tt.allow, got, tt.warns)
+		}
+		if _, v := g.Admit(wire.Client{Addr: netip.MustParseAddr("192.0.2.1")}, 0); (v == guard.Pass) != (tt.allow != nil) {
+			t.Errorf("%s, allow %v: a public client got %d", tt.listen, tt.allow, v)
+		}
+	}
+}
+
+// TestZeroInTheFileIsNoLimit: 0 in the file is no limit, where 0 in the guard's own Config is the default.
+func TestZeroInTheFileIsNoLimit(t *testing.T) {
+	c := config.DefaultClients()
+	c.Questions, c.Answers, c.LargeAnswers, c.Errors, c.ListedADay = 0, 0, 0, 0, 0
+	g, err := guard.New(guardConfig(&c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := make([]byte, 600)
+	for i := range 100_000 {
+		ticket, v := g.Admit(wire.Client{Addr: netip.MustParseAddr("10.0.0.1")}, time.Second)
+		g.Met(ticket, uint64(i))
+		if w := g.Answer(ticket, resp[:100+i%2*500]); v != guard.Pass || w != guard.Pass {
+			t.Fatalf("question %d got %d and %d", i, v, w)
+		}
+	}
+}
+
+func TestStatusShowsWhatTheNewestWordOfAnEdgeSays(t *testing.T) {
+	say := func(n uint64, at int64) NodeStatus {
+		return NodeStatus{Status: &api.Status{Edges: []api.EdgeStatus{
+			{Name: "e1", Guard: &api.Guard{Questions: n, Strangers: 1, Limited: 3, Slowed: 2, Dropped: 4, Truncated: 5, Budgets: 6, At: time.Unix(at, 0)}}, {Name: "e2"},
+		}}}
+	}
+	all := guards([]NodeStatus{say(10, 100), {}, say(30, 300), say(20, 200)})
+	var out bytes.Buffer
+	reportGuard(&out, all["e1"])
+	reportGuard(&out, all["e2"])
+	want := "    30 questions; refused to strangers 1; above a client's rate 3, of them 2 of clients that met too many listed entries (6 budgets used up); answers over UDP not sent 4, sent as \"over TCP\" 5\n"
+	if out.String() != want {
+		t.Errorf("got  %swant %s", out.String(), want)
+	}
+}
