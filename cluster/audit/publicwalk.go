@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,6 +48,7 @@ func (r *Report) WalkPublicLog(ctx context.Context, tf TrustFile, read publiclog
 	} else {
 		w.Witness = append(w.Witness, co.By...)
 	}
+	w.proofs(r)
 	w.operator(r)
 	if err := w.heads(r.logged); err != nil {
 		return nil, err
@@ -61,13 +63,9 @@ func (r *Report) WalkPublicLog(ctx context.Context, tf TrustFile, read publiclog
 
 // openPublicLog finds the hotline by whose key the repository's checkpoint is signed.
 func (r *Report) openPublicLog(ctx context.Context, read publiclog.Read, notFound error) (trust.HotlineID, *publiclog.Tree, error) {
-	keys := map[trust.HotlineID]string{} // the newest of each hotline
-	for _, l := range r.logged {
-		keys[trust.HotlineID(l.Leaf.List.Hotline())] = l.Head.Log
-	}
 	var first error
-	for _, h := range sortedHotlines(keys) {
-		tree, err := publiclog.Open(ctx, keys[h], read, notFound)
+	for _, h := range slices.Sorted(maps.Keys(r.logKeys)) {
+		tree, err := publiclog.Open(ctx, r.logKeys[h], read, notFound)
 		if err == nil {
 			return h, tree, nil
 		}
@@ -82,15 +80,6 @@ func (r *Report) openPublicLog(ctx context.Context, read publiclog.Read, notFoun
 		return "", nil, ErrNoPublicLog
 	}
 	return "", nil, fmt.Errorf("%w: %w", ErrNoPublicLog, first)
-}
-
-func sortedHotlines(m map[trust.HotlineID]string) []trust.HotlineID {
-	out := make([]trust.HotlineID, 0, len(m))
-	for h := range m {
-		out = append(out, h)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // logWalk is one comparison.
@@ -153,6 +142,19 @@ func (w *logWalk) operator(r *Report) {
 			w.refused = append(w.refused, span{b.List, from, b.Seq})
 		case Hold:
 			w.refused = append(w.refused, span{b.List, b.Seq, b.Seq})
+		}
+	}
+}
+
+// proofs takes over what verify found wrong in the operator's proofs. A proof that is left out or does not verify is what a version looks like that
+// was shown to this operator only.
+func (w *logWalk) proofs(r *Report) {
+	if c, ok := r.Check(CheckPublicLog); ok && !c.Pass {
+		for _, cause := range c.Causes {
+			w.find("operator's log: %s", cause)
+		}
+		if len(c.Causes) == 0 {
+			w.find("operator's log: proofs of the public log could not be checked: %s", c.Detail)
 		}
 	}
 }
@@ -247,7 +249,7 @@ func (w *logWalk) missing(all []Logged) {
 	}
 	slices.SortFunc(bare, func(a, b publiclog.Leaf) int { return cmp.Or(cmp.Compare(a.List, b.List), cmp.Compare(a.Seq, b.Seq)) })
 	for _, v := range bare[:min(len(bare), maxCauses)] {
-		w.Notes = append(w.Notes, Escape(fmt.Sprintf("%s is in force without a proof of the public log, and not in it: its charter named none, or verify says what is wrong", v)))
+		w.Notes = append(w.Notes, Escape(fmt.Sprintf("%s is in force without a proof of the public log, and not in it: its charter named none", v)))
 	}
 }
 

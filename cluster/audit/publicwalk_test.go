@@ -136,3 +136,31 @@ func TestAListShownToOneOperatorOnlyIsFound(t *testing.T) {
 		t.Errorf("an altered entry: %v", err)
 	}
 }
+
+// A version that was made for one operator cannot have a proof of the log that all others see: leaving the proof out must not help.
+func TestAListShownToOneOperatorOnlyIsFoundWithoutItsProof(t *testing.T) {
+	for name, honest := range map[string]int{"the last version": 2, "every version": 0} {
+		t.Run(name, func(t *testing.T) {
+			l := audittest.New("public walk")
+			log := l.Hotline.KeepLog()
+			for i := range honest {
+				l.Publish(30 + i)
+			}
+			for len(log.Leaves) == 0 { // the log is not empty for anybody else
+				log.Append(another(1))
+			}
+			public := log.Fork(len(log.Leaves))
+			p := l.Offer(40)
+			p.PublicProof = nil
+			p.Verdicts = l.Verdicts(p, audittest.C1, audittest.C2)
+			l.Append(p)
+			got, err := walk(t, l, public.Files(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all := strings.Join(got.Findings, "\n"); got.Pass || !strings.Contains(all, "no valid proof of the public log: there is none") {
+				t.Errorf("got %+v\n%s", got, all)
+			}
+		})
+	}
+}

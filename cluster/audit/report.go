@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/cordon-project/cordon/listsync/trust"
 )
 
 // The checks of a report, in the order they are made.
@@ -56,6 +58,7 @@ type Report struct {
 	served  *Served
 	moments []Moment
 	logged  []Logged
+	logKeys map[trust.HotlineID]string // of the public logs that charters named, the newest of each hotline
 
 	uncertified int
 }

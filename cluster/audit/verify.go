@@ -39,7 +39,7 @@ type Options struct {
 // looked at as they come, list files one at a time. It returns an error only when the bundle could not
 // be read (network, disk, context); whatever the bundle says, however malformed, ends in the report.
 func Verify(ctx context.Context, bundle io.Reader, trustFile []byte, o Options) (*Report, error) {
-	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[[32]byte][32]byte), pinned: make(map[trust.HotlineID]pinnedRoot)}
+	v := &verifier{ctx: ctx, o: o, checks: make(map[string]*Check), indexes: make(map[[32]byte][32]byte), pinned: make(map[trust.HotlineID]pinnedRoot), logKeys: make(map[trust.HotlineID]string)}
 	err := v.run(newBundleReader(&contextReader{ctx, bundle}), trustFile)
 	switch {
 	case err == nil:
@@ -95,6 +95,7 @@ type verifier struct {
 	certificates int
 	returns      []returnAt
 	logged       []Logged
+	logKeys      map[trust.HotlineID]string
 	receipts     []pending // whose state is still to be compared
 	withdrawals  []ServedWithdrawal
 
@@ -295,7 +296,7 @@ func (v *verifier) note(format string, args ...any) {
 }
 
 func (v *verifier) report() *Report {
-	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, note: v.signed, logged: v.logged, moments: v.moments, uncertified: v.certificates}
+	r := &Report{Pass: true, Cluster: v.trust.Cluster.Name, Checkpoint: v.rcp, Notes: v.notes, served: v.served, note: v.signed, logged: v.logged, logKeys: v.logKeys, moments: v.moments, uncertified: v.certificates}
 	names := []string{CheckTrust, CheckBundle, CheckCheckpoint, CheckWitnesses, CheckConsistency, CheckLog, CheckReplay, CheckMetadata, CheckCharter, CheckPublicLog, CheckForks,
 		CheckVerdicts, CheckWithdrawals, CheckOpenings, CheckOrders, CheckHotlines, CheckAdmin, CheckCertificates, CheckLists, CheckVersions, CheckReceipts}
 	for _, n := range names {

@@ -51,6 +51,7 @@ func (v *verifier) lookPublicLog(l Leaf, b Publish, got *trust.Verified) {
 	}
 	v.h.Tally.Logged++
 	at.Bare = false
+	v.logKeys[b.Hotline] = key
 	p, err := publiclog.DecodeProof(b.PublicProof)
 	if len(b.PublicProof) == 0 {
 		err = fmt.Errorf("%w: there is none", publiclog.ErrProof)
