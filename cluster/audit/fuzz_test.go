@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -144,6 +145,48 @@ func FuzzParseCluster(f *testing.F) {
 		for _, g := range c.Genesis() {
 			if _, err := audit.EncodeLeaf(g); err != nil {
 				t.Errorf("accepted, but genesis leaf %d has no encoding: %v", g.N, err)
+			}
+		}
+	})
+}
+
+// FuzzVisit takes a state file whose hash is right and whose rest is anything: it is refused, or can be gone on from.
+func FuzzVisit(f *testing.F) {
+	l := audittest.Honest("fuzz")
+	trust := l.TrustFile()
+	verify := func(bundle []byte, before *audit.Visit) *audit.Report {
+		r, err := audit.Verify(context.Background(), bytes.NewReader(bundle), trust, audit.Options{Now: l.Now, Lean: true, Before: before})
+		if err != nil {
+			f.Fatalf("bytes in memory cannot be unreadable: %v", err)
+		}
+		return r
+	}
+	first := verify(l.Bundle(), nil)
+	known := first.Visit().Verified(trust)
+	head, body, _ := bytes.Cut(first.Visit().Encode(), []byte("\n"))
+	f.Add(body)
+	line, _, _ := bytes.Cut(body, []byte("\n"))
+	f.Add(append(bytes.Clone(line), '\n'))
+	l.Publish(50)
+	all, part := l.Bundle(), l.Part(audit.Part{Since: known})
+	magic := head[:len(head)-64]
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sum := sha256.Sum256(body)
+		b := fmt.Appendf(bytes.Clone(magic), "%x\n%s", sum, body)
+		v, err := audit.ParseVisit(b)
+		if err != nil {
+			return
+		}
+		if again, err := audit.ParseVisit(v.Encode()); err != nil || !bytes.Equal(again.Encode(), v.Encode()) {
+			t.Errorf("accepted, but does not come back the same: %v", err)
+		}
+		roots, err := v.Roots()
+		if err != nil || roots.Size() > v.Size {
+			t.Errorf("accepted, but its roots are %v, %v", roots, err)
+		}
+		for _, bundle := range [][]byte{all, part} {
+			if r := verify(bundle, v); r.Pass && r.Visit().Size != uint64(len(l.Leaves)) {
+				t.Errorf("passed a log of size %d that no quorum ever signed", r.Visit().Size)
 			}
 		}
 	})

@@ -88,6 +88,9 @@ func (s *session) logVersion(ctx context.Context, c *candidate, m trust.Metadata
 	if err := s.repositoryDir(s.repository("log")); err != nil {
 		return nil, failed(err)
 	}
+	if err := s.willLog(leaf); err != nil {
+		return nil, failed(err)
+	}
 	added, err := ledger.Append(ctx, ledger.Config{Dir: s.repository("log"), VKey: v.Charter.Log, Signer: key.private, Before: before}, leaf.Encode())
 	if err != nil {
 		return nil, failed(err)
@@ -171,11 +174,37 @@ func (s *session) ask(ctx context.Context, l *LogStatus, policy witness.Policy, 
 	return note
 }
 
-// isLogged reports that the candidate stands in the public log already. It can be published as it was signed, whatever the working set has
+// loggedName is the staged file with the leaf that is about to be put into the public log.
+const loggedName = "leaf"
+
+// willLog writes down, before the leaf goes into the log, that it does: whatever is cut off from here on, it may stand there.
+func (s *session) willLog(leaf publiclog.Leaf) error {
+	if err := writeFile(s.path("staging", loggedName), leaf.Encode(), 0o600); err != nil {
+		return err
+	}
+	return syncDir(s.path("staging"))
+}
+
+// isLogged reports that the candidate stands in the public log already, or may. It can be published as it was signed, whatever the working set has
 // become: another one under its number would be a second leaf for ever, which auditors take for a list that was shown to somebody in secret.
 func (s *session) isLogged(c *candidate) bool {
-	b, err := readSmall(s.repository(filepath.FromSlash(publiclog.ProofName(s.set.List, c.Seq))))
+	meta, err := readSmall(s.path("staging", "list.json"))
 	if err != nil || s.acc == nil {
+		return false
+	}
+	spec, err := trust.ReadList(meta, s.set.Hotline)
+	if err != nil || len(spec.Lists) != 1 {
+		return false
+	}
+	leaf, err := publiclog.LeafOf(meta, spec.Lists[0])
+	if err != nil {
+		return false
+	}
+	if b, err := readSmall(s.path("staging", loggedName)); err == nil {
+		return string(b) == string(leaf.Encode())
+	}
+	b, err := readSmall(s.repository(filepath.FromSlash(publiclog.ProofName(s.set.List, c.Seq)))) // logged by a version that kept no such file
+	if err != nil {
 		return false
 	}
 	p, err := witness.ParseProof(b)
@@ -187,18 +216,6 @@ func (s *session) isLogged(c *candidate) bool {
 		return false
 	}
 	cp, err := log.Open(p.Checkpoint)
-	if err != nil {
-		return false
-	}
-	meta, err := readSmall(s.path("staging", "list.json"))
-	if err != nil {
-		return false
-	}
-	spec, err := trust.ReadList(meta, s.set.Hotline)
-	if err != nil || len(spec.Lists) != 1 {
-		return false
-	}
-	leaf, err := publiclog.LeafOf(meta, spec.Lists[0])
 	return err == nil && p.Included(leaf.Encode(), cp) == nil
 }
 
@@ -213,7 +230,7 @@ func (s *session) spoiled(c *candidate, e *envelope, entries [32]byte, operators
 // errLogged refuses to drop a candidate that stands in the public log and can still be published.
 func (s *session) errLogged(c *candidate) error {
 	return sentence(CodeHeld, ErrUnwitnessed, "publish it first, with --without-witnesses if it cannot wait, then sign the next version; or sign with --again, which drops it: that it was never published stays to be seen for ever, and auditors will ask about it",
-		"version %d stands in the public log and is not published yet", c.Seq)
+		"version %d stands in the public log, or may, and is not published yet", c.Seq)
 }
 
 // statusLog is how the log stands on disk. What is wrong with it is a problem of the next version.

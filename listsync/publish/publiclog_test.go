@@ -156,6 +156,43 @@ func TestALogFromABackupIsNotSignedOn(t *testing.T) {
 	}
 }
 
+// A publish that was cut off when the leaf was written, and before anything else was, leaves no room for another content under its number: auditors
+// would take it for a list that was shown to somebody in secret.
+func TestAVersionThatMayStandInTheLogIsTheOnlyOneOfItsNumber(t *testing.T) {
+	w := newWorld(t)
+	w.importRows("x.test,domain")
+	w.publishAll()
+	w.signed("y.test,domain")
+	proofs := w.path("hotline", "repository", "log", "proof")
+	w.must(os.Rename(proofs, w.path("aside")))
+	w.must(os.WriteFile(proofs, nil, 0o600)) // here the disk fails
+	if _, err := w.h.Publish(""); err == nil {
+		t.Fatal("published without a proof")
+	}
+	w.must(os.Remove(proofs))
+	w.must(os.Rename(w.path("aside"), proofs))
+	w.importRows("later.test,domain")
+	if _, err := w.h.Sign(w.officers[0]); !errors.Is(err, ErrUnwitnessed) || !strings.Contains(err.Error(), "publish it first") {
+		t.Fatalf("signing over a version that stands in the public log: %v", err)
+	}
+	p, err := w.h.Publish("")
+	w.must(err)
+	if p.Seq != 2 || p.Entries["domain"] != 2 {
+		t.Errorf("published %+v, want version 2 as it was signed", p)
+	}
+	w.must(w.proves(2, witness.Policy{}))
+	for _, o := range w.officers[:2] {
+		_, err := w.h.Sign(o)
+		w.must(err)
+	}
+	if p, err = w.h.Publish(""); err != nil || p.Seq != 3 {
+		t.Fatalf("the next version: %+v, %v", p, err)
+	}
+	if tree, _ := w.publicLog(); tree.Size != 3 {
+		t.Errorf("%d leaves for 3 versions", tree.Size)
+	}
+}
+
 func TestThePublicLogGoesOnUnderANewKey(t *testing.T) {
 	w := newWorld(t)
 	w.importRows("x.test,domain")
