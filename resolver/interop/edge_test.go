@@ -30,7 +30,7 @@ type edge struct {
 	unbound *unbound.Resolver
 }
 
-// newEdge starts one that ends with the test. The domain listed.good.example is listed, under a law.
+// newEdge starts one that ends with the test. The domains listed.good.example and listed.insecure.example are listed, under a law.
 func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	t.Helper()
 	c.Every = 100 * time.Millisecond
@@ -50,7 +50,7 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Swap(setOf(t, "listed.good.example"))
+	r.Swap(setOf(t, "listed.good.example", "listed.insecure.example"))
 	at := []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":53"), netip.MustParseAddrPort("[" + edgeIPv6 + "]:53")}
 	s, err := serve.Open(serve.Config{Handler: r, UDPAddrs: at, TCPAddrs: at})
 	if err != nil {

@@ -74,6 +74,7 @@ func TestMain(m *testing.M) {
 func network() error {
 	for _, args := range [][]string{
 		{"link", "set", "lo", "up"}, {"addr", "add", "192.0.2.0/24", "dev", "lo"}, {"route", "add", "local", "192.0.2.0/24", "dev", "lo"},
+		{"addr", "add", forwarder + "/32", "dev", "lo"}, // BIND listens on what interfaces have
 		{"addr", "add", edgeIPv6 + "/128", "dev", "lo", "nodad"},
 	} {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil && !strings.Contains(string(out), "exists") {

@@ -18,17 +18,17 @@ import (
 
 // process is a child that does not outlive this one.
 type process struct {
-	done  chan struct{} // closed when it has ended and been waited for
-	cmd   *exec.Cmd     // to be read when started is closed
-	said  opening
-	err   error         // how it ended; to be read when done is closed
-	ready chan struct{} // closed when it is started, or could not be
+	done chan struct{} // closed when it has ended and been waited for, or could not be started
+	cmd  *exec.Cmd
+	said opening
+	err  error // how it ended; to be read when done is closed
 }
 
 // start runs the program with an empty environment, as credential says. It stays on one thread of the kernel from start to end, because
 // PR_SET_PDEATHSIG is about the thread that started a child, and because that thread gives up what a child must not inherit.
 func start(program string, args []string, dir string, credential *syscall.Credential) *process {
-	p := &process{done: make(chan struct{}), ready: make(chan struct{})}
+	p := &process{done: make(chan struct{})}
+	started := make(chan struct{})
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir, p.cmd.Env = dir, []string{}
 	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
@@ -41,18 +41,18 @@ func start(program string, args []string, dir string, credential *syscall.Creden
 		_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 		err := p.cmd.Start()
-		close(p.ready)
+		close(started)
 		if err == nil {
 			err = p.cmd.Wait()
 		}
 		p.err = err
 	}()
+	<-started
 	return p
 }
 
 // end asks the process to end, and makes it when it does not within the time. It returns when it has ended.
 func (p *process) end(within time.Duration) {
-	<-p.ready
 	if p.cmd.Process != nil {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		_ = p.cmd.Process.Signal(syscall.SIGCONT) // a stopped process does not hear
