@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -248,4 +249,5 @@ func (s logSigner) Sign(msg []byte) ([]byte, error) {
 func silence() {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,44 @@ func TestALeafIsAppendedOnce(t *testing.T) {
 		if err != nil || tree.Head != c.Before {
 			t.Fatalf("leaf %d: read %+v, %v, written %+v", n, tree, err, c.Before)
 		}
+	}
+}
+
+// What a full disk or a kill has left half written goes with the next leaf, and nothing else does.
+func TestHalfWrittenFilesAreTakenAway(t *testing.T) {
+	repository := t.TempDir()
+	c := config(t, repository, 'a')
+	put := func(n int) {
+		t.Helper()
+		got, err := ledger.Append(t.Context(), c, leaf(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Before = got.Head
+	}
+	files := func() (all []string) {
+		t.Helper()
+		err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				all = append(all, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	put(0)
+	before := files()
+	for _, name := range []string{"checkpoint3710258077", ".state/treeState306096064", "tile/entries/000.p/33710258077", "tile/0/000710258077"} {
+		if err := os.WriteFile(filepath.Join(c.Dir, filepath.FromSlash(name)), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(0)
+	if after := files(); !slices.Equal(after, before) {
+		t.Errorf("files\n%q, want\n%q", after, before)
 	}
 }
 

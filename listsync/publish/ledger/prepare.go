@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 
 	"github.com/google/renameio/v2"
@@ -27,6 +28,9 @@ type treeState struct {
 // prepare looks at the directory before Tessera does: where its own state is gone, or behind the checkpoint, Tessera would sign a shorter log.
 // A log that was put back from a mirror gets its state from its entries, once they make the root that was signed.
 func (c Config) prepare(ctx context.Context) error {
+	if err := c.sweep(); err != nil {
+		return err
+	}
 	published, err := c.publishedSize()
 	if err != nil {
 		return err
@@ -60,6 +64,23 @@ func (c Config) prepare(ctx context.Context) error {
 		return err
 	}
 	return renameio.WriteFile(filepath.Join(c.Dir, stateFile), b, 0o644)
+}
+
+// unnamed are files that never got their name: Tessera writes NAME and a random number, and leaves that behind when it is killed or the disk is full.
+// No name of a log ends in so many digits.
+var unnamed = regexp.MustCompile(`^(checkpoint|treeState|x?)[0-9]{6,}$`)
+
+// sweep takes them away. Nobody writes one now: the caller holds the hotline's lock.
+func (c Config) sweep() error {
+	return filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !d.Type().IsRegular() || !unnamed.MatchString(d.Name()) {
+			return err
+		}
+		return os.Remove(path)
+	})
 }
 
 // publishedSize is the size in the checkpoint on disk, whoever signed it; 0 for none.
