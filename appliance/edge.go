@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -33,6 +34,7 @@ type Edge struct {
 	upstream *upstream.Pool
 	unbound  *unbound.Resolver // nil unless upstream: recursive
 	dns      *serve.Server
+	shown    *certificateWatch // nil without encrypted transports
 	pages    *stoppage.Server
 	figures  *reporter
 	log      *slog.Logger
@@ -59,6 +61,10 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, badInput(fmt.Errorf("keys of edge %s: %w", c.Name, ErrDevelopment))
 	}
 	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, description.ID())
+	if err != nil {
+		return nil, badInput(err)
+	}
+	shown, err := openCertificate(ctx, c, o)
 	if err != nil {
 		return nil, badInput(err)
 	}
@@ -98,7 +104,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 			LawIPv4: c.Stop.Law.IPv4, LawIPv6: c.Stop.Law.IPv6,
 			VoluntaryIPv4: c.Stop.Voluntary.IPv4, VoluntaryIPv6: c.Stop.Voluntary.IPv6,
 		},
-		TTL: c.Stop.TTL, NSID: c.NSID, Upstream: pool, Guard: gate,
+		TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: pool, Guard: gate,
 		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20}),
 		Clock: o.clock(),
 	})
@@ -157,12 +163,19 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	undo.add(pages)
-	dns, err := serve.Open(serve.Config{Handler: answers, UDPAddrs: c.DNSListen, TCPAddrs: c.DNSListen})
+	var certificate *tls.Certificate
+	if shown != nil {
+		certificate = shown.inForce
+	}
+	dns, err := serve.Open(serveConfig(c, answers, certificate))
 	if err != nil {
 		return nil, err
 	}
+	if shown != nil {
+		shown.set = dns.SetCertificate
+	}
 	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.clock(), log: o.Log}
-	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, pages: pages, figures: counting, log: o.Log}, nil
+	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, shown: shown, pages: pages, figures: counting, log: o.Log}, nil
 }
 
 // pageAddrs is where a basis' page is served: on the stop addresses themselves unless the file says otherwise.
@@ -199,6 +212,9 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if e.shown != nil {
+		g.Go(func() error { e.shown.run(ctx); return nil })
+	}
 	g.Go(func() error { return e.follower.Run(ctx) })
 	g.Go(func() error { e.figures.run(ctx); return nil })
 	g.Go(func() error { watchUpstreams(ctx, e.upstream.Counts, upstreamsEvery, e.log); return nil })

@@ -146,6 +146,17 @@ type Edge struct {
 	// as "ask over TCP"; listed_a_day (32 different listed entries, then it is slowed down). 0: no limit. exempt: prefixes
 	// without limits.
 	Clients Clients
+	// encrypted: DNS over TLS, HTTPS (HTTP/2 and HTTP/3) and QUIC. name: the resolver's, which its certificate must hold.
+	// certificate, certificate_key: PEM files (the key also credential:NAME), read again when they change. tls_listen,
+	// https_listen, quic_listen: addresses and ports, usually 853, 443 and 853; each may be left out. https_path: default
+	// /dns-query. connections: at once, default 4096. connections_per_client: from one IPv4 address or IPv6 /56, default 128.
+	// idle: how long one stays open without a question, default 30s. info_url: a page about this resolver (RFC 9606).
+	// May be left out.
+	Encrypted Encrypted
+	// proxies: balancers that send PROXY protocol headers (version 1 or 2): listen, one of the addresses above, and from,
+	// their prefixes. Over TCP, that address then takes connections from these alone, and HTTPS has no HTTP/3 there. Over
+	// UDP no such header is read. May be left out.
+	Proxies []Proxy
 	// stop: the stop pages and the answers that lead to them.
 	Stop Stop
 	// nsid: whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from

@@ -37,12 +37,15 @@ func (f *file) edge(data []byte) *Edge {
 	e.Clients = s.clients()
 	e.AcceptKeyOnDisk = s.accepted(e.Key, e.CertificateKey, e.Identity)
 
-	var taken places
+	var taken, udp places
 	e.DNSListen = some(s, "dns_listen", "a list of addresses and ports such as 192.0.2.53:53", maxListen, addrPort(true))
 	for _, a := range e.DNSListen {
 		taken.add(s, "dns_listen", a)
 	}
+	udp.taken, udp.by = slices.Clone(taken.taken), slices.Clone(taken.by)
 	e.resolvers(s)
+	e.Encrypted = s.encrypted(&taken, &udp)
+	e.Proxies = s.proxies(e)
 	e.Stop = s.stop(&taken)
 	s.done()
 	return e

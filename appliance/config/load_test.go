@@ -69,6 +69,13 @@ func exampleEdge() *Edge {
 			Drop: true, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}, IPv4Bits: 24, IPv6Bits: 48,
 			Questions: 100, Answers: 90, LargeAnswers: 20, Errors: 0, Slip: 3, ListedADay: 8,
 		},
+		Encrypted: Encrypted{
+			Name: "dns.isp.example", Certificate: "tls.crt", CertificateKey: "tls.key",
+			TLSListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSListen: []netip.AddrPort{place("192.0.2.53:443"), place("[2001:db8::53]:443")},
+			QUICListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSPath: "/dns", Connections: 100, ConnectionsPerClient: 10, Idle: 20 * time.Second,
+			InfoURL: "https://isp.example/dns",
+		},
+		Proxies: []Proxy{{Listen: place("192.0.2.53:853"), From: []netip.Prefix{netip.MustParsePrefix("192.0.2.4/32"), netip.MustParsePrefix("2001:db8:4::/64")}}},
 		Stop: Stop{
 			Law: StopAddress{IPv4: netip.MustParseAddr("192.0.2.80"), IPv6: netip.MustParseAddr("2001:db8::80"),
 				Listen:    []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")},
@@ -109,7 +116,8 @@ func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, want.YAML())
 	}
-	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.Identity)
+	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.Identity,
+		&want.Encrypted.Certificate, &want.Encrypted.CertificateKey)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -325,6 +333,15 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a rate below nothing", "  questions: 100", "  questions: -1", "clients.questions: -1 is not in range"},
 		{"a budget that cannot be counted", "  listed_a_day: 8", "  listed_a_day: 1000", "from 0 to 128"},
 		{"an unknown key of clients", "  slip: 3", "  slips: 3", "did you mean slip?"},
+		{"encrypted without a name", "  name: dns.isp.example\n", "", "encrypted.name is missing"},
+		{"a path that is none", "https_path: /dns", "https_path: /dns{?dns}", "not a path such as /dns-query"},
+		{"a key sealed by nobody", "  certificate_key: tls.key\n  tls_listen", "  certificate_key: tpm:tls.key\n  tls_listen", "does not seal this key"},
+		{"DoT where DNS is", "  tls_listen:\n    - 192.0.2.53:853", "  tls_listen:\n    - 192.0.2.53:53", "dns_listen and encrypted.tls_listen both take 192.0.2.53:53"},
+		{"DoQ where HTTP/3 is", "  quic_listen:\n    - 192.0.2.53:853", "  quic_listen:\n    - 192.0.2.53:443", "encrypted.https_listen and encrypted.quic_listen both take"},
+		{"an info page without TLS", "info_url: https:", "info_url: http:", "https://isp.example/dns"},
+		{"a proxy without a list", "    from:\n      - 192.0.2.4/32\n      - 2001:db8:4::/64\n", "", "proxies.from is missing; add from: the prefixes of your balancers"},
+		{"a proxy with an empty list", "    from:\n      - 192.0.2.4/32\n      - 2001:db8:4::/64\n", "    from: []\n", "anybody could claim to be anybody"},
+		{"a proxy of no address", "  - listen: 192.0.2.53:853", "  - listen: 192.0.2.53:854", "none of dns_listen, tls_listen and https_listen"},
 		{"no upstreams", "  - 127.0.0.1:5353", "  []", "upstreams is empty"},
 		{"another word than recursive", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nupstream: forward", "only recursive can stand here"},
 		{"upstreams and recursion", "  - 127.0.0.1:5353", "  - 127.0.0.1:5353\nupstream: recursive", "remove one of the two"},

@@ -74,6 +74,8 @@ func (e *Edge) YAML() []byte {
 	w.list("dns_listen", texts(e.DNSListen))
 	w.resolvers(e)
 	w.clients(e.Clients)
+	w.encrypted(&e.Encrypted)
+	w.proxies(e.Proxies)
 	w.open("stop")
 	w.stop(&e.Stop)
 	w.manual = edgeManual
