@@ -149,6 +149,23 @@ func TestAResultThatCannotBeWrittenIsNoPass(t *testing.T) {
 	}
 }
 
+// A disk that does not take the state file keeps nobody from reading what was found, least of all that something is wrong.
+func TestAStateThatCannotBeWrittenHidesNothing(t *testing.T) {
+	l := audittest.Honest("tool")
+	trust, state := write(t, "trust.json", l.TrustFile()), filepath.Join(t.TempDir(), "not-there", "state")
+	honest := write(t, "bundle.tar", l.Bundle())
+	l.PublishWith(50, func(p audit.Publish) audit.Publish { p.Verdicts = nil; return p })
+	for bundle, want := range map[string]struct {
+		code int
+		says string
+	}{honest: {1, "PASS  receipts"}, write(t, "lied.tar", l.Bundle()): {5, "FAIL  verdicts"}} {
+		code, stdout, stderr := tool(t, "verify", "--state", state, "--trust", trust, bundle)
+		if code != want.code || !strings.Contains(stdout, want.says) || !strings.Contains(stderr, "write state file") {
+			t.Errorf("code %d, want %d and %q\n%s%s", code, want.code, want.says, stdout, stderr)
+		}
+	}
+}
+
 func TestTheReportIsJSON(t *testing.T) {
 	l := audittest.Honest("tool")
 	_, stdout, _ := tool(t, "verify", "--json", "--trust", write(t, "trust.json", l.TrustFile()), write(t, "bundle.tar", l.Bundle()))

@@ -75,18 +75,22 @@ shorter or has another past fails. A next visit looks at new leaves only, and as
 			if err != nil {
 				return err
 			}
-			if err := writeState(state, r.Visit()); err != nil {
-				return err
-			}
 			if f.json {
 				err = r.WriteJSON(c.OutOrStdout())
 			} else {
 				err = r.WriteText(c.OutOrStdout())
 			}
-			if err == nil && !r.Pass {
+			if err := unwritten("output", err); err != nil {
+				return err // what nobody has read is no visit
+			}
+			err = writeState(state, r.Visit())
+			if err != nil && !r.Pass { // a full disk is no reason to say less of a lie
+				fmt.Fprintf(c.ErrOrStderr(), "%s\n", audit.Escape(err.Error()))
+			}
+			if !r.Pass {
 				return errFail
 			}
-			return unwritten("output", err)
+			return err
 		},
 	}
 	f.add(c)
