@@ -37,3 +37,9 @@ func TestACopyOfARepositoryHasFilesOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestACertificateIsNoEndlessFile(t *testing.T) {
+	if _, err := (Config{Cert: "/dev/zero", Key: "/dev/zero"}).pair(); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+		t.Errorf("got %v", err)
+	}
+}

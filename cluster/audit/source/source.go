@@ -160,11 +160,31 @@ func (c Config) tls(tf audit.TrustFile) (*tls.Config, error) {
 		return nil, unreadable(errors.New("a client certificate has two files"), "give --cert and --key together")
 	}
 	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		pair, err := c.pair()
 		if err != nil {
 			return nil, unreadable(fmt.Errorf("client certificate: %w", err), "--cert and --key name the two files that cordon auditor-add made, auditor.crt and auditor.key")
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, nil
+}
+
+// maxPEM bounds a file of a certificate or key.
+const maxPEM = 1 << 20
+
+// pair reads the client's certificate and key.
+func (c Config) pair() (tls.Certificate, error) {
+	var pem [2][]byte
+	for i, path := range []string{c.Cert, c.Key} {
+		f, err := os.Open(path)
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		pem[i], err = bounded(f, path, maxPEM)
+		f.Close()
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+	}
+	return tls.X509KeyPair(pem[0], pem[1])
 }
