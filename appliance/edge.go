@@ -104,7 +104,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 			LawIPv4: c.Stop.Law.IPv4, LawIPv6: c.Stop.Law.IPv6,
 			VoluntaryIPv4: c.Stop.Voluntary.IPv4, VoluntaryIPv6: c.Stop.Voluntary.IPv6,
 		},
-		TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: pool, Guard: gate,
+		TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: pool, Guard: gate, Structured: structured(c),
 		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20}),
 		Clock: o.clock(),
 	})

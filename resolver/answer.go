@@ -76,7 +76,7 @@ func (r *Resolver) ask(ctx context.Context, w *scratch, query []byte, from wire.
 		}
 		// Listed meanwhile? Then the signal, not the failure.
 		if actionOf(w.q.Type) != pass {
-			if verdict := v.set.Name(w.q.Name(), uint32(now.Unix())); verdict.Listed {
+			if verdict := w.asked(v, uint32(now.Unix())); verdict.Listed {
 				return r.signal(w, v, nil, query, verdict)
 			}
 		}
@@ -102,6 +102,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byt
 		return r.reject(w, dst, query, err), true
 	}
 	v := r.view.Load()
+	w.stream = from.Via.Stream()
 	r.options(w, v)
 	if rcode := refusal(&w.q); rcode != wire.RcodeSuccess {
 		w.counts.refused.Add(1)
@@ -113,7 +114,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byt
 	tick, unix := r.tick(w.now), uint32(w.now.Unix())
 	e := r.config.Cache.Get(w.q.Key(), tick)
 	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
-		if verdict := v.set.Name(w.q.Name(), unix); verdict.Listed {
+		if verdict := w.asked(v, unix); verdict.Listed {
 			return r.signal(w, v, dst, query, verdict), true
 		}
 		if e == nil {
@@ -228,7 +229,7 @@ func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, from wire.Clie
 	tick, unix := r.tick(now), uint32(now.Unix())
 	var stamp uint64
 	if actionOf(w.q.Type) != pass {
-		verdict, chained, ok := v.set.Name(w.q.Name(), unix), false, true
+		verdict, chained, ok := w.asked(v, unix), false, true
 		if !verdict.Listed {
 			verdict, ok = w.chain(v, reply, unix)
 			chained = verdict.Listed

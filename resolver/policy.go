@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/cordon-project/cordon/resolver/match"
@@ -11,7 +12,7 @@ import (
 //
 //	A          stop address of the basis, or NODATA when none is configured
 //	AAAA       stop address of the basis, or NODATA when none is configured
-//	HTTPS SVCB NODATA: they carry addresses and keys of the listed site
+//	HTTPS SVCB NODATA: they carry addresses and keys of the listed site; also with port and scheme in front (_8443._https.NAME)
 //	ANY        NODATA: it would carry any of the above (in the spirit of RFC 8482)
 //	others     what the upstream says: MX, TXT, NS, SOA, SRV, CNAME, DNAME, DS, ...
 //
@@ -22,7 +23,7 @@ import (
 //
 // Basis law or order: EDE 16 (Censored) and the law's stop address. Voluntary: EDE 15 (Blocked) and its own. The answer
 // is unsigned and has AD clear, with DO and CD too: a validating client sees a bogus answer, which blocks as well, and is
-// told why by the EDE. No RRSIG is ever made up. Canary entries are entries.
+// told why by the EDE, with a text when it asks for that and the operator wants it (structured.go). No RRSIG is ever made up. Canary entries are entries.
 //
 // A chain: a question that is not listed itself but whose reply leads to a listed name gets the signal it would have
 // got had it asked that name, under its own name. Counted as leading: each owner name of the answer section, each CNAME
@@ -74,10 +75,39 @@ func (r *Resolver) signal(w *scratch, in *view, dst, query []byte, v match.Verdi
 	case w.q.Type == wire.TypeAAAA:
 		stop = s.VoluntaryIPv6
 	}
-	if !stop.IsValid() {
+	out := r.stop(w, dst, query, stop)
+	if r.structured == nil || !r.structured.asked(&w.q, query) {
+		return out
+	}
+	if w.opt.Text = r.structured.fitting(law, min(w.q.Limit(w.stream), maxStructured)-(len(out)-len(dst))); w.opt.Text == nil {
+		return out
+	}
+	return r.stop(w, dst, query, stop)
+}
+
+// stop writes an address, or that there is none.
+func (r *Resolver) stop(w *scratch, dst, query []byte, at netip.Addr) []byte {
+	if !at.IsValid() {
 		return w.q.AppendNoData(dst, query, r.ttl, &w.opt)
 	}
-	return w.q.AppendAddress(dst, query, stop, r.ttl, &w.opt)
+	return w.q.AppendAddress(dst, query, at, r.ttl, &w.opt)
+}
+
+// asked is the verdict on the asked name. For HTTPS and SVCB the name may say port and scheme in front of the host (_8443._https.HOST, RFC
+// 9460 9.1): it is still that host.
+func (w *scratch) asked(v *view, now uint32) match.Verdict {
+	name := w.q.Name()
+	got := v.set.Name(name, now)
+	if got.Listed || w.q.Type != wire.TypeHTTPS && w.q.Type != wire.TypeSVCB {
+		return got
+	}
+	for len(name) > 0 && name[0] == '_' {
+		_, name, _ = bytes.Cut(name, []byte{'.'})
+	}
+	if len(name) == len(w.q.Name()) {
+		return got
+	}
+	return v.set.Name(name, now)
 }
 
 // maxNames bounds the names of one reply that are tested. Real chains end below 20 (resolvers give up at 8 to 16 aliases,

@@ -40,29 +40,31 @@ type Stop struct {
 
 // Config of a Resolver. Upstream is required.
 type Config struct {
-	Stop     Stop
-	TTL      time.Duration // of the signal; whole seconds from 10 to 60, default 30
-	NSID     bool          // answer NSID (RFC 5001) with the state id of the set in force
-	Own      Own           // what it says of itself
-	Upstream Exchanger
-	Guard    *guard.Guard     // nil: everybody is served, without limits
-	Cache    *cache.Cache     // default: cache.New with its defaults
-	Clock    func() time.Time // default time.Now
+	Stop       Stop
+	TTL        time.Duration // of the signal; whole seconds from 10 to 60, default 30
+	NSID       bool          // answer NSID (RFC 5001) with the state id of the set in force
+	Own        Own           // what it says of itself
+	Upstream   Exchanger
+	Structured Structured       // texts with the signal for clients that ask for them; the zero value: none
+	Guard      *guard.Guard     // nil: everybody is served, without limits
+	Cache      *cache.Cache     // default: cache.New with its defaults
+	Clock      func() time.Time // default time.Now
 }
 
 // Resolver answers questions. All methods may be called concurrently.
 type Resolver struct {
-	config Config
-	ttl    uint32
-	own    own
-	start  time.Time
-	view   atomic.Pointer[view]
-	swaps  atomic.Uint32
-	pool   sync.Pool // of *scratch
-	stripe atomic.Uint32
-	counts [stripes]counters
-	slotMu sync.Mutex     // guards slots
-	slots  []match.ListID // lists that have counters, in the order they came
+	config     Config
+	ttl        uint32
+	own        own
+	start      time.Time
+	view       atomic.Pointer[view]
+	swaps      atomic.Uint32
+	pool       sync.Pool   // of *scratch
+	structured *structured // nil: no texts
+	stripe     atomic.Uint32
+	counts     [stripes]counters
+	slotMu     sync.Mutex     // guards slots
+	slots      []match.ListID // lists that have counters, in the order they came
 }
 
 // view is a set with what is derived from it; immutable.
@@ -84,6 +86,7 @@ type scratch struct {
 	counts *counters
 	now    time.Time
 	ticket guard.Ticket
+	stream bool // the answer may be long
 
 	current, last, owner, target wire.NameBuf // of chain
 	names                        int
@@ -133,6 +136,9 @@ func New(c Config) (*Resolver, error) {
 		return nil, fmt.Errorf("make resolver: %w", err)
 	}
 	r := &Resolver{own: own, config: c, ttl: uint32(c.TTL / time.Second), start: c.Clock()}
+	if r.structured, err = newStructured(c.Structured); err != nil {
+		return nil, fmt.Errorf("make resolver: %w", err)
+	}
 	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }
 	return r, nil
 }

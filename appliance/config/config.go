@@ -159,6 +159,10 @@ type Edge struct {
 	Proxies []Proxy
 	// stop: the stop pages and the answers that lead to them.
 	Stop Stop
+	// structured_errors: a text with the answer for a listed name, for clients that ask for it (off without this section).
+	// option: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;
+	// organization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.
+	StructuredErrors StructuredErrors
 	// nsid: whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from
 	// outside. Default true.
 	NSID bool

@@ -79,6 +79,7 @@ func (e *Edge) YAML() []byte {
 	w.open("stop")
 	w.stop(&e.Stop)
 	w.manual = edgeManual
+	w.structuredErrors(e.StructuredErrors)
 	w.raw("nsid", strconv.FormatBool(e.NSID))
 	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))
 	w.list("never_block", e.NeverBlock)

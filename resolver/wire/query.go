@@ -18,6 +18,8 @@ type Query struct {
 	NSID    bool   // name server id wanted
 
 	end  int // offset behind the question, 0 when it could not be read
+	opts int // offset of the options of EDNS version 0, 0 for none; checked
+	last int // offset behind them
 	n    int // bytes of the wire name, root label included
 	dots int // bytes of the dotted name
 	low  [MaxName + keyExtra]byte
@@ -31,7 +33,7 @@ type Query struct {
 // Hot path: no allocation, see TestParseDoesNotAllocate.
 func (q *Query) Parse(msg []byte) error {
 	q.Type, q.Class, q.EDNS, q.Version, q.Size, q.DO, q.NSID = 0, 0, false, 0, 0, false, false
-	q.end, q.n, q.dots = 0, 0, 0
+	q.end, q.opts, q.last, q.n, q.dots = 0, 0, 0, 0, 0
 	if len(msg) < HeaderLen {
 		return ErrIgnore
 	}
@@ -130,8 +132,11 @@ func (q *Query) additional(msg []byte, off int) error {
 				return ErrFormat // RFC 6891 6.1.1: one OPT, owned by the root
 			}
 			q.EDNS, q.Size, q.Version, q.DO = true, class, byte(ttl>>16), ttl&ednsDO != 0
-			if q.Version == 0 && !q.options(msg[off+recordFixed:end]) {
-				return ErrFormat
+			if q.Version == 0 {
+				if !q.options(msg[off+recordFixed : end]) {
+					return ErrFormat
+				}
+				q.opts, q.last = off+recordFixed, end
 			}
 		}
 		off = end
@@ -160,6 +165,18 @@ func (q *Query) options(b []byte) bool {
 		b = b[optionFixed+n:]
 	}
 	return true
+}
+
+// Option is the first EDNS option with a code, of the packet that was parsed. ok is false when there is none.
+func (q *Query) Option(query []byte, code uint16) (data []byte, ok bool) {
+	for b := query[q.opts:q.last]; len(b) >= optionFixed; {
+		n := optionFixed + int(binary.BigEndian.Uint16(b[2:]))
+		if binary.BigEndian.Uint16(b) == code {
+			return b[optionFixed:n], true
+		}
+		b = b[n:]
+	}
+	return nil, false
 }
 
 // Name is the asked name for match: lower case, dotted, no trailing dot, empty for the root; a dot inside a label is

@@ -5,10 +5,11 @@ import (
 	"net/netip"
 )
 
-// Options is what our own OPT record carries, when the query had one: an Extended DNS Error code (never text: text
-// could carry list content) and, when the client asked for it, the name server id.
+// Options is what our own OPT record carries, when the query had one: an Extended DNS Error and, when the client asked for
+// it, the name server id.
 type Options struct {
 	EDE  uint16 // EDENone for none
+	Text []byte // EXTRA-TEXT of the EDE: fixed when the process starts, so that nothing of a question or a list is in it; nil for none
 	NSID []byte // sent only to clients that asked; nil for none
 }
 
@@ -125,7 +126,7 @@ func (q *Query) optLen(o *Options) int {
 	}
 	n := optFixed
 	if o.EDE != EDENone {
-		n += optionFixed + 2
+		n += optionFixed + 2 + len(o.Text)
 	}
 	if q.NSID && len(o.NSID) > 0 {
 		n += optionFixed + len(o.NSID)
@@ -150,8 +151,9 @@ func (q *Query) finish(dst []byte, base, rcode int, o *Options) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, uint16(q.optLen(o)-optFixed))
 	if o.EDE != EDENone {
 		dst = binary.BigEndian.AppendUint16(dst, optionEDE)
-		dst = binary.BigEndian.AppendUint16(dst, 2)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(o.Text)))
 		dst = binary.BigEndian.AppendUint16(dst, o.EDE)
+		dst = append(dst, o.Text...)
 	}
 	if q.NSID && len(o.NSID) > 0 {
 		dst = binary.BigEndian.AppendUint16(dst, optionNSID)
