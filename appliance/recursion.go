@@ -52,14 +52,15 @@ func recursionDir(name string, dir *dataDir) (string, error) {
 // recursion is what an edge tells control nodes of its Unbound.
 func recursion(s unbound.State) api.Recursion {
 	out := api.Recursion{
-		State: "starting", Since: s.Since.UTC().Truncate(time.Second), Starts: s.Starts, Queries: s.Counts.Queries, Hits: s.Counts.Hits,
+		State: "starting", Since: s.Since.UTC().Truncate(time.Second), Starts: s.Starts, Queries: s.Counts.Queries, Hits: s.Counts.Hits, Found: s.Counts.Found,
 		Asked: s.Counts.Asked, ServFail: s.Counts.ServFail, Bogus: s.Counts.Bogus, Secure: s.Counts.Secure, Unwanted: s.Counts.Unwanted,
 	}
-	if s.Answering {
+	switch {
+	case s.Answering && s.Err == nil:
 		out.State = "answering"
-	} else if s.Err != nil {
+	case s.Err != nil:
 		out.State = "ended"
-		for word, is := range map[string]error{"missing": unbound.ErrMissing, "anchor": unbound.ErrAnchor, "refused": unbound.ErrRefused, "silent": unbound.ErrSilent} {
+		for word, is := range map[string]error{"missing": unbound.ErrMissing, "anchor": unbound.ErrAnchor, "refused": unbound.ErrRefused, "silent": unbound.ErrSilent, "blind": unbound.ErrBlind} {
 			if errors.Is(s.Err, is) {
 				out.State = word
 			}
@@ -74,6 +75,7 @@ var whyNoRecursion = map[string]string{
 	"anchor":  unbound.ErrAnchor.Error(),
 	"refused": "its unbound does not start; the edge's log says why",
 	"silent":  "its unbound does not answer and is being started again; the edge's log says more",
+	"blind":   "its " + unbound.ErrBlind.Error(),
 	"ended":   "its unbound ended by itself and is being started again; the edge's log says more",
 }
 

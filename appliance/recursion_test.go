@@ -39,7 +39,7 @@ func TestStatusShowsTheResolversOfEdges(t *testing.T) {
 	}
 	for state, want := range map[string]string{
 		"missing": "install Debian's package unbound", "anchor": "install Debian's package dns-root-data", "refused": "does not start",
-		"silent": "does not answer", "ended": "ended by itself",
+		"silent": "does not answer", "ended": "ended by itself", "blind": "port 53",
 	} {
 		if text := report([]api.EdgeStatus{edge("e1", state, 0)}); !strings.Contains(text, "edge e1 finds no answers for names that are not listed, since 2026-09-21 13:13:20Z: ") || !strings.Contains(text, want) {
 			t.Errorf("%s: no %q in:\n%s", state, want, text)
@@ -51,7 +51,7 @@ func TestWhatAnEdgeSaysOfItsUnboundIsAWordThatControlNodesKnow(t *testing.T) {
 	for want, s := range map[string]unbound.State{
 		"starting": {}, "answering": {Answering: true},
 		"missing": {Err: unbound.ErrMissing}, "anchor": {Err: fmt.Errorf("%w: gone", unbound.ErrAnchor)}, "refused": {Err: fmt.Errorf("%w: why", unbound.ErrRefused)},
-		"silent": {Err: unbound.ErrSilent}, "ended": {Err: errors.New("anything else")},
+		"silent": {Err: unbound.ErrSilent}, "blind": {Answering: true, Err: unbound.ErrBlind}, "ended": {Err: errors.New("anything else")},
 	} {
 		if got := recursion(s).State; got != want || !slices.Contains(api.RecursionStates, got) {
 			t.Errorf("%+v is %q, want %q", s, got, want)

@@ -13,11 +13,12 @@ import (
 // Recursion is how the resolver is doing that an edge runs beside it (upstream: recursive), in the edge's own words: for people, nothing is
 // decided by it. It holds words of a closed set and sums, so that nothing of a question can be in it.
 type Recursion struct {
-	State    string    `json:"state"`       // answering, starting, or why not: missing, anchor, refused, silent, ended
+	State    string    `json:"state"`       // answering, starting, or what is wrong: missing, anchor, refused, silent, ended, blind
 	Since    time.Time `json:"since"`       // of that, by the edge's clock
 	Starts   uint64    `json:"starts"`      // processes started since the edge was
 	Queries  uint64    `json:"queries"`     // what the edge asked it
 	Hits     uint64    `json:"cache_hits"`  // of those, answered from its cache
+	Found    uint64    `json:"found"`       // of those, answered with what there is, or that there is nothing
 	Asked    uint64    `json:"asked"`       // what it asked other servers
 	ServFail uint64    `json:"failures"`    // answers that nobody could find, or that failed validation
 	Bogus    uint64    `json:"bogus"`       // answers that failed validation
@@ -30,9 +31,9 @@ type Recursion struct {
 const recursionHeader = "Cordon-Recursion"
 
 // RecursionStates are the words of Recursion.State.
-var RecursionStates = []string{"answering", "starting", "missing", "anchor", "refused", "silent", "ended"}
+var RecursionStates = []string{"answering", "starting", "missing", "anchor", "refused", "silent", "ended", "blind"}
 
-// maxRecursion bounds the header: eight numbers of 20 digits, a word and a time.
+// maxRecursion bounds the header: nine numbers of 20 digits, a word and a time.
 const maxRecursion = 512
 
 func (r Recursion) header() string {

@@ -37,7 +37,7 @@ func TestWhatAnEdgeSaysOfItsResolverIsBounded(t *testing.T) {
 			t.Errorf("%.60s: noted %+v, want nothing", header, got)
 		}
 	}
-	if n := len(Recursion{State: "answering", Since: now, Starts: 1<<64 - 1, Queries: 1<<64 - 1, Hits: 1<<64 - 1, Asked: 1<<64 - 1, ServFail: 1<<64 - 1,
+	if n := len(Recursion{State: "answering", Since: now, Starts: 1<<64 - 1, Queries: 1<<64 - 1, Hits: 1<<64 - 1, Found: 1<<64 - 1, Asked: 1<<64 - 1, ServFail: 1<<64 - 1,
 		Bogus: 1<<64 - 1, Secure: 1<<64 - 1, Unwanted: 1<<64 - 1}.header()); n > maxRecursion {
 		t.Errorf("the longest header has %d bytes, at most %d are read", n, maxRecursion)
 	}

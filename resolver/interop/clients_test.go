@@ -49,17 +49,21 @@ func TestClientsOfAllKindsUnderstandTheEdge(t *testing.T) {
 
 // TestStubbyAsksTheEdge: a stub resolver of the kind that people have on their machines, with the edge behind it.
 func TestStubbyAsksTheEdge(t *testing.T) {
-	newEdge(t, plant(t), unbound.Config{})
-	for _, transport := range []string{"UDP", "TCP"} {
+	e := newEdge(t, plant(t), unbound.Config{})
+	// over TLS it knows the edge by its key, and by nothing else
+	pin := "    tls_pubkey_pinset:\n      - digest: \"sha256\"\n        value: " + e.pin + "\n"
+	for transport, more := range map[string]string{"UDP": "", "TCP": "", "TLS": pin} {
 		t.Run(transport, func(t *testing.T) {
 			conf := scratch(t, fmt.Sprintf(`resolution_type: GETDNS_RESOLUTION_STUB
+tls_authentication: GETDNS_AUTHENTICATION_REQUIRED
+tls_query_padding_blocksize: 128
 dns_transport_list:
   - GETDNS_TRANSPORT_%s
 listen_addresses:
   - %s@53
 upstream_recursive_servers:
   - address_data: %s
-`, transport, forwarder, edgeAddress))
+%s`, transport, forwarder, edgeAddress, more))
 			daemon(t, forwards, "stubby", "-C", conf)
 			askThrough(t, []forward{
 				{[]string{"www.good.example", "A"}, []string{"NOERROR", "192.0.2.80"}},

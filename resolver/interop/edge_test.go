@@ -2,9 +2,16 @@ package interop
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -28,13 +35,17 @@ const (
 type edge struct {
 	*resolver.Resolver
 	unbound *unbound.Resolver
+	pin     string // of its TLS key: base64 of the SHA-256 of what it says of it (RFC 7858 4.2)
 }
 
 // newEdge starts one that ends with the test. The domains listed.good.example and listed.insecure.example are listed, under a law.
 func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	t.Helper()
 	c.Every = 100 * time.Millisecond
-	c.Dir, c.TrustAnchor, c.RootHints, c.Log = filepath.Join(w.dir, "unbound"), w.anchor, w.hints, slog.New(slog.DiscardHandler)
+	c.Dir, c.TrustAnchor, c.Log = filepath.Join(w.dir, "unbound"), w.anchor, slog.New(slog.DiscardHandler)
+	if c.RootHints == "" {
+		c.RootHints = w.hints
+	}
 	own, err := unbound.Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +63,10 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	}
 	r.Swap(setOf(t, "listed.good.example", "listed.insecure.example"))
 	at := []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":53"), netip.MustParseAddrPort("[" + edgeIPv6 + "]:53")}
-	s, err := serve.Open(serve.Config{Handler: r, UDPAddrs: at, TCPAddrs: at})
+	certificate, pin := selfSigned(t)
+	s, err := serve.Open(serve.Config{
+		Handler: r, UDPAddrs: at, TCPAddrs: at, TLSAddrs: []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":853")}, Certificate: certificate,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +91,27 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 			return nil
 		})
 	}
-	return &edge{r, own}
+	return &edge{r, own, pin}
+}
+
+// selfSigned makes a certificate of the edge.
+func selfSigned(t *testing.T) (*tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"dns.isp.example"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(spki)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // setOf builds a set whose entries are domains with a law behind them.

@@ -139,6 +139,20 @@ func daemon(t testing.TB, up func() error, name string, args ...string) *exec.Cm
 	return cmd
 }
 
+// openFolder is a folder that another user can reach.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "interop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // await repeats ask until it says nil: the bound is for what hangs.
 func await(t testing.TB, what string, ask func() error) {
 	t.Helper()

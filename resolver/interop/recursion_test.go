@@ -1,7 +1,9 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -207,6 +209,33 @@ func TestWithoutUnboundListedNamesAreStoppedAndOthersFail(t *testing.T) {
 	})
 	has(t, "an unlisted name", dig(t, "www.good.example", "A"), "SERVFAIL", "EDE: 23 (Network Error)")
 	has(t, "a listed name", dig(t, "listed.good.example", "A"), "NOERROR", stopIPv4, "EDE: 16 (Censored)")
+}
+
+// TestAnUnboundWithoutAWayOutIsCalledBlind: nobody is where the root's server should be.
+func TestAnUnboundWithoutAWayOutIsCalledBlind(t *testing.T) {
+	hints := filepath.Join(openFolder(t), "hints")
+	if err := os.WriteFile(hints, []byte(". 3600 NS a.root.\na.root. 3600 A 192.0.2.200\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e := newEdge(t, plant(t), unbound.Config{RootHints: hints})
+	n := 0
+	await(t, "blind", func() error {
+		var work sync.WaitGroup
+		for range 30 {
+			n++
+			name := fmt.Sprintf("n%d.good.example.", n)
+			work.Go(func() {
+				if m, err := exchange(name); err != nil || m.Rcode != dns.RcodeServerFailure {
+					t.Errorf("without a way out: %v, %v", m, err)
+				}
+			})
+		}
+		work.Wait()
+		if s := e.unbound.State(); !errors.Is(s.Err, unbound.ErrBlind) || !s.Answering {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
 }
 
 // TestValidatingClientsBelieveTheEdge: delv and drill validate by themselves what the edge hands through, from the root's key.

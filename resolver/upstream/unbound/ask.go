@@ -69,7 +69,7 @@ func readCounts(from interface{ Read([]byte) (int, error) }) (Counts, error) {
 	var c Counts
 	into := map[string]*uint64{
 		"total.num.queries": &c.Queries, "total.num.cachehits": &c.Hits, "num.query.udpout": &c.Asked, "num.query.tcpout": &c.Asked,
-		"num.answer.rcode.SERVFAIL": &c.ServFail, "num.answer.bogus": &c.Bogus, "num.answer.secure": &c.Secure, "unwanted.replies": &c.Unwanted,
+		"num.answer.rcode.NOERROR": &c.Found, "num.answer.rcode.NXDOMAIN": &c.Found, "num.answer.rcode.SERVFAIL": &c.ServFail, "num.answer.bogus": &c.Bogus, "num.answer.secure": &c.Secure, "unwanted.replies": &c.Unwanted,
 	}
 	lines, size, seen := bufio.NewScanner(from), 0, 0
 	for lines.Scan() {

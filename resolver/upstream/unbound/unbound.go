@@ -52,12 +52,14 @@ var (
 	ErrRefused = errors.New("unbound does not start")
 	ErrSilent  = errors.New("unbound does not answer")
 	ErrEnded   = errors.New("unbound ended by itself")
+	ErrBlind   = errors.New("unbound gets no answers from other servers: open the way to the Internet for UDP and TCP port 53, and look at this machine's clock and trust anchor")
 )
 
 // Resolver is one supervised Unbound. Run does the work; the other methods may be called concurrently at any time.
 type Resolver struct {
 	config Config
 	bare   bool // owned by Run: this Unbound is too old for the optional lines of its configuration
+	blind  int  // owned by Run: countings in a row in which it found nothing
 
 	mu    sync.Mutex // guards state and past
 	state State
@@ -68,7 +70,7 @@ type Resolver struct {
 type State struct {
 	Answering bool
 	Since     time.Time // of Answering being as it is
-	Err       error     // why it is not answering and what to do; nil when it is, or has not been started yet
+	Err       error     // why it is not answering, or that it finds nothing, and what to do; nil when all is well or it has not been started yet
 	Starts    uint64    // processes started so far
 	Process   int       // id of the one that answers; 0 when none does
 	Counts    Counts
@@ -78,6 +80,7 @@ type State struct {
 type Counts struct {
 	Queries  uint64 // asked by this edge
 	Hits     uint64 // answered from its cache
+	Found    uint64 // answered with what there is, or that there is nothing
 	Asked    uint64 // questions sent to other servers
 	ServFail uint64 // answers that nobody could find, or that failed validation
 	Bogus    uint64 // answers that failed validation

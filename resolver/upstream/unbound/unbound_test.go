@@ -377,10 +377,56 @@ func TestUnboundDoesNotOutliveItsParent(t *testing.T) {
 	g.until(t, "answering", func(s State) bool { return s.Answering })
 }
 
+// TestAnOlderUnboundGetsNoLinesThatItDoesNotKnow has a program that refuses a line of newer versions as Unbound 1.17.0 does.
+func TestAnOlderUnboundGetsNoLinesThatItDoesNotKnow(t *testing.T) {
+	needUnbound(t)
+	program, err := find(DefaultProgram)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(openFolder(t), "old")
+	script := "#!/bin/sh\nfor conf; do :; done\nif line=$(/bin/grep -n wait-limit \"$conf\"); then\n  echo \"$conf:${line%%:*}: error: unknown keyword 'wait-limit'\" >&2\n" +
+		"  echo '[1790000000] unbound[1:0] fatal error: Could not read config file: '$conf >&2\n  exit 1\nfi\nexec " + program + " \"$@\"\n"
+	if err := os.WriteFile(old, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g := begin(t, Config{Program: old})
+	g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts == 2 })
+	if !strings.Contains(g.log.String(), "unknown keyword 'wait-limit'") {
+		t.Errorf("log:\n%s", g.log)
+	}
+}
+
+func TestAnUnboundThatFindsNothingIsCalledBlind(t *testing.T) {
+	log := new(logBuffer)
+	r, err := Open(Config{Dir: "/nowhere", Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Counts
+	for i, step := range []struct {
+		queries, hits, found uint64
+		blind                bool
+	}{
+		{100, 20, 90, false}, {9, 0, 0, false}, {100, 0, 0, false}, {100, 0, 50, false}, // once is not enough
+		{100, 0, 1, false}, {5, 0, 0, false}, {100, 5, 3, true}, {3, 0, 3, true}, {0, 0, 0, true}, // too few say nothing, either way
+		{100, 0, 5, false}, {100, 0, 0, false}, {100, 0, 0, true},
+	} {
+		c.Queries, c.Hits, c.Found = c.Queries+step.queries, c.Hits+step.hits, c.Found+step.found
+		r.count(t.Context(), c)
+		if got := errors.Is(r.State().Err, ErrBlind); got != step.blind {
+			t.Errorf("step %d: blind is %v, want %v", i, got, step.blind)
+		}
+	}
+	if e, again := strings.Count(log.String(), "level=ERROR"), strings.Count(log.String(), "again"); e != 2 || again != 1 {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
 func TestCountersAreRead(t *testing.T) {
-	good := "total.num.queries=7\ntotal.num.cachehits=2\nnum.query.udpout=10\nnum.query.tcpout=1\nnum.answer.rcode.SERVFAIL=3\n" +
+	good := "num.answer.rcode.NOERROR=8\nnum.answer.rcode.NXDOMAIN=1\ntotal.num.queries=7\ntotal.num.cachehits=2\nnum.query.udpout=10\nnum.query.tcpout=1\nnum.answer.rcode.SERVFAIL=3\n" +
 		"num.answer.bogus=2\nnum.answer.secure=4\nunwanted.replies=5\nmem.cache.rrset=1\n"
-	want := Counts{Queries: 7, Hits: 2, Asked: 11, ServFail: 3, Bogus: 2, Secure: 4, Unwanted: 5}
+	want := Counts{Queries: 7, Hits: 2, Found: 9, Asked: 11, ServFail: 3, Bogus: 2, Secure: 4, Unwanted: 5}
 	if got, err := readCounts(strings.NewReader(good)); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

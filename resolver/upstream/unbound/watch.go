@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,7 +17,9 @@ const (
 	watchEvery   = time.Second // and as long for the answer
 	missedProbes = 3           // in a row, and it is taken for hung
 	endWithin    = 3 * time.Second
-	countEvery   = 5 // probes
+	countEvery   = 5  // probes
+	enoughMisses = 10 // from one counting to the next, for a judgement
+	blindTimes   = 2  // countings in a row with nearly nothing found
 )
 
 var errAnchorChanged = errors.New("the trust anchor has changed")
@@ -86,6 +89,7 @@ func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os
 	tick := time.NewTicker(r.config.Every)
 	defer tick.Stop()
 	missed, probes := 0, uint64(1)
+	r.blind = 0
 	for i := 1; ; i++ {
 		select {
 		case <-ctx.Done():
@@ -103,10 +107,10 @@ func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os
 			continue
 		}
 		if c, err := counts(ctx, r.config.Dir); err == nil {
-			c.Queries, c.Hits = c.Queries-min(c.Queries, probes), c.Hits-min(c.Hits, probes) // probes are not the edge's questions
-			r.mu.Lock()
-			r.state.Counts = r.past.plus(c)
-			r.mu.Unlock()
+			for _, n := range []*uint64{&c.Queries, &c.Hits, &c.Found} {
+				*n -= min(*n, probes) // they are not the edge's questions
+			}
+			r.count(ctx, c)
 		}
 		// The file is missing for a moment while a package is being upgraded: no reason to end what runs.
 		if now, err := os.Stat(r.config.TrustAnchor); err == nil && (now.ModTime() != anchor.ModTime() || now.Size() != anchor.Size()) {
@@ -115,9 +119,34 @@ func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os
 	}
 }
 
+// count takes what the running process has counted, and judges whether it finds anything: a firewall, a wrong clock or a wrong trust
+// anchor leave it running, with an answer to every probe and none to anything else.
+func (r *Resolver) count(ctx context.Context, c Counts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.past.plus(c)
+	misses := (all.Queries - all.Hits) - (r.state.Counts.Queries - r.state.Counts.Hits)
+	found := all.Found - r.state.Counts.Found
+	r.state.Counts = all
+	switch {
+	case misses < enoughMisses:
+	case found >= misses/20:
+		r.blind = 0
+		if r.state.Err != nil {
+			r.state.Err = nil
+			r.config.Log.InfoContext(ctx, "unbound gets answers from other servers again")
+		}
+	case r.state.Err == nil:
+		if r.blind++; r.blind >= blindTimes {
+			r.state.Err = ErrBlind
+			r.config.Log.ErrorContext(ctx, "no recursion: names that are not listed get SERVFAIL unless cached", slog.Any("error", ErrBlind))
+		}
+	}
+}
+
 func (c Counts) plus(d Counts) Counts {
 	return Counts{
-		Queries: c.Queries + d.Queries, Hits: c.Hits + d.Hits, Asked: c.Asked + d.Asked, ServFail: c.ServFail + d.ServFail,
+		Queries: c.Queries + d.Queries, Hits: c.Hits + d.Hits, Found: c.Found + d.Found, Asked: c.Asked + d.Asked, ServFail: c.ServFail + d.ServFail,
 		Bogus: c.Bogus + d.Bogus, Secure: c.Secure + d.Secure, Unwanted: c.Unwanted + d.Unwanted,
 	}
 }
