@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -49,7 +50,9 @@ Exit codes: 0 they say the same, 5 they do not, 3 one of them cannot be read.`,
 					return errFail
 				}
 			}
-			walk, err := r.WalkPublicLog(c.Context(), tf, read, source.ErrNotFound)
+			ctx, cancel := context.WithTimeout(c.Context(), f.timeout) // of the repository's own: it may be as slow as it likes
+			defer cancel()
+			walk, err := r.WalkPublicLog(ctx, tf, read, source.ErrNotFound)
 			switch {
 			case errors.Is(err, source.ErrNotFound):
 				return unreadable(err, "check the address: log/checkpoint must be below it")
