@@ -102,6 +102,30 @@ type fakeUpstream struct {
 	mu      sync.Mutex // guards all
 	replies map[string]func(q wire.Question) ([]byte, error)
 	asked   []string
+	held    chan struct{} // closed by release: what hold waits for
+
+	holds chan struct{} // a value for each question that hold keeps waiting
+}
+
+// hold keeps a question waiting until release. It does not end with the question's context.
+func (u *fakeUpstream) hold() {
+	u.mu.Lock()
+	if u.held == nil {
+		u.held = make(chan struct{})
+	}
+	held := u.held
+	u.mu.Unlock()
+	u.holds <- struct{}{}
+	<-held
+}
+
+func (u *fakeUpstream) release() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.held != nil {
+		close(u.held)
+		u.held = nil
+	}
 }
 
 func key(name string, typ uint16) string {
@@ -201,7 +225,7 @@ func newRigAt(t testing.TB, clock *fakeClock, now func() time.Time) *rig {
 // newRigOf is a rig with more in its configuration.
 func newRigOf(t testing.TB, clock *fakeClock, c Config) *rig {
 	t.Helper()
-	g := &rig{up: new(fakeUpstream), clock: clock}
+	g := &rig{up: &fakeUpstream{holds: make(chan struct{})}, clock: clock}
 	c.Stop, c.NSID, c.Upstream, c.Cache = testStop, true, g.up, cache.New(cache.Config{Bytes: 1 << 20})
 	r, err := New(c)
 	if err != nil {

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -22,11 +24,14 @@ import (
 //	list [BASIS KIND NAME, ...]      a new set with these entries; "canary" may follow a name. "list" alone: an empty set
 //	none                             no set in force
 //	bypass                           the set of now with the kill switch on
-//	upstream NAME TYPE [RCODE] [ad] [ede N] [fails]
+//	upstream NAME TYPE [RCODE] [ad] [ede N] [fails] [held]
 //	  RECORD                         or "authority RECORD" or "additional RECORD"
 //	clock DURATION                   moves the clock
 //	ask NAME TYPE [edns|do|cd|ad|nsid|tcp|size N|class C]
 //	  RCODE [ad] [cd] [tc] [ede N]   then the whole answer and authority sections as records, or nothing
+//	start ID NAME TYPE [...]         asks as "ask" does and goes on when the upstream holds the question back
+//	release                          the upstream gives what it holds back
+//	end ID                           the answer to "start ID", as below "ask"
 //	calls N                          questions the upstream got since the last "calls"
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.txt")
@@ -66,6 +71,7 @@ func play(t *testing.T, file, text string) {
 		}
 	}
 	g, calls := newRig(t), 0
+	started := map[string]started{}
 	for _, s := range steps {
 		switch s.words[0] {
 		case "none":
@@ -88,11 +94,53 @@ func play(t *testing.T, file, text string) {
 		case "upstream":
 			script(t, g, s)
 		case "ask":
-			askAndCompare(t, g, s)
+			query, tcp := s.question(t, s.words[1:])
+			s.compare(t, g, g.ask(t, query, tcp))
+		case "start":
+			query, tcp := s.question(t, s.words[2:])
+			started[s.words[1]] = g.start(query, tcp)
+		case "release":
+			g.up.release()
+		case "end":
+			a, ok := started[s.words[1]]
+			if !ok {
+				t.Fatalf("%s: %s was not started, or has ended", s.at, s.words[1])
+			}
+			delete(started, s.words[1])
+			s.compare(t, g, checkAnswer(t, a.query, <-a.resp, a.tcp))
 		default:
 			t.Fatalf("%s: unknown word %q", s.at, s.words[0])
 		}
 	}
+	for id := range started {
+		t.Errorf("%s: %s never ends", file, id)
+	}
+}
+
+// started is a question under way.
+type started struct {
+	query []byte
+	tcp   bool
+	resp  chan []byte
+}
+
+// start returns when the question is answered or the upstream holds it back.
+func (g *rig) start(query []byte, tcp bool) started {
+	a := started{query, tcp, make(chan []byte, 1)}
+	if resp, done := g.Fast(nil, query, over(tcp)); done {
+		a.resp <- resp
+		return a
+	}
+	answered := make(chan struct{})
+	g.Slow(context.Background(), query, over(tcp), func(resp []byte) {
+		a.resp <- slices.Clone(resp)
+		close(answered)
+	})
+	select {
+	case <-answered:
+	case <-g.up.holds:
+	}
+	return a
 }
 
 func entries(t *testing.T, s step) (out []entry) {
@@ -116,13 +164,15 @@ func entries(t *testing.T, s step) (out []entry) {
 
 func script(t *testing.T, g *rig, s step) {
 	var rcode, code int
-	var ad, fails bool
+	var ad, fails, held bool
 	for i := 3; i < len(s.words); i++ {
 		switch w := s.words[i]; w {
 		case "ad":
 			ad = true
 		case "fails":
 			fails = true
+		case "held":
+			held = true
 		case "ede":
 			i++
 			code, _ = strconv.Atoi(s.words[i])
@@ -134,11 +184,17 @@ func script(t *testing.T, g *rig, s step) {
 		}
 	}
 	k := key(s.words[1], dns.StringToType[s.words[2]])
-	if fails {
+	if fails && !held {
 		g.up.set(k, nil)
 		return
 	}
 	g.up.set(k, func(q wire.Question) ([]byte, error) {
+		if held {
+			g.up.hold()
+		}
+		if fails {
+			return nil, upstream.ErrNoAnswer
+		}
 		return reply(q, func(m *dns.Msg) {
 			m.Rcode, m.AuthenticatedData = rcode, ad
 			m.SetEdns0(1232, q.DO)
@@ -150,21 +206,21 @@ func script(t *testing.T, g *rig, s step) {
 	})
 }
 
-func askAndCompare(t *testing.T, g *rig, s step) {
-	m := new(dns.Msg).SetQuestion(dns.Fqdn(s.words[1]), dns.StringToType[s.words[2]])
-	var tcp, nsid bool
-	for i := 3; i < len(s.words); i++ {
-		switch w := s.words[i]; w {
+// question packs what the words ask.
+func (s step) question(t *testing.T, words []string) (query []byte, tcp bool) {
+	t.Helper()
+	m := new(dns.Msg).SetQuestion(dns.Fqdn(words[0]), dns.StringToType[words[1]])
+	for i := 2; i < len(words); i++ {
+		switch w := words[i]; w {
 		case "edns":
 			m.SetEdns0(4096, false)
 		case "do":
 			m.SetEdns0(4096, true)
 		case "size":
 			i++
-			n, _ := strconv.Atoi(s.words[i])
+			n, _ := strconv.Atoi(words[i])
 			m.SetEdns0(uint16(n), false)
 		case "nsid":
-			nsid = true
 			m.SetEdns0(4096, false)
 			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}}
 		case "cd":
@@ -175,7 +231,7 @@ func askAndCompare(t *testing.T, g *rig, s step) {
 			tcp = true
 		case "class":
 			i++
-			m.Question[0].Qclass = dns.StringToClass[s.words[i]]
+			m.Question[0].Qclass = dns.StringToClass[words[i]]
 		default:
 			t.Fatalf("%s: unknown word %q", s.at, w)
 		}
@@ -184,7 +240,12 @@ func askAndCompare(t *testing.T, g *rig, s step) {
 	if err != nil {
 		t.Fatalf("%s: %v", s.at, err)
 	}
-	got := g.ask(t, query, tcp)
+	return query, tcp
+}
+
+// compare holds an answer to what the lines below the step say.
+func (s step) compare(t *testing.T, g *rig, got *dns.Msg) {
+	t.Helper()
 	if len(s.body) == 0 {
 		t.Fatalf("%s: nothing expected", s.at)
 	}
@@ -215,7 +276,7 @@ func askAndCompare(t *testing.T, g *rig, s step) {
 	if have := lines(slices.Concat(got.Answer, got.Ns, got.Extra)); !slices.Equal(have, want) {
 		t.Errorf("%s: records are\n%s\nwant\n%s", s.at, strings.Join(have, "\n"), strings.Join(want, "\n"))
 	}
-	if nsid {
+	if slices.Contains(s.words, "nsid") {
 		checkNSID(t, g, got, s.at)
 	}
 }
