@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -104,29 +104,26 @@ func query(p audit.Part) string {
 	return ""
 }
 
-// readers are who reads a bundle now: a few at once, and each address once, so that one who reads slowly keeps out only himself.
+// readers are who reads a bundle now: a few at once, and each household (houseOf) once, so that one who reads slowly keeps out only himself.
 type readers struct {
 	mu   sync.Mutex // guards from
-	from map[string]bool
+	from map[netip.Prefix]bool
 }
 
 const maxReaders = 8
 
 func (r *readers) enter(remote string) (leave func(), ok bool) {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
+	house := houseOf(remote)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.from[host] || len(r.from) >= maxReaders {
+	if r.from[house] || len(r.from) >= maxReaders {
 		return nil, false
 	}
-	r.from[host] = true
+	r.from[house] = true
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.from, host)
+		delete(r.from, house)
 	}, true
 }
 

@@ -21,7 +21,7 @@ type Opened struct {
 // postOpening takes a hotline's statement that it showed entries to a reviewer from whoever brings it: its signatures say what it is worth.
 // It is verified before anything is proposed, and shares the bound of posted withdrawals.
 func (s *Server) postOpening(w http.ResponseWriter, r *http.Request, _ caller) error {
-	if !s.posts.take(s.clock()) {
+	if !s.mayPost(r) {
 		w.Header().Set("Retry-After", "1")
 		return fail(http.StatusTooManyRequests, "too many statements are posted; try again in a second")
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -70,7 +71,8 @@ type Server struct {
 	recursions recursions
 	guards     guards
 	readers    readers
-	posts      bucket
+	posts      asks   // statements, of each household
+	all        bucket // and of all together
 	lookups    lookups
 
 	statements Statements
@@ -84,8 +86,8 @@ func NewServer(c Config) *Server {
 	s := &Server{
 		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
-		readers: readers{from: map[string]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
-		patience: cmp.Or(c.Patience, readerPatience),
+		readers: readers{from: map[netip.Prefix]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
+		patience: cmp.Or(c.Patience, readerPatience), posts: asks{burst: postBurst, rate: postRate},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -131,6 +132,8 @@ const (
 
 // asks limits requests by household: an IPv4 address or an IPv6 /56, remembered in memory while it has asked a moment ago.
 type asks struct {
+	burst, rate float64 // 0: askBurst, askRate
+
 	mu   sync.Mutex // guards from
 	from map[netip.Prefix]*spent
 }
@@ -142,7 +145,7 @@ type spent struct {
 }
 
 func (a *asks) take(remote string, now time.Time) bool {
-	house := houseOf(remote)
+	house, burst, rate := houseOf(remote), cmp.Or(a.burst, askBurst), cmp.Or(a.rate, askRate)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.from == nil {
@@ -152,7 +155,7 @@ func (a *asks) take(remote string, now time.Time) bool {
 	if !ok {
 		if len(a.from) >= maxHouses {
 			for p, o := range a.from {
-				if o.left(now) <= 0 {
+				if o.left(now, rate) <= 0 {
 					delete(a.from, p)
 				}
 			}
@@ -165,16 +168,16 @@ func (a *asks) take(remote string, now time.Time) bool {
 			a.from[house] = s
 		}
 	}
-	s.n, s.at = s.left(now), now
-	if s.n+1 > askBurst {
+	s.n, s.at = s.left(now, rate), now
+	if s.n+1 > burst {
 		return false
 	}
 	s.n++
 	return true
 }
 
-func (s *spent) left(now time.Time) float64 {
-	return max(0, s.n-max(0, now.Sub(s.at).Seconds())*askRate)
+func (s *spent) left(now time.Time, rate float64) float64 {
+	return max(0, s.n-max(0, now.Sub(s.at).Seconds())*rate)
 }
 
 func houseOf(remote string) netip.Prefix {

@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -51,5 +53,50 @@ func TestStrangersAreForgottenAndBounded(t *testing.T) {
 	now = now.Add(time.Minute)
 	if !a.take("192.0.2.1:1", now) || len(a.from) > 2 {
 		t.Errorf("%d households are remembered after a minute", len(a.from))
+	}
+}
+
+// A stranger who posts nonsense all day uses up his own room, and not that of a hotline; many strangers use up what this node can verify, and no more.
+func TestAFloodOfStatementsLeavesRoomForOthers(t *testing.T) {
+	now := time.Unix(1780000000, 0)
+	s := &Server{clock: func() time.Time { return now }, posts: asks{burst: postBurst, rate: postRate}}
+	many := func(remote string, n int) (taken int) {
+		for range n {
+			if s.mayPost(&http.Request{RemoteAddr: remote}) {
+				taken++
+			}
+		}
+		return taken
+	}
+	if n := many("192.0.2.1:1", 1000); n != postBurst {
+		t.Errorf("%d of one household at once, want %d", n, postBurst)
+	}
+	if n := many("192.0.2.2:1", 1); n != 1 {
+		t.Error("the hotline's own is not looked at")
+	}
+	all := 0
+	for i := range 100 {
+		all += many(fmt.Sprintf("198.51.100.%d:1", i), postBurst)
+	}
+	if all > allBurst {
+		t.Errorf("%d of many households at once, at most %d", all, allBurst)
+	}
+}
+
+func TestAHouseholdReadsOneBundleAtATime(t *testing.T) {
+	r := readers{from: map[netip.Prefix]bool{}}
+	leave, ok := r.enter("[2001:db8:0:1::1]:1000")
+	if !ok {
+		t.Fatal("the first is kept out")
+	}
+	if _, ok := r.enter("[2001:db8:0:ff::2]:1000"); ok {
+		t.Error("a second address of one IPv6 /56 takes a second place")
+	}
+	if _, ok := r.enter("192.0.2.1:1000"); !ok {
+		t.Error("another household is kept out")
+	}
+	leave()
+	if _, ok := r.enter("[2001:db8:0:ff::2]:1000"); !ok {
+		t.Error("after the first has left")
 	}
 }
