@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -69,12 +70,30 @@ func (v *verifier) log(b *bundleReader, m *member) (*member, error) {
 	if genesis := len(v.genesis); v.h.Size < uint64(genesis) {
 		return nil, v.stop(CheckLog, why, "the log has %d leaves, the cluster's first %d are not all there", v.h.Size, genesis)
 	}
+	v.forward()
 	if v.began > 0 {
 		v.pass(CheckLog, "%d leaves hash to the checkpoint's root; the first %d of them were verified at an earlier visit", v.h.Size, v.began)
 	} else {
 		v.pass(CheckLog, "%d leaves hash to the checkpoint's root", v.h.Size)
 	}
 	return m, nil
+}
+
+// maxForward is how far a leaf may be dated after the time at which the quorum signed: members cosign nothing that is 60 s ahead of their clocks.
+const maxForward = 5 * time.Minute
+
+// forward holds the log's time to that of its checkpoint: what ends by time (a suppression, the bypass, a charter, a review) would else last as
+// long as whoever dates the leaves likes.
+func (v *verifier) forward() {
+	fresh := v.rcp.Fresh
+	if until := fresh.Add(maxForward).Unix(); v.h.Time > until {
+		n, at := v.h.Size-1, v.h.Time
+		for i := len(v.leaves) - 1; i >= 0 && v.leaves[i].T > until; i-- {
+			n, at = v.leaves[i].N, v.leaves[i].T
+		}
+		v.fail(CheckLog, "leaf %d is dated %s, and the checkpoint over it was signed at %s: the clock was set forward, so that what ends by time lasts longer",
+			n, stamp(at), stamp(fresh.Unix()))
+	}
 }
 
 // forget drops all that leaves said which turned out not to be the log's.

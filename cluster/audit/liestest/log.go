@@ -92,6 +92,14 @@ var logLies = []Lie{
 			l.Now = honest
 			return l.Bundle()
 		}},
+	{Who: Operator, Name: "the clock is set forward for a suppression that lasts for years", Fails: []string{audit.CheckLog}, Says: "leaf 15 is dated 2030-01-01T00:01:00Z, and the checkpoint over it was signed at",
+		Build: func(l *audittest.Log) []byte {
+			honest := l.Now
+			l.Now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+			l.Order(suppress(7))
+			l.Now = honest
+			return l.Bundle()
+		}},
 	{Who: Operator, Name: "another edge was there from the beginning", Fails: []string{audit.CheckLog}, Says: "leaf 4 is not the one that the trusted cluster file begins with",
 		Build: func(l *audittest.Log) []byte {
 			rewrite(l, 4, func(m audit.Member) audit.Member { m.Key[0] ^= 1; return m })

@@ -62,6 +62,8 @@ class LogMixin:
             self.stop_here()
         if len(self.raw) < len(first):
             self.stop("log", "the cluster's first leaves are not all there")
+        if t > self.cp.fresh + 300:
+            self.fail("log", "the last leaf is dated after its checkpoint was signed")
 
     def leaf(self, n, raw, first, t, named):
         try:
