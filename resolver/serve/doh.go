@@ -203,9 +203,6 @@ func (s *Server) ask(ctx context.Context, query []byte, client wire.Client) []by
 var summaries = sync.Pool{New: func() any { return new(wire.Summary) }}
 
 // freshness is how long an HTTP cache may keep an answer (RFC 8484 5.1): as long as its records live, failures not at all.
-//
-// Seven digits, because the value must have one length whatever the number is (attack 22): in the code of HPACK and QPACK
-// digits take five or six bits, and with eight characters before them these seven always end in the same byte.
 func freshness(resp []byte) string {
 	sum := summaries.Get().(*wire.Summary)
 	defer summaries.Put(sum)
@@ -213,8 +210,12 @@ func freshness(resp []byte) string {
 	if wire.Scan(resp, sum) == nil && (sum.Rcode == wire.RcodeSuccess || sum.Rcode == wire.RcodeNXDomain) {
 		life = min(sum.Life, maxAge)
 	}
-	return fmt.Sprintf("max-age=%07d", life)
+	return cacheControl(life)
 }
+
+// cacheControl has seven digits, because it must have one length whatever the number is (attack 22): in the code of HPACK
+// and QPACK digits take five or six bits, and with eight characters before them these seven always end in the same byte.
+func cacheControl(life uint32) string { return fmt.Sprintf("max-age=%07d", life) }
 
 // runWeb serves until drainWeb has ended it.
 func (s *Server) runWeb() {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -92,6 +94,11 @@ func TestFreshnessIsThatOfTheRecordsAndHasOneLength(t *testing.T) {
 	} {
 		if got := freshness(tt.resp); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	for life := range uint32(maxAge + 1) {
+		if n := hpack.HuffmanEncodeLength(cacheControl(life)); n != 11 {
+			t.Fatalf("%s has %d bytes in a header, others have 11", cacheControl(life), n)
 		}
 	}
 }

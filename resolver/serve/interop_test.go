@@ -61,6 +61,14 @@ func setOf(t *testing.T, domains ...string) *match.Set {
 // startWhole runs upstream, resolver and server, all on loopback.
 func startWhole(t *testing.T) (r *resolver.Resolver, at netip.AddrPort) {
 	t.Helper()
+	r = startResolver(t, resolver.Own{})
+	s, _ := start(t, Config{Handler: r})
+	return r, s.UDPAddrs()[0]
+}
+
+// startResolver runs an upstream and a resolver that asks it.
+func startResolver(t *testing.T, own resolver.Own) *resolver.Resolver {
+	t.Helper()
 	up, err := devupstream.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +85,8 @@ func startWhole(t *testing.T) (r *resolver.Resolver, at netip.AddrPort) {
 		cancel()
 		work.Wait()
 	})
-	r, err = resolver.New(resolver.Config{
+	r, err := resolver.New(resolver.Config{
+		Own:      own,
 		Stop:     resolver.Stop{LawIPv4: netip.MustParseAddr("127.0.0.16"), LawIPv6: netip.MustParseAddr("fd00::16")},
 		NSID:     true,
 		Upstream: pool,
@@ -85,8 +94,7 @@ func startWhole(t *testing.T) (r *resolver.Resolver, at netip.AddrPort) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _ := start(t, Config{Handler: r})
-	return r, s.UDPAddrs()[0]
+	return r
 }
 
 func TestDigUnderstandsEveryAnswer(t *testing.T) {

@@ -55,6 +55,7 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 	l.transport = &quic.Transport{
 		Conn:        l.socket,
 		ConnContext: s.enterQUIC,
+		MaxTokenAge: ticketKeys * ticketTurn, // what proves an address is no older than what resumes a session
 		// While few handshakes are under way nobody is asked to prove the address; when more are, everybody is.
 		VerifySourceAddress: func(net.Addr) bool { return len(s.handshakes) >= cap(s.handshakes)/8 },
 	}
