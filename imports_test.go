@@ -27,7 +27,7 @@ var layers = []struct {
 	{"cluster/audit", []string{"cluster/audit", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/match", "resolver/wire"}},
 	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/fetch", "listsync/witness", "resolver/canon", "resolver/match"}},
 	{"appliance/stoppage", []string{"resolver/limit"}},
-	{"appliance/config", []string{"resolver/match", "resolver/canon", "resolver/guard", "listsync/brake", "listsync/trust", "listsync/witness"}},
+	{"appliance/config", []string{"resolver/match", "resolver/canon", "resolver/dns64", "resolver/guard", "listsync/brake", "listsync/trust", "listsync/witness"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
 	{"bench", []string{"bench", "resolver/upstream/devupstream", "listsync", "resolver/canon", "resolver/match"}},
 	{"cmd/cordon-bench", []string{"bench"}},

@@ -99,12 +99,12 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
+	asked, err := translated(c, pool)
+	if err != nil {
+		return nil, err
+	}
 	answers, err := resolver.New(resolver.Config{
-		Stop: resolver.Stop{
-			LawIPv4: c.Stop.Law.IPv4, LawIPv6: c.Stop.Law.IPv6,
-			VoluntaryIPv4: c.Stop.Voluntary.IPv4, VoluntaryIPv6: c.Stop.Voluntary.IPv6,
-		},
-		TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: pool, Guard: gate, Structured: structured(c),
+		Stop: stops(c), TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: asked, Guard: gate, Structured: structured(c),
 		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20}),
 		Clock: o.clock(),
 	})

@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/cordon-project/cordon/resolver/dns64"
 	"github.com/cordon-project/cordon/resolver/guard"
 )
 
@@ -95,6 +96,17 @@ func prefix(n *yaml.Node) (netip.Prefix, string) {
 		return p, fmt.Sprintf("%s has bits behind the prefix; write %s if you mean all of it", s, p.Masked())
 	}
 	return p, ""
+}
+
+// translation reads the prefix of a NAT64.
+func translation(n *yaml.Node) (netip.Prefix, string) {
+	p, wrong := prefix(n)
+	if wrong == "" {
+		if err := dns64.CheckPrefix(p); err != nil {
+			return p, err.Error() + "; write the prefix of your NAT64, such as 64:ff9b::/96"
+		}
+	}
+	return p, wrong
 }
 
 // clients writes what is not as by default.

@@ -159,6 +159,9 @@ type Edge struct {
 	Proxies []Proxy
 	// stop: the stop pages and the answers that lead to them.
 	Stop Stop
+	// dns64: the prefix of your NAT64, such as 64:ff9b::/96, for networks of IPv6-only clients (RFC 6147). Names that have
+	// IPv4 addresses alone then get IPv6 ones in it, stop addresses too. May be left out.
+	DNS64 netip.Prefix
 	// structured_errors: a text with the answer for a listed name, for clients that ask for it (off without this section).
 	// option: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;
 	// organization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.

@@ -64,6 +64,7 @@ func exampleEdge() *Edge {
 		Control:          []string{"https://192.0.2.10:7443", "https://[2001:db8::11]:7443"},
 		DNSListen:        []netip.AddrPort{place("192.0.2.53:53"), place("[2001:db8::53]:53")},
 		Upstreams:        []netip.AddrPort{place("127.0.0.1:5353")},
+		DNS64:            netip.MustParsePrefix("2001:db8:64::/96"),
 		StructuredErrors: StructuredErrors{Option: 26, Law: "§ 1", Voluntary: "agreement", Organization: "ISP: Example", Language: "pt-BR"},
 		Clients: Clients{
 			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}, Deny: []netip.Prefix{netip.MustParsePrefix("192.0.2.128/25")},
@@ -326,6 +327,8 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials or sealed to the TPM"},
 		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
+		{"a NAT64 of a length that is none", "2001:db8:64::/96", "2001:db8:64::/97", "has 32, 40, 48, 56, 64 or 96"},
+		{"a NAT64 of IPv4", "2001:db8:64::/96", "192.0.2.0/24", "dns64: 192.0.2.0/24 is not an IPv6 prefix"},
 		{"texts that nothing asks for", "  option: 26\n", "", "structured_errors.option is missing"},
 		{"an option that is no number", "  option: 26", "  option: ede", "from 1 to 65535"},
 		{"an unknown language", "  language: pt-BR", "  language: Portuguese of Brazil", "write one like en or pt-BR"},

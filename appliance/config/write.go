@@ -79,6 +79,11 @@ func (e *Edge) YAML() []byte {
 	w.open("stop")
 	w.stop(&e.Stop)
 	w.manual = edgeManual
+	if e.DNS64.IsValid() {
+		w.set("dns64", e.DNS64.String())
+	} else {
+		w.set("dns64", "")
+	}
 	w.structuredErrors(e.StructuredErrors)
 	w.raw("nsid", strconv.FormatBool(e.NSID))
 	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))
