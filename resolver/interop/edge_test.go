@@ -41,7 +41,6 @@ type edge struct {
 // newEdge starts one that ends with the test. The domains listed.good.example and listed.insecure.example are listed, under a law.
 func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	t.Helper()
-	c.Every = 100 * time.Millisecond
 	c.Dir, c.TrustAnchor, c.Log = filepath.Join(w.dir, "unbound"), w.anchor, slog.New(slog.DiscardHandler)
 	if c.RootHints == "" {
 		c.RootHints = w.hints

@@ -15,7 +15,8 @@ const (
 	startWithin  = 10 * time.Second // from the start to the first answer; 50 ms on an idle machine
 	startEvery   = 20 * time.Millisecond
 	watchEvery   = time.Second // and as long for the answer
-	missedProbes = 3           // in a row, and it is taken for hung
+	missedProbes = 3           // in a row, and it is asked over its control socket
+	patience     = 5           // times Every, for the answer there
 	endWithin    = 3 * time.Second
 	countEvery   = 5  // probes
 	enoughMisses = 10 // from one counting to the next, for a judgement
@@ -88,7 +89,7 @@ func (r *Resolver) ready(ctx context.Context, p *process, word string) error {
 func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os.FileInfo) error {
 	tick := time.NewTicker(r.config.Every)
 	defer tick.Stop()
-	missed, probes := 0, uint64(1)
+	missed := 0
 	r.blind = 0
 	for i := 1; ; i++ {
 		select {
@@ -99,17 +100,19 @@ func (r *Resolver) watch(ctx context.Context, p *process, word string, anchor os
 		case <-tick.C:
 		}
 		if err := probe(ctx, r.config.Listen, word, r.config.Every); err == nil {
-			missed, probes = 0, probes+1
+			missed = 0
 		} else if missed++; missed >= missedProbes {
-			return fmt.Errorf("%w on %s (%d times in a row)", ErrSilent, r.config.Listen, missed)
+			// Its socket may overflow in a flood, and that is no reason to take it away from those who ask. Whoever turns to the
+			// control socket in between two questions is alive.
+			if _, err := counts(ctx, r.config.Dir, patience*r.config.Every); err != nil {
+				return fmt.Errorf("%w on %s (%d times in a row)", ErrSilent, r.config.Listen, missed)
+			}
+			missed = 0
 		}
 		if i%countEvery != 0 {
 			continue
 		}
-		if c, err := counts(ctx, r.config.Dir); err == nil {
-			for _, n := range []*uint64{&c.Queries, &c.Hits, &c.Found} {
-				*n -= min(*n, probes) // they are not the edge's questions
-			}
+		if c, err := counts(ctx, r.config.Dir, r.config.Every); err == nil {
 			r.count(ctx, c)
 		}
 		// The file is missing for a moment while a package is being upgraded: no reason to end what runs.
