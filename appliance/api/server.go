@@ -105,8 +105,8 @@ func NewServer(c Config) *Server {
 const (
 	maxConns        = 8192
 	maxPerHousehold = 512
-	// maxStreams are requests at once on one of them, each of which may hold an answer in memory.
-	maxStreams = 64
+	// maxStreams are requests at once on one of them, each of which may hold an answer in memory: an edge has a few, a member that has more opens another.
+	maxStreams = 16
 )
 
 func withHTTP2(c *tls.Config) *tls.Config {

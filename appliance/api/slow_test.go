@@ -53,7 +53,7 @@ func TestAReaderWhoTakesNothingIsDropped(t *testing.T) {
 			case *http2.RSTStreamFrame:
 				dropped = true
 			case *http2.SettingsFrame:
-				if n, ok := x.Value(http2.SettingMaxConcurrentStreams); ok && n > 100 {
+				if n, ok := x.Value(http2.SettingMaxConcurrentStreams); ok && n > 20 {
 					t.Errorf("%d requests at once on one connection", n)
 				}
 			}
