@@ -65,6 +65,7 @@ type Server struct {
 	patience   time.Duration
 	log        *slog.Logger
 	ln         net.Listener
+	guests     *limit.Limit // of ln
 	http       *http.Server
 	own        KeyCare
 	cares      cares
@@ -83,9 +84,11 @@ type Server struct {
 
 // NewServer returns a server for c. Run serves it.
 func NewServer(c Config) *Server {
+	guests := limit.New(maxConns, maxPerHousehold)
 	s := &Server{
-		node: c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
-		ln:      tls.NewListener(limit.New(maxConns, maxPerHousehold).Listener(c.Listener), withHTTP2(c.TLS)),
+		guests: guests,
+		node:   c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
+		ln:      tls.NewListener(guests.Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[netip.Prefix]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
 		patience: cmp.Or(c.Patience, readerPatience), posts: asks{burst: postBurst, rate: postRate},
 	}
@@ -226,6 +229,9 @@ func (s *Server) handle(h handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		who, err := s.caller(r)
+		if who == (caller{}) && s.guests.Crowded() {
+			w.Header().Set("Connection", "close") // edges and members need the places more than a stranger needs the next request
+		}
 		if err == nil {
 			err = h(w, r, who)
 		}

@@ -2,10 +2,14 @@ package api
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/cordon-project/cordon/resolver/limit"
 )
 
 func TestAHouseholdAsksOnlySoOften(t *testing.T) {
@@ -98,5 +102,38 @@ func TestAHouseholdReadsOneBundleAtATime(t *testing.T) {
 	leave()
 	if _, ok := r.enter("[2001:db8:0:ff::2]:1000"); !ok {
 		t.Error("after the first has left")
+	}
+}
+
+func TestStrangersLeaveAfterTheirAnswerWhenPlacesAreFew(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{guests: limit.New(4, 4)}
+	room := s.guests.Listener(ln)
+	defer room.Close()
+	answer := func() string {
+		w := httptest.NewRecorder()
+		s.handle(func(http.ResponseWriter, *http.Request, caller) error { return nil }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		return w.Header().Get("Connection")
+	}
+	for n := range 3 {
+		if got := answer(); got != "" {
+			t.Errorf("with %d of 4 connections: %q", n, got)
+		}
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		guest, err := room.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer guest.Close()
+	}
+	if got := answer(); got != "close" {
+		t.Errorf("with 3 of 4 connections: %q, want close", got)
 	}
 }

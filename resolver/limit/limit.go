@@ -38,6 +38,13 @@ func (g *Limit) Enter(client netip.Addr) (leave func(), ok bool) {
 	return sync.OnceFunc(func() { g.leave(house) }), true
 }
 
+// Crowded reports that more than half of all places are taken: time to let those go that nobody needs.
+func (g *Limit) Crowded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.all > g.max/2
+}
+
 func (g *Limit) enter(house netip.Prefix) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
