@@ -63,7 +63,7 @@ func (s *Server) getFigures(w http.ResponseWriter, r *http.Request, _ caller) er
 	defer leave()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if err := s.figures.Write(s.reading(w), time.Unix(from, 0), time.Unix(to, 0)); err != nil {
-		s.log.WarnContext(r.Context(), "figures broke off", slog.Any("error", err))
+		s.warn(r, "figures broke off", slog.Any("error", err))
 		panic(http.ErrAbortHandler)
 	}
 	return nil

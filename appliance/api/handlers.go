@@ -91,7 +91,7 @@ func (s *Server) bundle(w http.ResponseWriter, r *http.Request, _ caller) error 
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	if err := s.writeBundle(r.Context(), s.reading(w), src, part); err != nil {
-		s.log.WarnContext(r.Context(), "bundle broke off", slog.Any("error", err))
+		s.warn(r, "bundle broke off", slog.Any("error", err))
 		panic(http.ErrAbortHandler) // the reader must not take half a bundle for a whole one
 	}
 	return nil

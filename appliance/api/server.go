@@ -74,6 +74,7 @@ type Server struct {
 	readers    readers
 	posts      asks   // statements, of each household
 	all        bucket // and of all together
+	lines      bucket // of the log, about requests that anybody may make
 	lookups    lookups
 
 	statements Statements
@@ -90,7 +91,8 @@ func NewServer(c Config) *Server {
 		node:   c.Node, cluster: c.Cluster, files: c.Files, deltas: c.Deltas, peers: c.Peers, follows: c.Hotlines, preview: c.Preview, expects: c.Expected, clock: c.Clock, log: c.Log,
 		ln:      tls.NewListener(guests.Listener(c.Listener), withHTTP2(c.TLS)),
 		readers: readers{from: map[netip.Prefix]bool{}}, statements: c.Statements, figures: c.Figures, witness: c.Witness, own: c.Keys, cares: cares{of: map[string]KeyCare{}},
-		patience: cmp.Or(c.Patience, readerPatience), posts: asks{burst: postBurst, rate: postRate},
+		patience: cmp.Or(c.Patience, readerPatience), posts: asks{burst: postBurst, rate: postRate}, all: bucket{burst: allBurst, rate: allRate},
+		lines: bucket{burst: lineBurst, rate: lineRate},
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -274,8 +276,23 @@ func (s *Server) require(h handler, roles ...transport.Role) handler {
 				return h(w, r, who)
 			}
 		}
-		s.log.WarnContext(r.Context(), "request refused: role", slog.String("route", r.Pattern), slog.String("role", string(who.role)), slog.String("name", who.name))
+		if who != (caller{}) { // of a stranger there is nothing to say
+			s.warn(r, "request refused: role", slog.String("route", r.Pattern), slog.String("role", string(who.role)), slog.String("name", who.name))
+		}
 		return &failure{http.StatusForbidden, ErrRole}
+	}
+}
+
+// Lines of the log about requests: nobody fills a disk with them.
+const (
+	lineBurst = 30
+	lineRate  = 0.2 // a second, from then on
+)
+
+// warn writes a line about a request, unless there were too many of late.
+func (s *Server) warn(r *http.Request, what string, attrs ...any) {
+	if s.lines.take(s.clock()) {
+		s.log.WarnContext(r.Context(), what, attrs...)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,10 +30,9 @@ type served struct {
 	url string
 }
 
-func serve(t *testing.T) *served { return servePatient(t, 0) }
+func serve(t *testing.T) *served { return serveWith(t, func(*api.Config) {}) }
 
-// servePatient waits so long for a reader that stands still.
-func servePatient(t *testing.T, patience time.Duration) *served {
+func serveWith(t *testing.T, change func(*api.Config)) *served {
 	t.Helper()
 	c := clustertest.New(t, clustertest.Options{Members: 1})
 	m := c.Members[0]
@@ -51,13 +51,15 @@ func servePatient(t *testing.T, patience time.Duration) *served {
 	unreachable := func(context.Context, trust.HotlineID, match.ListID) (listsync.Preview, error) {
 		return listsync.Preview{}, errors.New("the hotline cannot be reached")
 	}
-	s := api.NewServer(api.Config{
+	conf := api.Config{
 		Preview: unreachable,
 		Node:    m.Node(), Cluster: c.Desc, Files: m.Files, Hotlines: func() []listsync.Health { return nil },
 		Expected:   func([32]byte, [][32]byte) (match.StateID, bool) { return match.StateID{}, false },
 		Statements: &posted{}, Figures: noFigures{},
-		TLS: tlsConfig, Listener: ln, Patience: patience, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
-	})
+		TLS: tlsConfig, Listener: ln, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	}
+	change(&conf)
+	s := api.NewServer(conf)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -158,6 +160,33 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 				t.Errorf("%s %s as %s: %d %s", route.method, route.path, who, code, body)
 			}
 		}
+	}
+}
+
+// lineCount counts the lines of a log.
+type lineCount struct{ atomic.Int64 }
+
+func (l *lineCount) Write(b []byte) (int, error) {
+	l.Add(int64(bytes.Count(b, []byte("\n"))))
+	return len(b), nil
+}
+
+// What anybody may ask for fills no disk with lines: a stranger is not spoken of, and who has a certificate so often and no more.
+func TestRefusedRequestsDoNotFillTheLog(t *testing.T) {
+	var lines lineCount
+	s := serveWith(t, func(c *api.Config) { c.Log = slog.New(slog.NewTextHandler(&lines, nil)) })
+	stranger, edge := s.as("", ""), s.as(transport.RoleEdge, s.c.Desc.Edges[0].Name)
+	for range 100 {
+		s.do(stranger, "GET", "/v1/status", nil)
+	}
+	if n := lines.Load(); n != 0 {
+		t.Errorf("%d lines about a stranger", n)
+	}
+	for range 100 {
+		s.do(edge, "GET", "/v1/status", nil)
+	}
+	if n := lines.Load(); n == 0 || n > 40 {
+		t.Errorf("%d lines about an edge that asks for what is not its own", n)
 	}
 }
 

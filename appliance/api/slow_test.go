@@ -10,12 +10,14 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/cordon-project/cordon/appliance/api"
 )
 
 // A stranger who asks over HTTP/2 and gives no room for the answer is not waited for: the answer would lie in memory for as long as he likes, and
 // there may be thousands of them. Nor may he ask more at once on a connection than is allowed.
 func TestAReaderWhoTakesNothingIsDropped(t *testing.T) {
-	s := servePatient(t, 50*time.Millisecond)
+	s := serveWith(t, func(c *api.Config) { c.Patience = 50 * time.Millisecond })
 	for _, path := range []string{"/tile/entries/000.p/1", "/checkpoint", "/v1/withdrawals", "/v1/seen", "/v1/proof/0", "/healthz"} {
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), &tls.Config{RootCAs: s.c.CA.Pool(), InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 		if err != nil {

@@ -88,8 +88,10 @@ func (s *Server) mayPost(r *http.Request) bool {
 	return s.posts.take(r.RemoteAddr, now) && s.all.take(now)
 }
 
-// bucket lets allBurst through at once and allRate a second later on.
+// bucket lets burst through at once and rate a second later on.
 type bucket struct {
+	burst, rate float64
+
 	mu   sync.Mutex // guards both
 	left float64
 	at   time.Time
@@ -99,9 +101,9 @@ func (b *bucket) take(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.at.IsZero() {
-		b.left = allBurst
+		b.left = b.burst
 	} else if d := now.Sub(b.at).Seconds(); d > 0 {
-		b.left = min(allBurst, b.left+d*allRate)
+		b.left = min(b.burst, b.left+d*b.rate)
 	}
 	b.at = now
 	if b.left < 1 {

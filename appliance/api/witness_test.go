@@ -63,7 +63,7 @@ func TestStrangersAreForgottenAndBounded(t *testing.T) {
 // A stranger who posts nonsense all day uses up his own room, and not that of a hotline; many strangers use up what this node can verify, and no more.
 func TestAFloodOfStatementsLeavesRoomForOthers(t *testing.T) {
 	now := time.Unix(1780000000, 0)
-	s := &Server{clock: func() time.Time { return now }, posts: asks{burst: postBurst, rate: postRate}}
+	s := &Server{clock: func() time.Time { return now }, posts: asks{burst: postBurst, rate: postRate}, all: bucket{burst: allBurst, rate: allRate}}
 	many := func(remote string, n int) (taken int) {
 		for range n {
 			if s.mayPost(&http.Request{RemoteAddr: remote}) {
