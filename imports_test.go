@@ -19,7 +19,8 @@ var layers = []struct {
 	only  []string // may import these folders of the module (and their own folder)
 }{
 	{"resolver/canon", nil},
-	{"resolver/match", []string{"resolver/canon"}},
+	{"resolver/match", []string{"resolver/canon", "resolver/prefetch"}},
+	{"resolver/prefetch", nil},
 	{"resolver", []string{"resolver"}},
 	{"listsync/publiclog", []string{"listsync/trust", "listsync/witness", "resolver/match"}},
 	{"listsync/witness", nil},
@@ -44,8 +45,8 @@ var reach = []struct {
 	pkg  string
 	only []string
 }{
-	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cmd/terminal", "cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/probe", "resolver/wire"}},
-	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "cmd/terminal", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "resolver/wire", "cluster/audit"}},
+	{"cmd/cordon-audit", []string{"cmd/cordon-audit", "cmd/terminal", "cluster/audit", "listsync/list", "listsync/lookup", "listsync/oprf", "listsync/publiclog", "listsync/trust", "listsync/witness", "resolver/canon", "resolver/limit", "resolver/match", "resolver/prefetch", "resolver/probe", "resolver/wire"}},
+	{"cmd/cordon-hotline", []string{"cmd/cordon-hotline", "cmd/progress", "cmd/terminal", "listsync", "resolver/canon", "resolver/limit", "resolver/match", "resolver/prefetch", "resolver/wire", "cluster/audit"}},
 }
 
 // homes are the only folders that may import a library: one room to look in when it changes.

@@ -126,6 +126,37 @@ func TestAnAnswerAskedForStaysWhileOthersGo(t *testing.T) {
 	}
 }
 
+// Likely may name another key's entry, and never misses the key's own.
+func TestLookingAheadMissesNothing(t *testing.T) {
+	c := New(Config{Bytes: minBytes})
+	msg, sum := sample(t, "a.test.", 3000)
+	found := 0
+	for i := range 2000 {
+		k := fmt.Appendf(nil, "key %d", i)
+		h := c.Hash(k)
+		if i%2 == 0 {
+			c.Put(k, msg, sum, 0, 0)
+		}
+		c.Ahead(h)
+		e := c.Likely(h)
+		got := c.Find(h, k, 1)
+		if got != c.Get(k, 1) {
+			t.Fatal("Find and Get find different entries")
+		}
+		if got == nil {
+			continue
+		}
+		found++
+		if e == nil {
+			t.Fatalf("key %d is in the cache, and Likely found nothing", i)
+		}
+		e.Ahead()
+	}
+	if found == 0 {
+		t.Error("nothing was found")
+	}
+}
+
 func TestTooLargeOrLifelessIsNotKept(t *testing.T) {
 	c := New(Config{})
 	msg, sum := sample(t, "a.test.", 0)

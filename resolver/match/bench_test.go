@@ -99,6 +99,40 @@ func BenchmarkNameHit(b *testing.B) {
 	}
 }
 
+// A batch of names in steps, as a listener has them: ns/op is of one name.
+func BenchmarkNamesAtOnce(b *testing.B) {
+	for _, listed := range []bool{false, true} {
+		b.Run(map[bool]string{false: "miss", true: "hit"}[listed], func(b *testing.B) {
+			s := bigSet(b)
+			q := ask(asked, func(i int) int {
+				if listed {
+					return i * 13 % *size
+				}
+				return *size + i*37
+			})
+			batch := make([]match.Lookup, 64)
+			b.ReportAllocs()
+			b.ResetTimer()
+			defer listtest.CPU(b)()
+			for i := 0; i < b.N; i += len(batch) {
+				for j := range batch {
+					batch[j].Begin(s, q.name((i+j)%asked))
+				}
+				for range match.Steps {
+					for j := range batch {
+						batch[j].Step()
+					}
+				}
+				for j := range batch {
+					if v := batch[j].Verdict(1); v.Listed != listed {
+						b.Fatalf("%s: %+v, want listed %v", q.name((i+j)%asked), v, listed)
+					}
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkPageMiss(b *testing.B) {
 	s := bigSet(b)
 	asked := make([][]byte, 1<<12)

@@ -157,7 +157,7 @@ func (e *Edge) find(d *Digest) int {
 		h := binary.BigEndian.Uint64(e.columns.Digests[16*i : 16*i+8])
 		return h < high || h == high && binary.BigEndian.Uint64(e.columns.Digests[16*i+8:16*i+16]) < low
 	}
-	at := lo + int(high<<e.bits>>32*uint64(hi-lo)>>32)
+	at := lo + guess(high, e.bits, hi-lo)
 	if below(at) {
 		lo = at + 1
 		for step := 1; lo+step <= hi; step *= 2 {

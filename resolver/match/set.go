@@ -207,9 +207,14 @@ func (m *member) name(v *Verdict, tailed []byte, now uint32) {
 
 // confirmName asks the edge list about one suffix after a Bloom hit. full: the suffix is the whole name.
 func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
-	x := m.edge
 	d := m.keys.Digest(m.list, canon.ClassName, suffix)
-	for i := x.find(&d); x.is(i, &d); i++ {
+	m.confirmDigest(v, &d, full, now)
+}
+
+// confirmDigest is confirmName for a suffix's digest.
+func (m *member) confirmDigest(v *Verdict, d *Digest, full bool, now uint32) {
+	x := m.edge
+	for i := x.find(d); x.is(i, d); i++ {
 		meta := x.meta(i)
 		switch meta.Kind {
 		case canon.KindDomain:
@@ -225,7 +230,7 @@ func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
 			continue
 		}
 		if m.live(i, meta, now) {
-			v.add(meta, &d)
+			v.add(meta, d)
 		}
 	}
 }

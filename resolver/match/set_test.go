@@ -269,6 +269,10 @@ func TestLookupAllocs(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { s.Name(b, listed) }); n != 0 {
 			t.Errorf("Name(%q): %v allocations, want 0", name, n)
 		}
+		l := new(match.Lookup)
+		if n := testing.AllocsPerRun(100, func() { inSteps(l, s, b, match.Steps) }); n != 0 {
+			t.Errorf("Lookup of %q: %v allocations, want 0", name, n)
+		}
 	}
 	for _, expr := range []string{"page.test/a/b?x=1", "page.test/a/b/c/d/e?x", "page.test/" + strings.Repeat("a/", 480)} {
 		b := []byte(expr)
