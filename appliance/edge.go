@@ -167,7 +167,9 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if shown != nil {
 		certificate = shown.inForce
 	}
-	dns, err := serve.Open(serveConfig(c, answers, certificate))
+	listen := serveConfig(c, answers, certificate)
+	listen.Worker = func() serve.Worker { return answers.Worker() }
+	dns, err := serve.Open(listen)
 	if err != nil {
 		return nil, err
 	}

@@ -98,10 +98,22 @@ func (r *Resolver) Busy(dst, query []byte) []byte {
 
 // local decides all that can be decided without an upstream.
 func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byte, bool) {
-	if err := w.q.Parse(query); err != nil {
-		return r.reject(w, dst, query, err), true
+	w.read(r, query)
+	return r.decide(w, r.view.Load(), dst, query, from)
+}
+
+// read parses a question and hashes its key.
+func (w *scratch) read(r *Resolver, query []byte) {
+	if w.wrong = w.q.Parse(query); w.wrong == nil {
+		w.hash = r.config.Cache.Hash(w.q.Key())
 	}
-	v := r.view.Load()
+}
+
+// decide answers a question that was read, under a view.
+func (r *Resolver) decide(w *scratch, v *view, dst, query []byte, from wire.Client) ([]byte, bool) {
+	if w.wrong != nil {
+		return r.reject(w, dst, query, w.wrong), true
+	}
 	w.stream = from.Via.Stream()
 	r.options(w, v)
 	if rcode := refusal(&w.q); rcode != wire.RcodeSuccess {
@@ -112,7 +124,7 @@ func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byt
 		return r.fail(w, dst, query, wire.EDENotReady), true
 	}
 	tick, unix := r.tick(w.now), uint32(w.now.Unix())
-	e := r.config.Cache.Get(w.q.Key(), tick)
+	e := r.config.Cache.Find(w.hash, w.q.Key(), tick)
 	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
 		if verdict := w.asked(v, unix); verdict.Listed {
 			return r.signal(w, v, dst, query, verdict), true

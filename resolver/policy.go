@@ -97,7 +97,12 @@ func (r *Resolver) stop(w *scratch, dst, query []byte, at netip.Addr) []byte {
 // 9460 9.1): it is still that host.
 func (w *scratch) asked(v *view, now uint32) match.Verdict {
 	name := w.q.Name()
-	got := v.set.Name(name, now)
+	var got match.Verdict
+	if w.first != nil {
+		got = w.first.Verdict(now)
+	} else {
+		got = v.set.Name(name, now)
+	}
 	if got.Listed || w.q.Type != wire.TypeHTTPS && w.q.Type != wire.TypeSVCB {
 		return got
 	}

@@ -86,7 +86,10 @@ type scratch struct {
 	counts *counters
 	now    time.Time
 	ticket guard.Ticket
-	stream bool // the answer may be long
+	stream bool          // the answer may be long
+	wrong  error         // what Parse said
+	hash   uint64        // of the cache's key
+	first  *match.Lookup // of the asked name, when it has begun already
 
 	current, last, owner, target wire.NameBuf // of chain
 	names                        int

@@ -64,7 +64,7 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	at := []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":53"), netip.MustParseAddrPort("[" + edgeIPv6 + "]:53")}
 	certificate, pin := selfSigned(t)
 	s, err := serve.Open(serve.Config{
-		Handler: r, UDPAddrs: at, TCPAddrs: at, TLSAddrs: []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":853")}, Certificate: certificate,
+		Handler: r, Worker: func() serve.Worker { return r.Worker() }, UDPAddrs: at, TCPAddrs: at, TLSAddrs: []netip.AddrPort{netip.MustParseAddrPort(edgeAddress + ":853")}, Certificate: certificate,
 	})
 	if err != nil {
 		t.Fatal(err)

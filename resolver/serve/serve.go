@@ -35,9 +35,26 @@ type Handler interface {
 	Busy(dst, query []byte) []byte
 }
 
+// Worker answers batches as Handler.Fast does, for one goroutine; *resolver.Worker is one.
+type Worker interface {
+	// Answer answers each question: what it appends to Resp and sets Done to is what Fast returns.
+	Answer(batch []wire.Ask)
+}
+
+// oneByOne is the Worker of a Handler without any.
+type oneByOne struct{ Handler }
+
+func (h oneByOne) Answer(batch []wire.Ask) {
+	for i := range batch {
+		a := &batch[i]
+		a.Resp, a.Done = h.Fast(a.Resp, a.Query, a.From)
+	}
+}
+
 // Config of a Server. Handler and at least one address are required; zero values mean the defaults.
 type Config struct {
 	Handler Handler
+	Worker  func() Worker // makes one for each UDP socket; default: the Handler's Fast, one by one
 
 	// UDPAddrs and TCPAddrs are listened on. Port 0 lets the kernel choose; a TCP address with port 0 takes the port of
 	// the UDP listener of the same IP, when there is one.
@@ -123,6 +140,9 @@ func Open(c Config) (*Server, error) {
 		if len(from) == 0 {
 			return nil, fmt.Errorf("open dns server: no prefix may send PROXY headers to %s; name the proxies", a)
 		}
+	}
+	if c.Worker == nil {
+		c.Worker = func() Worker { return oneByOne{c.Handler} }
 	}
 	c.Workers = orDefault(c.Workers, runtime.GOMAXPROCS(0))
 	c.Slots = orDefault(c.Slots, 8192)

@@ -26,9 +26,11 @@ type udpWorker struct {
 	asking context.Context
 	socket *udpSocket
 	raw    syscall.RawConn
+	worker Worker
 	in     *questions
+	asks   [batchSize]wire.Ask // of in
 	out    *answers
-	text   []byte // of the answers in out
+	text   []byte // of the answers
 	later  *outbox
 }
 
@@ -39,7 +41,7 @@ func (s *Server) newUDPWorker(asking context.Context, u *udpSocket) (*udpWorker,
 	}
 	return &udpWorker{
 		server: s, asking: asking, socket: u, raw: raw,
-		in: newQuestions(u.info), out: newAnswers(), text: make([]byte, batchSize*maxReply),
+		worker: s.config.Worker(), in: newQuestions(u.info), out: newAnswers(), text: make([]byte, batchSize*maxReply),
 		later: &outbox{raw: raw, work: s.work.Go},
 	}, nil
 }
@@ -80,32 +82,34 @@ func (s *Server) serveUDP(asking context.Context, u *udpSocket) {
 // answer makes the answers to a batch. Hot path: no allocation, but for questions that an upstream must be asked.
 func (w *udpWorker) answer() {
 	w.socket.read.Add(uint64(w.in.n))
-	for i := range w.in.n {
-		query, control := w.in.query(i), w.in.control(i)
-		client := wire.Client{Addr: clientOf(&w.in.names[i]), Via: wire.UDP}
-		at := w.out.n * maxReply
-		room := w.text[at : at : at+maxReply]
-		resp, done := w.server.config.Handler.Fast(room, query, client)
-		if !done && w.ask(query, &w.in.names[i], control, client) {
+	asks := w.asks[:w.in.n]
+	for i := range asks {
+		at := i * maxReply
+		asks[i] = wire.Ask{Query: w.in.query(i), From: wire.Client{Addr: clientOf(&w.in.names[i]), Via: wire.UDP}, Resp: w.text[at : at : at+maxReply]}
+	}
+	w.worker.Answer(asks)
+	for i := range asks {
+		a, control := &asks[i], answerFrom(w.in.control(i))
+		if !a.Done && w.ask(a, &w.in.names[i], control) {
 			continue
 		}
-		if !done {
-			resp = w.server.config.Handler.Busy(room, query)
+		if !a.Done {
+			a.Resp = w.server.config.Handler.Busy(a.Resp, a.Query)
 		}
-		if len(resp) > 0 {
-			w.out.add(resp, &w.in.names[i], answerFrom(control))
+		if len(a.Resp) > 0 {
+			w.out.add(a.Resp, &w.in.names[i], control)
 		}
 	}
 }
 
 // ask hands a question on; false when there is no room.
-func (w *udpWorker) ask(query []byte, name *unix.RawSockaddrInet6, control []byte, client wire.Client) bool {
+func (w *udpWorker) ask(a *wire.Ask, name *unix.RawSockaddrInet6, control []byte) bool {
 	held := &struct {
 		address
 		query []byte
-	}{address{name: *name}, append(make([]byte, 0, len(query)), query...)}
-	held.length = uint8(copy(held.control[:], answerFrom(control)))
-	return w.server.slow(w.asking, held.query, client, func(resp []byte) {
+	}{address{name: *name}, append(make([]byte, 0, len(a.Query)), a.Query...)}
+	held.length = uint8(copy(held.control[:], control))
+	return w.server.slow(w.asking, held.query, a.From, func(resp []byte) {
 		if len(resp) > 0 {
 			w.later.add(resp, &held.address)
 		}
