@@ -257,7 +257,7 @@ func (v *verifier) check(name string) *Check {
 func (v *verifier) fail(name, format string, args ...any) {
 	c := v.check(name)
 	cause := Escape(fmt.Sprintf(format, args...))
-	c.Pass = false
+	c.Pass, c.Skipped = false, false
 	switch {
 	case len(c.Causes) == 0:
 		c.Detail = cause
@@ -269,9 +269,9 @@ func (v *verifier) fail(name, format string, args ...any) {
 	}
 }
 
-// pass completes a check unless it has failed.
+// pass completes a check unless it has failed, or something of it could not be checked.
 func (v *verifier) pass(name, format string, args ...any) {
-	if c := v.check(name); len(c.Causes) == 0 {
+	if c := v.check(name); len(c.Causes) == 0 && !c.Skipped {
 		c.Pass, c.Detail = true, Escape(fmt.Sprintf(format, args...))
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// errNoIndex: the files for this state did not pass, so nothing can be compared with it.
-var errNoIndex = errors.New("its list files did not pass")
+// errNoIndex: the files for this state did not pass, or a visit has let go what was in force so long ago, so nothing can be compared with it.
+var errNoIndex = errors.New("their list files did not pass, or what was in force then takes the whole log to know")
 
 // pending is a receipt that stands as far as the log goes: whether its state is the right one is compared when all indexes are known.
 type pending struct {

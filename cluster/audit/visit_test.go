@@ -14,6 +14,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // visited is the state file of a visit that passed.
@@ -287,4 +288,25 @@ func FuzzParseVisit(f *testing.F) {
 		}
 		_, _ = audit.Verify(t.Context(), bytes.NewReader(l.Part(audit.Part{Since: v.Verified(l.TrustFile())})), l.TrustFile(), audit.Options{Now: l.Now, Lean: true, Before: v})
 	})
+}
+
+func TestAVisitPassesNoReceiptThatItCannotRecompute(t *testing.T) {
+	l := audittest.Honest("visit and an old receipt")
+	old := l.Receipt(audittest.E1)
+	for i := range 65 { // more changes than a visit keeps in full
+		l.Withdraw(match.EntryID{2, byte(i)})
+	}
+	_, w, id := direct(t, l, 900, 0, 1)
+	l.Cosign(w, 0, 1)
+	v := visited(t, l)
+	said := l.Receipt(audittest.E1)
+	said.Size, said.Root, said.Direct, said.State = old.Size, old.Root, [][32]byte{id}, match.StateID{1}
+	l.Append(audit.Receipts{Items: []audit.SignedReceipt{audit.SignReceipt(said, l.Edges[audittest.E1])}})
+	r := verify(t, l, l.Part(audit.Part{Since: v.Size}), after(v))
+	if c, _ := r.Check(audit.CheckReceipts); r.Pass || c.Pass || !c.Skipped {
+		t.Errorf("from the visit on, the check passes: %+v", c)
+	}
+	if c, _ := verify(t, l, l.Bundle(), lean).Check(audit.CheckReceipts); c.Pass || c.Skipped {
+		t.Errorf("the whole log: %+v", c)
+	}
 }
