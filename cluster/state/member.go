@@ -72,6 +72,12 @@ func (s *State) keyTaken(key []byte) bool {
 	return slices.ContainsFunc(s.edges, func(e Edge) bool { return bytes.Equal(e.Key, key) })
 }
 
+// retired is an edge with one of the keys that it has had.
+type retired struct {
+	name string
+	key  [32]byte
+}
+
 func (s *State) enterMember(t int64, m audit.Member) {
 	if m.Role != audit.RoleEdge {
 		return
@@ -82,12 +88,12 @@ func (s *State) enterMember(t int64, m audit.Member) {
 		e := Edge{Name: m.Name, Key: bytes.Clone(m.Key[:]), Recipient: m.Recipient, Since: t}
 		// An edge that comes back with its old key goes on counting: its old
 		// receipts stay old.
-		if old, ok := s.retired[m.Name]; ok && bytes.Equal(old.Key, e.Key) {
-			e.Counter, e.Receipt = old.Counter, old.Receipt
+		if old, ok := s.retired[retired{m.Name, m.Key}]; ok {
+			e.Counter, e.Size, e.Receipt = old.Counter, old.Size, old.Receipt
 		}
 		s.edges = slices.Insert(slices.Clone(s.edges), i, e)
 	case m.Action == audit.ActionDrop && enrolled:
-		s.retired[m.Name] = s.edges[i]
+		s.retired[retired{m.Name, [32]byte(s.edges[i].Key)}] = s.edges[i]
 		s.edges = slices.Delete(slices.Clone(s.edges), i, i+1)
 	}
 }

@@ -19,17 +19,17 @@ func (s *State) receipts(t int64, c command.Receipts) Result {
 		return Result{Err: &Refusal{Reason: ReasonLogFull, Detail: errFull.Error()}}
 	}
 	var good []audit.SignedReceipt
-	counters := map[string]uint64{} // looked up, never ranged over
+	last := map[string]audit.Receipt{} // looked up, never ranged over
 	var bad *audit.Reject
 	same := 0
 	for _, item := range c.Items {
 		r, err := s.CheckReceipt(item)
-		if err == nil && r.Counter <= counters[r.Edge] {
-			err = errStale
+		if err == nil {
+			err = follows(last[r.Edge], r)
 		}
 		switch {
 		case err == nil:
-			counters[r.Edge] = r.Counter
+			last[r.Edge] = r
 			good = append(good, item)
 		case errors.Is(err, errRepeated):
 			same++
@@ -60,6 +60,7 @@ func (s *State) receipts(t int64, c command.Receipts) Result {
 var (
 	errRepeated = errors.New("receipt is the edge's last one again")
 	errStale    = errors.New("counter is not higher than the edge's last")
+	errShorter  = errors.New("log is shorter than that of the edge's last")
 	errEnrolled = errors.New("edge is not enrolled")
 	errFuture   = errors.New("size is beyond the log")
 	errOther    = errors.New("receipt is of another cluster")
@@ -73,7 +74,7 @@ func Repeated(err error) bool { return errors.Is(err, errRepeated) }
 
 // receiptDetail is fixed text: see reject.
 func receiptDetail(err error) string {
-	for _, known := range []error{errStale, errEnrolled, errFuture, errOther, errRoot, audit.ErrSignature} {
+	for _, known := range []error{errStale, errShorter, errEnrolled, errFuture, errOther, errRoot, audit.ErrSignature} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -111,8 +112,8 @@ func checkReceipt(cluster string, edges []Edge, tree *audit.Tree, size uint64, i
 	if e.Receipt != nil && bytes.Equal(e.Receipt.Body, item.Body) {
 		return r, errRepeated
 	}
-	if r.Counter <= e.Counter {
-		return r, errStale
+	if err := follows(audit.Receipt{Counter: e.Counter, Size: e.Size}, r); err != nil {
+		return r, err
 	}
 	if r.Size > size {
 		return r, errFuture
@@ -127,6 +128,17 @@ func checkReceipt(cluster string, edges []Edge, tree *audit.Tree, size uint64, i
 	return r, nil
 }
 
+// follows says what is wrong with a receipt after the edge's last one: an auditor takes either for a lie of the edge's.
+func follows(last, r audit.Receipt) error {
+	switch {
+	case r.Counter <= last.Counter:
+		return errStale
+	case r.Size < last.Size:
+		return errShorter
+	}
+	return nil
+}
+
 func (s *State) enterReceipts(b audit.Receipts) {
 	edges := slices.Clone(s.edges)
 	for _, item := range b.Items {
@@ -135,7 +147,7 @@ func (s *State) enterReceipts(b audit.Receipts) {
 			continue // the leaf's own check has read it
 		}
 		if i, ok := findEdge(edges, r.Edge); ok {
-			edges[i].Counter, edges[i].Receipt = r.Counter, &item
+			edges[i].Counter, edges[i].Size, edges[i].Receipt = r.Counter, r.Size, &item
 		}
 	}
 	s.edges = edges

@@ -266,10 +266,16 @@ func (p *prover) proven(leaf audit.Leaf, body audit.Body) error {
 	case audit.Withdraw:
 		return p.withdraw(leaf, b)
 	case audit.Receipts:
+		last := map[string]audit.Receipt{} // looked up, never ranged over
 		for _, item := range b.Items {
-			if _, err := checkReceipt(s.id, s.edges, s.tree, s.tree.Size(), item); err != nil {
+			r, err := checkReceipt(s.id, s.edges, s.tree, s.tree.Size(), item)
+			if err == nil {
+				err = follows(last[r.Edge], r)
+			}
+			if err != nil {
 				return err
 			}
+			last[r.Edge] = r
 		}
 		return nil
 	case audit.Member:

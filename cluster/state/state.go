@@ -59,10 +59,10 @@ type State struct {
 	room      room
 	time      int64
 	inForce   audit.InForce
-	force     [32]byte   // inForce.Hash()
-	hotlines  []*hotline // by id
-	edges     []Edge     // by name; copied before it is changed, readers hold it
-	retired   map[string]Edge
+	force     [32]byte         // inForce.Hash()
+	hotlines  []*hotline       // by id
+	edges     []Edge           // by name; copied before it is changed, readers hold it
+	retired   map[retired]Edge // removed edges: each goes on counting when it comes back with that key
 	rejected  map[rejection]struct{}
 	rejects   tally
 	refused   uint64
@@ -168,7 +168,7 @@ func New(c audit.Cluster) (*State, error) {
 	s := &State{
 		cluster: c, id: c.ID(), quorum: c.Quorum(),
 		tree: new(audit.Tree), archive: newArchive(), room: room{MaxSnapshot, audit.MaxLeaves}, inForce: audit.Genesis(),
-		retired: map[string]Edge{}, rejected: map[rejection]struct{}{}, lastOrder: map[order.Kind][32]byte{},
+		retired: map[retired]Edge{}, rejected: map[rejection]struct{}{}, lastOrder: map[order.Kind][32]byte{},
 	}
 	s.force = s.inForce.Hash()
 	for _, h := range c.Hotlines {

@@ -71,6 +71,7 @@ type Edge struct {
 	Recipient string
 	Since     int64
 	Counter   uint64               // of its last accepted receipt
+	Size      uint64               // of the log that one was about
 	Receipt   *audit.SignedReceipt // the last accepted one, nil before
 }
 
