@@ -118,7 +118,8 @@ func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
 		return err
 	}
 	d.parts = append(d.parts, upstream.Run)
-	plan, err := devPlan(hotline, repository, upstream.Addr(), dns)
+	given := make(ports)
+	plan, err := devPlan(hotline, repository, upstream.Addr(), dns, given)
 	if err != nil {
 		return err
 	}
@@ -133,6 +134,9 @@ func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
 	operator := d.join("operator")
 	if err := identity.Init(operator, plan); err != nil {
 		return fmt.Errorf("make operator: %w", err)
+	}
+	if err := d.encrypt(filepath.Join(operator, plan.Edges[0].Name), given); err != nil {
+		return err
 	}
 	if err := hotline.publishFor(filepath.Join(operator, "cluster.pub")); err != nil {
 		return fmt.Errorf("publish list: %w", err)
@@ -200,7 +204,7 @@ func (d *dev) serveRepository(root string) (url string, err error) {
 }
 
 // devPlan is an operator with three control nodes and one edge on ports of this machine.
-func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort) (identity.Plan, error) {
+func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort, given ports) (identity.Plan, error) {
 	root, err := os.ReadFile(h.root)
 	if err != nil {
 		return identity.Plan{}, fmt.Errorf("read root of hotline: %w", err)
@@ -210,7 +214,6 @@ func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort) (id
 		Hotlines: []identity.Hotline{{ID: devHotlineID, RootJSON: root, URL: repository}},
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
-	given := make(ports)
 	for i := range 3 {
 		n := identity.Node{Name: fmt.Sprintf("c%d", i+1)}
 		for _, at := range []*netip.AddrPort{&n.Raft, &n.API} {

@@ -20,7 +20,12 @@ import (
 
 // Picture is dev.json: where everything of a running development picture is.
 type Picture struct {
-	DNS           string   `json:"dns"`            // ip:port
+	DNS           string   `json:"dns"` // ip:port
+	TLS           string   `json:"tls"` // ip:port of DoT, as the next two of DoH and DoQ
+	HTTPS         string   `json:"https"`
+	QUIC          string   `json:"quic"`
+	ResolverName  string   `json:"resolver_name"`  // in its certificate,
+	ResolverCA    string   `json:"resolver_ca"`    // which is here
 	StopAddresses []string `json:"stop_addresses"` // law first
 	StopPages     []string `json:"stop_pages"`     // one per basis, law first
 	Repository    string   `json:"repository"`     // the hotline's, as control nodes read it
@@ -62,8 +67,10 @@ func (d *dev) describe(h *devHotline, repository, operator string, plan identity
 		return "http://" + netip.AddrPortFrom(a, edge.Stop.ListenPort).String() + "/"
 	}
 	law, voluntary := edge.Stop.Law.IPv4, edge.Stop.Voluntary.IPv4
+	encrypted := d.picture
 	d.picture = Picture{
-		DNS:           edge.DNS[0].String(),
+		DNS: edge.DNS[0].String(), TLS: encrypted.TLS, HTTPS: encrypted.HTTPS, QUIC: encrypted.QUIC,
+		ResolverName: encrypted.ResolverName, ResolverCA: encrypted.ResolverCA,
 		StopAddresses: []string{law.String(), voluntary.String()},
 		StopPages:     []string{page(law), page(voluntary)},
 		Repository:    repository, HotlineDir: h.dir, Signers: h.officers, Officers: d.officers,
@@ -128,11 +135,19 @@ func (d *dev) say(took time.Duration) {
 		return path
 	}
 	dig := fmt.Sprintf("dig @%s -p %s", host, port)
+	tls := func(at, how string) string {
+		host, port, _ := net.SplitHostPort(at)
+		return fmt.Sprintf("dig @%s -p %s %s +tls-ca=%s +tls-hostname=%s", host, port, how, here(p.ResolverCA), p.ResolverName)
+	}
 	hotline := here(p.HotlineDir)
 	fmt.Fprintf(d.out, `Cordon is ready (%.1f s). Everything below runs on this machine only; Ctrl-C stops it.
 
   Ask for a listed name, by law and voluntarily (EDE 16 Censored, EDE 15 Blocked), and for one that is not listed:
     %s %s
+    %s %s
+    %s %s
+
+  The same over TLS (DoT) and HTTPS (DoH):
     %s %s
     %s %s
 
@@ -161,6 +176,7 @@ func (d *dev) say(took time.Duration) {
 `,
 		took.Seconds(),
 		dig, p.Listed[0], dig, p.Listed[len(p.Listed)-1], dig, p.Unlisted[0],
+		tls(p.TLS, "+tls"), p.Listed[0], tls(p.HTTPS, "+https"), p.Listed[0],
 		p.StopPages[0], p.StopPages[1],
 		hotline, here(d.join(moreFile)), hotline, here(p.Signers[0]), hotline, here(p.Signers[1]), hotline, dig, moreName,
 		hotline, here(p.Signers[0]), moreName,

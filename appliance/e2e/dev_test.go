@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -25,6 +26,10 @@ func TestDevIsTheWholePicture(t *testing.T) {
 	w.start("dev", "cordon", "dev", "--dir", "picture")
 	var p struct {
 		DNS           string   `json:"dns"`
+		TLS           string   `json:"tls"`
+		HTTPS         string   `json:"https"`
+		ResolverName  string   `json:"resolver_name"`
+		ResolverCA    string   `json:"resolver_ca"`
 		StopAddresses []string `json:"stop_addresses"`
 		StopPages     []string `json:"stop_pages"`
 		Repository    string   `json:"repository"`
@@ -77,6 +82,17 @@ func TestDevIsTheWholePicture(t *testing.T) {
 		if err := stopped(name); err != nil {
 			t.Error(err)
 		}
+	}
+	for how, at := range map[string]string{"+tls": p.TLS, "+https": p.HTTPS} {
+		host, port, _ := net.SplitHostPort(at)
+		out, err := exec.Command("dig", "@"+host, "-p", port, how, "+tls-ca="+p.ResolverCA, "+tls-hostname="+p.ResolverName, p.Listed[0]).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), p.StopAddresses[0]) || !strings.Contains(string(out), "EDE: 16 (Censored)") {
+			t.Errorf("dig %s: %v\n%s", how, err, out)
+		}
+	}
+	if out, err := exec.Command("dig", "@127.0.0.1", "-p", p.DNS[strings.LastIndex(p.DNS, ":")+1:], "+short", "_dns.resolver.arpa", "type64").CombinedOutput(); err != nil ||
+		strings.Count(string(out), p.ResolverName) != 3 {
+		t.Errorf("discovery: %v\n%s", err, out)
 	}
 	for _, name := range p.Unlisted {
 		if err := passes(name); err != nil {

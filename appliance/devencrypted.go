@@ -1,0 +1,79 @@
+package appliance
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// devResolver is what the development picture's certificate names.
+const devResolver = "dns.dev.cordon.test"
+
+// encrypt adds DNS over TLS, HTTPS and QUIC to the edge's file, as an operator does by hand, with a certificate that only this picture trusts.
+func (d *dev) encrypt(edge string, given ports) error {
+	loopback := netip.MustParseAddr("127.0.0.1")
+	var at [2]netip.AddrPort // TLS and QUIC, HTTPS
+	for i := range at {
+		var err error
+		if at[i], err = given.free(loopback); err != nil {
+			return err
+		}
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make resolver key: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{devResolver}, IPAddresses: []net.IP{loopback.AsSlice()}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return fmt.Errorf("make resolver certificate: %w", err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("encode resolver key: %w", err)
+	}
+	d.picture.ResolverName, d.picture.ResolverCA = devResolver, filepath.Join(edge, "dns.crt")
+	d.picture.TLS, d.picture.HTTPS, d.picture.QUIC = at[0].String(), at[1].String(), at[0].String()
+	for _, f := range []struct {
+		name string
+		text []byte
+		mode os.FileMode
+	}{
+		{"dns.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o644},
+		{"dns.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600},
+	} {
+		if err := os.WriteFile(filepath.Join(edge, f.name), f.text, f.mode); err != nil {
+			return fmt.Errorf("write resolver certificate: %w", err)
+		}
+	}
+	file, err := os.OpenFile(filepath.Join(edge, "edge.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("add encrypted to the edge: %w", err)
+	}
+	defer file.Close()
+	if _, err := fmt.Fprintf(file, `
+encrypted:
+  name: %s
+  certificate: dns.crt
+  certificate_key: dns.key
+  tls_listen: [%q]
+  https_listen: [%q]
+  quic_listen: [%q]
+`, devResolver, at[0], at[1], at[0]); err != nil {
+		return fmt.Errorf("add encrypted to the edge: %w", err)
+	}
+	return file.Close()
+}
