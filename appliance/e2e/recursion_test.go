@@ -46,6 +46,7 @@ func TestARecursiveEdgeKeepsItsUnboundRunning(t *testing.T) {
 	first := w.unbound("e1")
 	w.await("its state in cordon status", func() error { return w.statusSays("its unbound: answering since", "started once") })
 
+	w.inheritsNothing(first)
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +91,41 @@ func TestARecursiveEdgeKeepsItsUnboundRunning(t *testing.T) {
 	for _, secret := range []string{"fine.test", "localhost", "a-listed-domain"} {
 		if strings.Contains(w.log("e1"), secret) {
 			t.Errorf("the edge's log holds %s:\n%s", secret, w.log("e1"))
+		}
+	}
+}
+
+// inheritsNothing checks what a child of an edge has of it.
+func (w *world) inheritsNothing(process int) {
+	w.t.Helper()
+	proc := fmt.Sprintf("/proc/%d/", process)
+	limits, err := os.ReadFile(proc + "limits")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	core := ""
+	for line := range strings.Lines(string(limits)) {
+		if strings.HasPrefix(line, "Max core file size") {
+			core = strings.Join(strings.Fields(line)[4:6], " ")
+		}
+	}
+	if core != "0 0" {
+		w.t.Errorf("unbound may write core files: %q", core)
+	}
+	if env, err := os.ReadFile(proc + "environ"); err != nil || len(env) != 0 {
+		w.t.Errorf("its environment is %q, %v", env, err)
+	}
+	open, err := filepath.Glob(proc + "fd/*")
+	if err != nil || len(open) < 4 {
+		w.t.Fatalf("its open files are %v, %v", open, err)
+	}
+	for _, fd := range open {
+		to, err := os.Readlink(fd)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		if strings.Contains(to, w.dir) || strings.Contains(to, "memfd") || strings.Contains(to, "secret") {
+			w.t.Errorf("it has %s open", to)
 		}
 	}
 }
