@@ -248,7 +248,10 @@ func lockState(dir string) (unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("directory %s is in use by another watch: %w", dir, err)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("directory %s is in use by another watch", dir)
+		}
+		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 	}
 	return func() { f.Close() }, nil
 }

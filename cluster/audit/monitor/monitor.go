@@ -252,7 +252,10 @@ func (m *Monitor) mend(cp audit.Checkpoint, note []byte) error {
 	return write(filepath.Join(m.c.Dir, checkpointName), note)
 }
 
-// lie writes the evidence and ends the monitor.
+// maxSaid is how much of a lie is said in the event, so that the evidence's place still fits; the report has all of it.
+const maxSaid = 200
+
+// lie writes the evidence, says so and ends the monitor.
 func (m *Monitor) lie(node string, note []byte, text string, r *audit.Report) error {
 	var report bytes.Buffer
 	fmt.Fprintf(&report, "%s\n\nnode %s\n", audit.Escape(text), node)
@@ -261,11 +264,16 @@ func (m *Monitor) lie(node string, note []byte, text string, r *audit.Report) er
 			return err
 		}
 	}
+	where := "; evidence in "
 	dir, err := m.evidence(text, note, report.Bytes())
-	if err != nil {
-		return err
+	if err != nil { // a full disk does not hide a lie
+		where, dir = "; its evidence could not be written: ", err.Error()
 	}
-	m.tell(Event{Kind: Lie, Node: node, Text: text + "; evidence in " + dir})
+	said := []rune(audit.Escape(text))
+	if len(said) > maxSaid {
+		said = append(said[:maxSaid], '…')
+	}
+	m.tell(Event{Kind: Lie, Node: node, Text: string(said) + where + dir})
 	return fmt.Errorf("%s: %w", audit.Escape(text), ErrLie)
 }
 

@@ -203,6 +203,20 @@ func TestALieInNewLeavesEndsTheWatch(t *testing.T) {
 	}
 }
 
+// A disk that takes no evidence does not keep the lie from being said.
+func TestALieIsSaidWithoutRoomForItsEvidence(t *testing.T) {
+	l := audittest.Honest("monitor")
+	w := watch(t, l, nodes{"a": l}, "a")
+	w.round(t)
+	if err := os.WriteFile(filepath.Join(w.c.Dir, "evidence"), nil, 0o600); err != nil { // no directory can be made there
+		t.Fatal(err)
+	}
+	l.PublishWith(50, func(p audit.Publish) audit.Publish { p.Verdicts = p.Verdicts[:1]; return p })
+	if _, err := w.Round(t.Context()); !errors.Is(err, monitor.ErrLie) || !has(w.said, "lie a verdicts: leaf 15") || !has(w.said, "its evidence could not be written") {
+		t.Errorf("%v, %q", err, w.said)
+	}
+}
+
 // garrulous nodes do not answer, and say why at length.
 type garrulous struct{ nodes }
 
