@@ -118,11 +118,14 @@ func (w *logWalk) find(format string, args ...any) {
 func (w *logWalk) operator(r *Report) {
 	w.first, w.last = map[match.ListID]uint64{}, map[match.ListID]uint64{}
 	w.versions, w.seen = map[numbered][]publiclog.Leaf{}, map[numbered][]publiclog.Leaf{}
+	var passed []Reject // the leaf before, when it says that versions were passed over: it speaks for the publication right behind it and for no other
 	for _, l := range r.leaves {
 		body, err := l.Body()
 		if err != nil {
 			continue // the log was replayed
 		}
+		before := passed
+		passed = nil
 		switch b := body.(type) {
 		case Publish:
 			if b.Hotline != w.Hotline {
@@ -131,15 +134,20 @@ func (w *logWalk) operator(r *Report) {
 			if _, ok := w.first[b.List]; !ok {
 				w.first[b.List] = b.Seq
 			}
+			for _, p := range before {
+				if p.List == b.List && p.Seq == b.Prev {
+					w.refused = append(w.refused, span{b.List, w.last[b.List] + 1, b.Prev})
+				}
+			}
 			w.last[b.List] = max(w.last[b.List], b.Seq)
 			at := numbered{b.List, b.Seq}
 			w.versions[at] = append(w.versions[at], publiclog.Leaf{List: b.List, Seq: b.Seq, Prev: b.Prev, Epoch: b.Epoch, Edge: b.Edge, Audit: b.Audit, EntriesRoot: b.EntriesRoot})
 		case Reject:
-			from := b.Seq
 			if b.Reason == ReasonSuperseded {
-				from = w.last[b.List] + 1
+				passed = []Reject{b}
+				continue
 			}
-			w.refused = append(w.refused, span{b.List, from, b.Seq})
+			w.refused = append(w.refused, span{b.List, b.Seq, b.Seq})
 		case Hold:
 			w.refused = append(w.refused, span{b.List, b.Seq, b.Seq})
 		}

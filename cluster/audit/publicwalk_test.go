@@ -75,7 +75,14 @@ func TestThePublicLogAndTheOperatorsSayTheSame(t *testing.T) {
 			l.Append(p)
 		}, nil, "two lists were signed under one number", audit.LogReport{Matched: 3, Refused: 2}},
 		"shown to somebody else only": {func(l *audittest.Log, log *publiclogtest.Log) { log.Append(another(2)) }, nil, "neither in force nor refused", audit.LogReport{Matched: 2}},
-		"something else in the log":   {func(_ *audittest.Log, log *publiclogtest.Log) { log.Append([]byte("hello\n")) }, nil, "is no list version", audit.LogReport{Matched: 2}},
+		"passed over, says one member beforehand": {func(l *audittest.Log, log *publiclogtest.Log) {
+			l.Append(audit.Reject{Hotline: audittest.Hotline, List: listtest.List, Seq: 1 << 40, Stage: "fetch", Reason: audit.ReasonSuperseded, Node: audittest.C1})
+			log.Append(another(3))
+			p := l.Offer(32)
+			p.Verdicts = l.Verdicts(p, audittest.C1, audittest.C2)
+			l.Append(p)
+		}, nil, "neither in force nor refused", audit.LogReport{Matched: 3}},
+		"something else in the log": {func(_ *audittest.Log, log *publiclogtest.Log) { log.Append([]byte("hello\n")) }, nil, "is no list version", audit.LogReport{Matched: 2}},
 		"not seen by the auditor's witnesses": {func(*audittest.Log, *publiclogtest.Log) {}, func(tf *audit.TrustFile) {
 			tf.LogWitnesses = publiclogtest.Policy(publiclogtest.Cosigner{Name: "one.test/w", Key: audittest.Key("w")}).String()
 		}, "not seen by the witnesses", audit.LogReport{Matched: 2}},

@@ -103,13 +103,14 @@ func about(b order.Body) (match.ListID, uint64) {
 	return "", 0
 }
 
-// hold puts on record that a version is held back. The same hold again is a duplicate.
+// hold puts on record that a version is held back. Until officers approve it, a hold of the same version again is a duplicate, for another
+// brake too: one member could else fill the log with what the members have found, in turn.
 func (s *State) hold(t int64, c command.Hold) Result {
 	h := audit.Hold{
 		Hotline: trust.HotlineID(c.Hotline), List: c.List, Seq: c.Seq, Edge: [32]byte(c.Edge), Metadata: [32]byte(c.Metadata),
 		Brake: c.Brake, Node: c.Node, Verdicts: c.Verdicts,
 	}
-	if old, ok := s.orders.Heldback(h.List, h.Seq, h.Edge); ok && old.Brake == h.Brake && !old.Approved {
+	if old, ok := s.orders.Heldback(h.List, h.Seq, h.Edge); ok && !old.Approved {
 		return Result{Duplicate: true}
 	}
 	refuse := audit.Reject{Hotline: h.Hotline, List: h.List, Seq: h.Seq, Object: h.Metadata, Stage: "apply"}

@@ -83,6 +83,9 @@ func TestAHeldVersionComesIntoForceOnlyWithTheApprovalOfTwo(t *testing.T) {
 	if res := s.Apply(w.hold(two, "never_block", "control-3", "control-2")); !res.Duplicate || res.Logged || res.Err != nil {
 		t.Errorf("held again: %+v, want a duplicate", res)
 	}
+	if res := s.Apply(w.hold(two, "growth", "control-3", "control-2")); !res.Duplicate || res.Logged || res.Err != nil {
+		t.Errorf("held again, for another brake: %+v, want a duplicate", res)
+	}
 	refused(t, s, publish, state.ReasonHeld)
 	if l, _ := s.View().InForce.List(listMain); l.Seq != 1 {
 		t.Errorf("in force is version %d, want 1", l.Seq)

@@ -7,17 +7,18 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/command"
 	"github.com/cordon-project/cordon/listsync/trust"
+	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // refusal records what a member refused before it was proposed.
 func (s *State) refusal(t int64, c command.Reject) Result {
-	if !s.known(c.Node) || (c.Stage != "fetch" && c.Stage != "stage") {
+	if !s.known(c.Node) || (c.Stage != "fetch" && c.Stage != "stage") || c.Reason == audit.ReasonSuperseded {
 		s.refused++
-		return Result{Err: &Refusal{Reason: ReasonCommand, Detail: "refusal of no member or stage"}}
+		return Result{Err: &Refusal{Reason: ReasonCommand, Detail: "refusal of no member or stage, or with a reason that is not a member's to give"}}
 	}
 	r := audit.Reject{
 		Hotline: trust.HotlineID(c.Hotline), List: c.List, Seq: c.Seq, Object: [32]byte(c.Object),
-		Stage: c.Stage, Reason: c.Reason, Detail: c.Detail, Node: c.Node, Verdicts: c.Verdicts,
+		Stage: c.Stage, Reason: c.Reason, Detail: c.Detail, Node: c.Node, Verdicts: s.said(c.List, c.Seq, c.Verdicts),
 	}
 	res := s.reject(t, r)
 	var refused *Refusal
@@ -25,6 +26,25 @@ func (s *State) refusal(t int64, c command.Reject) Result {
 		res.Err = nil // the command did what it was for
 	}
 	return res
+}
+
+// said picks one verdict a member on this version, in the members' order: what else came along is nobody's word, and would let one member
+// fill the log with it.
+func (s *State) said(list match.ListID, seq uint64, verdicts []audit.SignedVerdict) []audit.SignedVerdict {
+	var out []audit.SignedVerdict
+	for _, m := range s.quorum.Members {
+		for _, signed := range verdicts {
+			v, err := signed.Verdict()
+			if err != nil || v.Node != m.Name || v.Cluster != s.id || v.List != list || v.Seq != seq {
+				continue
+			}
+			if _, err := audit.VerifyVerdict(signed, m.Key); err == nil {
+				out = append(out, signed)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // reject appends the leaf of a refusal and returns it as the command's result.

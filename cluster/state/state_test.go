@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -385,6 +386,33 @@ func TestAMembersRefusalIsALeaf(t *testing.T) {
 	r.Node, r.Reason = "edge-1", "format"
 	if res := s.Apply(w.command(r)); res.Err == nil || res.Logged {
 		t.Errorf("refusal of no member: %+v, want it dropped", res)
+	}
+}
+
+func TestAMembersRefusalCarriesMembersWordsOnly(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	l := trusttest.Files(listMain, 7)
+	honest, forged := w.verdicts(l, "control-1", "control-2"), w.verdict(l, "control-3", "size")
+	forged.Sig = honest[0].Sig
+	r := command.Reject{Hotline: "hotline-one", List: listMain, Seq: 7, Object: make([]byte, 32), Stage: "stage", Reason: "size", Node: "control-2"}
+	r.Verdicts = append([]audit.SignedVerdict{{Body: make([]byte, 40<<10)}, honest[1], forged, w.verdict(trusttest.Files(listMain, 8), "control-3", "size")}, honest...)
+	apply(t, s, w.command(r))
+	b, err := s.View().Tree().Leaf(s.View().Size - 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := audit.DecodeLeaf(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := leaf.Body()
+	if got, ok := body.(audit.Reject); err != nil || !ok || !reflect.DeepEqual(got.Verdicts, honest) {
+		t.Errorf("leaf of %d bytes: %+v (%v), want what the two members signed on this version", len(b), body, err)
+	}
+	r.Reason, r.Object = audit.ReasonSuperseded, append([]byte{1}, r.Object[1:]...)
+	if res := s.Apply(w.command(r)); res.Err == nil || res.Logged {
+		t.Errorf("a member says what only a publication says: %+v, want it dropped", res)
 	}
 }
 
