@@ -3,6 +3,7 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,7 +106,7 @@ func TestServersAboveHearOnlyWhatTheyMust(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	newEdge(t, w, unbound.Config{})
+	newEdge(t, w, unbound.Config{Listen: netip.MustParseAddrPort("[::1]:5335"), Threads: 2})
 	if err := resolves("www.good.example."); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ type Resolver struct {
 // State is what a Resolver is doing, for people.
 type State struct {
 	Answering bool
-	Since     time.Time // of Answering being as it is
+	Since     time.Time // of Answering and Err being as they are
 	Err       error     // why it is not answering, or that it finds nothing, and what to do; nil when all is well or it has not been started yet
 	Starts    uint64    // processes started so far
 	Process   int       // id of the one that answers; 0 when none does
@@ -179,7 +179,7 @@ const (
 // an edge without a resolver goes on stopping what is listed, and State says what is wrong.
 func (r *Resolver) Run(ctx context.Context) error {
 	defer os.RemoveAll(r.config.Dir)
-	delay, said := firstDelay, ""
+	delay, said := time.Duration(0), ""
 	for {
 		began := time.Now()
 		err := r.once(ctx, func() {
@@ -198,16 +198,21 @@ func (r *Resolver) Run(ctx context.Context) error {
 			said = text
 			r.config.Log.ErrorContext(ctx, "no recursion: names that are not listed get SERVFAIL unless cached", slog.Any("error", err))
 		}
-		if time.Since(began) > settled {
-			delay = firstDelay
-		}
+		delay = next(delay, time.Since(began))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(delay):
 		}
-		delay = min(2*delay, lastDelay)
 	}
+}
+
+// next is how long to wait after a process that lasted so long, when the wait before it was delay.
+func next(delay, lasted time.Duration) time.Duration {
+	if lasted >= settled {
+		return firstDelay
+	}
+	return max(firstDelay, min(2*delay, lastDelay))
 }
 
 func (r *Resolver) ended(err error) {

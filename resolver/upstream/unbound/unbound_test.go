@@ -109,8 +109,8 @@ func (g *rig) until(t *testing.T, what string, ok func(State) bool) State {
 
 func TestUnboundAnswersAndEndsWithRun(t *testing.T) {
 	needUnbound(t)
-	g := begin(t, Config{})
-	s := g.until(t, "counting", func(s State) bool { return s.Answering && s.Process > 0 })
+	g := begin(t, Config{Threads: 3, CacheMB: 4})
+	s := g.until(t, "answering", func(s State) bool { return s.Answering && s.Process > 0 })
 	if !g.Addr().Addr().IsLoopback() || g.Addr().Port() == 0 {
 		t.Errorf("its address is %v", g.Addr())
 	}
@@ -183,6 +183,19 @@ func TestAProcessThatEndsOrHangsIsStartedAgain(t *testing.T) {
 		if !strings.Contains(g.log.String(), want) {
 			t.Errorf("no %q in the log:\n%s", want, g.log)
 		}
+	}
+}
+
+func TestFailedStartsAreEverFurtherApart(t *testing.T) {
+	var delay time.Duration
+	for i, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000} {
+		delay = next(delay, time.Second)
+		if delay != want*time.Millisecond {
+			t.Errorf("wait %d is %v, want %v", i, delay, want*time.Millisecond)
+		}
+	}
+	if got := next(delay, time.Minute); got != firstDelay {
+		t.Errorf("after a minute of answers the wait is %v, want %v", got, firstDelay)
 	}
 }
 

@@ -136,12 +136,12 @@ func (r *Resolver) count(ctx context.Context, c Counts) {
 	case found >= misses/20:
 		r.blind = 0
 		if r.state.Err != nil {
-			r.state.Err = nil
+			r.state.Err, r.state.Since = nil, time.Now()
 			r.config.Log.InfoContext(ctx, "unbound gets answers from other servers again")
 		}
 	case r.state.Err == nil:
 		if r.blind++; r.blind >= blindTimes {
-			r.state.Err = ErrBlind
+			r.state.Err, r.state.Since = ErrBlind, time.Now()
 			r.config.Log.ErrorContext(ctx, "no recursion: names that are not listed get SERVFAIL unless cached", slog.Any("error", ErrBlind))
 		}
 	}
