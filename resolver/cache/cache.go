@@ -19,10 +19,9 @@ import (
 
 const (
 	ways       = 8   // slots of a bucket; their tags share a cache line
-	perSlot    = 256 // bytes of cache for each slot: a typical entry with its overhead is a little larger, so slots do not run out first
+	perSlot    = 128 // bytes of cache for each slot: a typical entry takes twice as much, so slots do not run out first
 	minBuckets = 64
 	maxShards  = 64
-	overhead   = 176       // an Entry, its two slices' rounding and its slot
 	maxAnswer  = 16 << 10  // larger answers are rare and not worth the room
 	minBytes   = 256 << 10 // below this the bound would be smaller than a shard's largest entries
 )
@@ -56,19 +55,6 @@ type shard struct {
 	count int64
 	hand  int // next bucket of this shard that the eviction looks at
 	_     [32]byte
-}
-
-// Entry is one cached answer. All but its stamp and its use mark is immutable; a reader may keep it as long as it likes.
-type Entry struct {
-	hash    uint64
-	stored  uint32 // clock second of Put
-	expires uint32
-	key     []byte
-	msg     []byte
-	ttls    []uint16
-	ede     uint16 // of a failure
-	stamp   atomic.Uint64
-	used    atomic.Uint32 // set by hits, cleared by the eviction's hand: a second chance
 }
 
 // New makes an empty cache.
@@ -114,7 +100,7 @@ func (c *Cache) Find(h uint64, key []byte, now uint32) *Entry {
 			continue
 		}
 		e := b.slots[i].Load()
-		if e == nil || e.hash != h || string(e.key) != string(key) {
+		if e == nil || e.hash != h || string(e.key()) != string(key) {
 			continue
 		}
 		if e.expired(now) {
@@ -144,24 +130,12 @@ func (c *Cache) Likely(h uint64) *Entry {
 			if e == nil {
 				continue
 			}
-			prefetch.Line(unsafe.Pointer(e))
-			prefetch.Line(unsafe.Pointer(&e.used))
+			e.front()
 			return e
 		}
 	}
 	return nil
 }
-
-// Ahead asks for the memory of an entry's key and message.
-func (e *Entry) Ahead() {
-	prefetch.Line(unsafe.Pointer(unsafe.SliceData(e.key)))
-	prefetch.At(e.msg, 0)
-	prefetch.At(e.msg, len(e.msg)-1)
-	prefetch.At(e.ttls, 0)
-}
-
-// expired treats a clock that went backwards as an end too.
-func (e *Entry) expired(now uint32) bool { return now-e.stored >= e.expires-e.stored }
 
 // Put copies an answer (up to sum.Cut) in under key, for sum.Life seconds within the configured limits, and returns the
 // entry, or nil when it may not be kept: no life, too large. An entry with the same key is replaced.
@@ -184,48 +158,10 @@ func (c *Cache) Put(key, msg []byte, sum *wire.Summary, stamp uint64, now uint32
 // PutFailure remembers for life seconds that nobody could answer, and with which Extended DNS Error (RFC 9520 asks
 // resolvers to, at least one second): a dead upstream is not asked again for every repeat of a question.
 func (c *Cache) PutFailure(key []byte, ede uint16, life, now uint32) {
-	e := &Entry{stored: now, key: append([]byte(nil), key...), ede: ede}
+	e := newFailure(key, ede, now)
 	e.hash, e.expires = maphash.Bytes(c.seed, key), now+life
 	c.insert(e)
 }
-
-// NewEntry packs an answer into an entry that is in no cache, for writing one reply with it.
-func NewEntry(key, msg []byte, sum *wire.Summary, maxTTL, now uint32) *Entry {
-	buf := make([]byte, len(key)+sum.Cut)
-	copy(buf, key)
-	copy(buf[len(key):], msg[:sum.Cut])
-	e := &Entry{
-		stored: now,
-		key:    buf[:len(key):len(key)],
-		msg:    wire.Trim(buf[len(key):], sum.Cut),
-		ttls:   append(make([]uint16, 0, len(sum.TTLs)), sum.TTLs...),
-	}
-	if sum.Negative && sum.Life > 0 {
-		maxTTL = min(maxTTL, sum.Life) // RFC 2308 5: the SOA goes out with the TTL the negative answer has
-	}
-	wire.ClampTTLs(e.msg, e.ttls, maxTTL)
-	return e
-}
-
-// Failure reports whether this remembers a failure, with its Extended DNS Error; it has no message then.
-func (e *Entry) Failure() (ede uint16, failed bool) { return e.ede, e.msg == nil }
-
-// Message is the packed answer: header, question (name in lower case), answer, authority. Read only.
-func (e *Entry) Message() []byte { return e.msg }
-
-// TTLs are the offsets of its TTL fields. Read only.
-func (e *Entry) TTLs() []uint16 { return e.ttls }
-
-// Age is how many seconds the entry has been kept.
-func (e *Entry) Age(now uint32) uint32 { return now - e.stored }
-
-// Stamp is what SetStamp last set: the resolver's mark of the set that cleared this answer, 0 for none.
-func (e *Entry) Stamp() uint64 { return e.stamp.Load() }
-
-// SetStamp marks the answer as cleared.
-func (e *Entry) SetStamp(s uint64) { e.stamp.Store(s) }
-
-func (e *Entry) cost() int64 { return int64(cap(e.key)+cap(e.msg)+2*cap(e.ttls)) + overhead }
 
 // Len is the number of entries, expired ones included until their room is needed.
 func (c *Cache) Len() int {

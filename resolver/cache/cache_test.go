@@ -3,6 +3,7 @@ package cache
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -183,8 +184,8 @@ func TestReadersAndWritersAtOnce(t *testing.T) {
 				k := fmt.Appendf(nil, "key %d", i*(w+1)%700)
 				if e := c.Get(k, 1); e == nil {
 					c.Put(k, msg, sum, uint64(i), 1)
-				} else if string(e.key) != string(k) || len(e.Message()) != sum.Cut {
-					t.Errorf("key %q gave the entry of %q", k, e.key)
+				} else if string(e.key()) != string(k) || len(e.Message()) != sum.Cut {
+					t.Errorf("key %q gave the entry of %q", k, e.key())
 					return
 				}
 			}
@@ -215,4 +216,21 @@ func BenchmarkGet(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		c.Get(keys[i%len(keys)], 1)
 	}
+}
+
+// What the collector needs for a full cache of the default size, each time.
+func BenchmarkCollecting(b *testing.B) {
+	c := New(Config{})
+	msg, sum := sample(b, "name000000.test.", 3000)
+	for i := 0; c.Bytes() < 60<<20 && i < 600_000; i++ {
+		c.Put(fmt.Appendf(nil, "\x0aname%06d\x04test\x00 %d", i, i), msg, sum, 0, 0)
+	}
+	for b.Loop() {
+		runtime.GC()
+	}
+	b.ReportMetric(float64(c.Len()), "entries")
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapInuse>>20), "MB-heap")
+	b.ReportMetric(float64(c.Bytes()>>20), "MB-counted")
 }

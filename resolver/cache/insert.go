@@ -28,7 +28,7 @@ func (b *bucket) place(e *Entry) int {
 		switch {
 		case old == nil:
 			free = i
-		case old.hash == e.hash && string(old.key) == string(e.key):
+		case old.hash == e.hash && string(old.key()) == string(e.key()):
 			return i
 		case old.expired(e.stored):
 			victim = i

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func line(p unsafe.Pointer)
+// func line(address uintptr)
 TEXT ·line(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
+	MOVQ address+0(FP), AX
 	PREFETCHT0 (AX)
 	RET

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func line(p unsafe.Pointer)
+// func line(address uintptr)
 TEXT ·line(SB), NOSPLIT, $0-8
-	MOVD p+0(FP), R0
+	MOVD address+0(FP), R0
 	PRFM (R0), PLDL1KEEP
 	RET

@@ -2,7 +2,5 @@
 
 package prefetch
 
-import "unsafe"
-
 //go:noescape
-func line(p unsafe.Pointer)
+func line(address uintptr)

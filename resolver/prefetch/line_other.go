@@ -2,6 +2,4 @@
 
 package prefetch
 
-import "unsafe"
-
-func line(unsafe.Pointer) {}
+func line(uintptr) {}

@@ -7,12 +7,22 @@ package prefetch
 
 import "unsafe"
 
-// Line asks for the cache line (64 bytes) that p lies in.
-func Line(p unsafe.Pointer) { line(p) }
+// Size of a line, bytes.
+const Size = 64
+
+// Line asks for the cache line that p lies in.
+func Line(p unsafe.Pointer) { line(uintptr(p)) }
+
+// Span asks for the lines of up to n bytes from p on. They may end beyond the memory that p points to.
+func Span(p unsafe.Pointer, n int) {
+	for at := 0; at < n; at += Size {
+		line(uintptr(p) + uintptr(at)) // a number: no pointer may point behind its memory
+	}
+}
 
 // At asks for the line of element i of s. It does nothing when there is none.
 func At[T any](s []T, i int) {
 	if uint(i) < uint(len(s)) {
-		line(unsafe.Pointer(&s[i]))
+		line(uintptr(unsafe.Pointer(&s[i])))
 	}
 }

@@ -8,6 +8,7 @@ import (
 func TestAnyAddressMayBeNamed(t *testing.T) {
 	Line(nil)
 	Line(unsafe.Pointer(&t))
+	Span(unsafe.Pointer(new(uint64)), 4096)
 	s := make([]uint64, 8)
 	for i := -1; i <= len(s); i++ {
 		At(s, i)
