@@ -56,6 +56,11 @@ func (r *Report) WalkPublicLog(ctx context.Context, tf TrustFile, read publiclog
 	if err := tree.Entries(w.entry); err != nil {
 		return nil, err
 	}
+	for _, list := range slices.Sorted(maps.Keys(w.unknown)) {
+		for _, u := range w.unknown[list] {
+			w.kept(u)
+		}
+	}
 	w.missing(r.logged)
 	w.Pass = len(w.Findings) == 0
 	return w.LogReport, nil
@@ -92,6 +97,8 @@ type logWalk struct {
 	first    map[match.ListID]uint64
 	last     map[match.ListID]uint64
 	seen     map[numbered][]publiclog.Leaf // in the public log so far
+	dropped  map[numbered]bool
+	unknown  map[match.ListID][]unknown // in the public log, not in the operator's, and the list's next version has not come yet
 	public   map[uint64][]byte
 	want     map[uint64]bool // leaves of the public log that the operator's proofs name
 }
@@ -100,6 +107,15 @@ type logWalk struct {
 type numbered struct {
 	list match.ListID
 	seq  uint64
+}
+
+// maxDropped bounds what is remembered of a log that drops version after version.
+const maxDropped = 1 << 16
+
+// unknown is leaf n of the public log.
+type unknown struct {
+	n    uint64
+	leaf publiclog.Leaf
 }
 
 // span is versions of a list that the operator's log accounts for without their having come into force.
@@ -117,7 +133,8 @@ func (w *logWalk) find(format string, args ...any) {
 // operator takes out of the operator's leaves what it says of the hotline's versions.
 func (w *logWalk) operator(r *Report) {
 	w.first, w.last = map[match.ListID]uint64{}, map[match.ListID]uint64{}
-	w.versions, w.seen = map[numbered][]publiclog.Leaf{}, map[numbered][]publiclog.Leaf{}
+	w.versions, w.seen, w.unknown = map[numbered][]publiclog.Leaf{}, map[numbered][]publiclog.Leaf{}, map[match.ListID][]unknown{}
+	w.dropped = map[numbered]bool{}
 	var passed []Reject // the leaf before, when it says that versions were passed over: it speaks for the publication right behind it and for no other
 	for _, l := range r.leaves {
 		body, err := l.Body()
@@ -214,6 +231,9 @@ func (w *logWalk) entry(n uint64, b []byte) error {
 	if !again && len(w.seen[at]) < maxCauses {
 		w.seen[at] = append(w.seen[at], leaf)
 	}
+	if !again {
+		w.follows(n, leaf)
+	}
 	last, known := w.last[leaf.List]
 	switch {
 	case again:
@@ -230,9 +250,56 @@ func (w *logWalk) entry(n uint64, b []byte) error {
 	case leaf.Seq < w.first[leaf.List]:
 		w.Earlier++
 	default:
-		w.find("leaf %d of the public log: %s is not in the operator's log, neither in force nor refused: a list that was shown to somebody else only, or kept from this operator", n, leaf)
+		w.unknown[leaf.List] = append(w.unknown[leaf.List], unknown{n, leaf})
 	}
 	return nil
+}
+
+// follows holds a version to those that it says were never published: the numbers between it and the one that it follows. A hotline that dropped a
+// version after it stood in the log has used its number up, and its officers sign that nobody was to have it.
+func (w *logWalk) follows(n uint64, leaf publiclog.Leaf) {
+	if w.dropped[numbered{leaf.List, leaf.Prev}] {
+		w.find("leaf %d of the public log: %s follows sequence %d, which was dropped before it was published: two histories", n, leaf, leaf.Prev)
+	}
+	for _, u := range w.unknown[leaf.List] {
+		if u.leaf.Seq <= leaf.Prev || u.leaf.Seq >= leaf.Seq {
+			w.kept(u)
+			continue
+		}
+		if len(w.dropped) == maxDropped {
+			w.find("leaf %d of the public log: more than %d versions were dropped before they were published", n, maxDropped)
+			continue
+		}
+		w.dropped[numbered{leaf.List, u.leaf.Seq}] = true
+		if len(w.Notes) < maxCauses {
+			w.Notes = append(w.Notes, Escape(fmt.Sprintf("leaf %d of the public log: %s was dropped before it was published: leaf %d, sequence %d, follows sequence %d", u.n, u.leaf, n, leaf.Seq, leaf.Prev)))
+		}
+	}
+	delete(w.unknown, leaf.List)
+	if leaf.Seq == leaf.Prev+1 {
+		return
+	}
+	for _, seq := range w.sequences(leaf.List) {
+		if leaf.Prev < seq && seq < leaf.Seq {
+			w.find("leaf %d of the public log: %s follows sequence %d, as if sequence %d, which the operator has had in force, had never been published: a list that was shown to one operator only", n, leaf, leaf.Prev, seq)
+		}
+	}
+}
+
+// sequences are the numbers of a list's versions in the operator's log, ascending.
+func (w *logWalk) sequences(list match.ListID) (out []uint64) {
+	for at := range w.versions {
+		if at.list == list {
+			out = append(out, at.seq)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// kept finds a version that is nowhere in the operator's log.
+func (w *logWalk) kept(u unknown) {
+	w.find("leaf %d of the public log: %s is not in the operator's log, neither in force nor refused: a list that was shown to somebody else only, or kept from this operator", u.n, u.leaf)
 }
 
 // missing looks for versions of the operator's that the public log does not have where they were shown.

@@ -74,6 +74,24 @@ func TestThePublicLogAndTheOperatorsSayTheSame(t *testing.T) {
 			l.Append(audit.Reject{Hotline: p.Hotline, List: p.List, Seq: p.Prev, Object: p.Edge, Stage: "apply", Reason: audit.ReasonSuperseded})
 			l.Append(p)
 		}, nil, "two lists were signed under one number", audit.LogReport{Matched: 3, Refused: 2}},
+		"dropped before it was published": {func(l *audittest.Log, log *publiclogtest.Log) {
+			log.Append(another(3))
+			l.Burn()
+			l.Publish(32)
+		}, nil, "", audit.LogReport{Matched: 3}},
+		"dropped, and the next one does not say so": {func(l *audittest.Log, log *publiclogtest.Log) {
+			log.Append(another(1))
+			l.Publish(32)
+		}, nil, "two lists were signed under one number", audit.LogReport{Matched: 3}},
+		"a version in force here that the next one calls dropped": {func(l *audittest.Log, log *publiclogtest.Log) {
+			log.Append(publiclog.Leaf{List: listtest.List, Seq: 3, Prev: 1, Epoch: 1, Edge: [32]byte{9}, Audit: [32]byte{9}, EntriesRoot: [32]byte{9}}.Encode())
+		}, nil, "as if sequence 2, which the operator has had in force, had never been published", audit.LogReport{Matched: 2, Newer: 1}},
+		"shown to somebody else only, and the next one follows it": {func(l *audittest.Log, log *publiclogtest.Log) {
+			log.Append(another(3))
+			l.Burn()
+			l.PublishWith(32, func(p audit.Publish) audit.Publish { return p })
+			log.Append(publiclog.Leaf{List: listtest.List, Seq: 5, Prev: 3, Epoch: 1, Edge: [32]byte{9}, Audit: [32]byte{9}, EntriesRoot: [32]byte{9}}.Encode())
+		}, nil, "follows sequence 3, which was dropped", audit.LogReport{Matched: 3, Newer: 1}},
 		"shown to somebody else only": {func(l *audittest.Log, log *publiclogtest.Log) { log.Append(another(2)) }, nil, "neither in force nor refused", audit.LogReport{Matched: 2}},
 		"passed over, says one member beforehand": {func(l *audittest.Log, log *publiclogtest.Log) {
 			l.Append(audit.Reject{Hotline: audittest.Hotline, List: listtest.List, Seq: 1 << 40, Stage: "fetch", Reason: audit.ReasonSuperseded, Node: audittest.C1})

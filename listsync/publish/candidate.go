@@ -132,11 +132,17 @@ func (s *session) operatorsSum() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// nextSeq is the number of the next version. One that stands in the public log and was dropped has used its number up: two contents under one
+// number are what a list looks like that was shown to somebody in secret.
+func (s *session) nextSeq() uint64 { return max(s.st.Seq, s.st.LogSeq) + 1 }
+
 // stale says in plain words why the candidate is not what would be made now, or "".
 func (s *session) stale(c *candidate, e *envelope, entries [32]byte, operators string) string {
 	switch {
-	case c.Seq != s.st.Seq+1 || c.Prev != s.st.Seq:
+	case c.Prev != s.st.Seq || c.Seq <= s.st.Seq:
 		return fmt.Sprintf("version %d is published already", s.st.Seq)
+	case c.Seq < s.nextSeq() && !s.isLogged(c):
+		return fmt.Sprintf("number %d is used up: another version stands in the public log under it", c.Seq)
 	case c.Entries != hex.EncodeToString(entries[:]):
 		return "the entries have changed"
 	case c.Operators != operators:
@@ -262,7 +268,7 @@ func (s *session) stage(entries [32]byte, operators string, d *Diff, neverBlock 
 		return nil, err
 	}
 	c := &candidate{
-		V: 1, Seq: s.st.Seq + 1, Prev: s.st.Seq, Epoch: s.st.Epoch, Created: s.now.Unix(), Entries: hex.EncodeToString(entries[:]),
+		V: 1, Seq: s.nextSeq(), Prev: s.st.Seq, Epoch: s.st.Epoch, Created: s.now.Unix(), Entries: hex.EncodeToString(entries[:]),
 		Operators: operators, Targets: s.acc.targetsEnv.head.Version, Added: d.AddedCount, Removed: d.RemovedCount, NeverBlock: neverBlock,
 	}
 	v, err := s.compose(c, entries, d.After)

@@ -69,6 +69,7 @@ type state struct {
 	Timestamp  int64  `json:"timestamp"` // last timestamp version
 	Epoch      uint32 `json:"epoch"`     // keys of the next version
 	Repository string `json:"repository"`
+	LogSeq     uint64 `json:"log_seq,omitempty"`  // highest version that stands in the public log, or may
 	LogSize    uint64 `json:"log_size,omitempty"` // of the public log as it was signed last
 	LogRoot    string `json:"log_root,omitempty"` // its root, in hex
 }

@@ -37,11 +37,11 @@ func (h *Hotline) Issued() (*Issued, error) {
 		return nil, err
 	}
 	out := &Issued{List: s.set.List, Seq: s.st.Seq, Edge: map[uint64][32]byte{}}
-	for seq := s.st.Seq; seq > 0; seq-- {
-		m, err := s.manifest(seq)
+	for m, err := range s.versions(s.st.Seq) {
 		if err != nil {
 			return nil, err
 		}
+		seq := m.Seq
 		f, err := m.Edge.file()
 		if err != nil {
 			return nil, fault(CodeInput, err, "put the file back from your backup", "cannot use %s", s.versionPath(seq, "json"))

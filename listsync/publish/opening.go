@@ -120,7 +120,7 @@ func (s *session) mayOpen(d Drawn) (Reviewer, Operator, error) {
 	switch {
 	case d.List != s.set.List:
 		return no("hand it to the hotline of that list", "the request is for %s, and this hotline signs %s", d.List, s.set.List)
-	case d.Seq == 0 || d.Seq > s.st.Seq:
+	case !s.hasPublished(d.Seq):
 		return no("ask the auditor how the operator comes to have it: nobody here has published it", "the request is for version %d, and the newest one published here is %d", d.Seq, s.st.Seq)
 	}
 	operators, err := s.operators()
@@ -140,6 +140,16 @@ func (s *session) mayOpen(d Drawn) (Reviewer, Operator, error) {
 		return no("compare the key with the reviewer by telephone, then: reviewer add --dir HOTLINE NAME KEY", "the request is for a key that is no registered reviewer's: %s", printable(d.Reviewer))
 	}
 	return reviewers[j], operators[i], nil
+}
+
+// hasPublished reports that a version was published, as far as the record of the others goes.
+func (s *session) hasPublished(seq uint64) bool {
+	for m, err := range s.versions(s.st.Seq) {
+		if err != nil || m.Seq <= seq {
+			return err != nil && seq <= s.st.Seq || err == nil && m.Seq == seq
+		}
+	}
+	return false
 }
 
 // sample is what d draws, opened; of is how many entries it was drawn from.

@@ -336,10 +336,11 @@ func (h *Hotline) OpenPrivate() (lookup.Config, string, error) {
 // findColumn looks for the column with this hash among those of published versions, newest first. It holds no column in memory: one may have
 // 160 MB, and an auditor may ask for many at once.
 func findColumn(dir string, sum [32]byte) (io.ReadCloser, int64, error) {
+	missing := 0 // without private lookups, or a number that was used up
 	for seq := latest(dir+"/versions", ".column"); seq > 0; seq-- {
 		f, err := os.Open(fmt.Sprintf("%s/versions/%d.column", dir, seq))
 		if errors.Is(err, fs.ErrNotExist) {
-			if _, gone := os.Stat(fmt.Sprintf("%s/versions/%d.entries.jsonl", dir, seq)); gone != nil {
+			if missing++; missing > keepVersions {
 				break // older ones are not kept
 			}
 			continue

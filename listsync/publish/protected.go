@@ -72,12 +72,11 @@ const maxSteps = 200
 // recent are the manifests of the last published versions, newest first: those of the sliding window and the one before it.
 func (s *session) recent() ([]*manifest, error) {
 	var out []*manifest
-	for seq := s.st.Seq; seq > 0 && len(out) < maxSteps; seq-- {
-		m, err := s.manifest(seq)
+	for m, err := range s.versions(s.st.Seq) {
 		if err != nil {
 			return nil, err
 		}
-		if out = append(out, m); s.beforeWindow(m) {
+		if out = append(out, m); s.beforeWindow(m) || len(out) == maxSteps {
 			break
 		}
 	}

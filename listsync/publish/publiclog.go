@@ -91,7 +91,20 @@ func (s *session) logVersion(ctx context.Context, c *candidate, m trust.Metadata
 	if err := s.willLog(leaf); err != nil {
 		return nil, failed(err)
 	}
-	added, err := ledger.Append(ctx, ledger.Config{Dir: s.repository("log"), VKey: v.Charter.Log, Signer: key.private, Before: before}, leaf.Encode())
+	var taken uint64
+	added, err := ledger.Append(ctx, ledger.Config{
+		Dir: s.repository("log"), VKey: v.Charter.Log, Signer: key.private, Before: before,
+		Allow: func(other []byte) error {
+			if o, err := publiclog.ParseLeaf(other); err == nil && o.List == leaf.List && o.Seq >= leaf.Seq {
+				taken = max(taken, o.Seq)
+				return errTaken
+			}
+			return nil
+		},
+	}, leaf.Encode())
+	if errors.Is(err, errTaken) {
+		return nil, s.usedUp(c, taken)
+	}
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -108,6 +121,18 @@ func (s *session) logVersion(ctx context.Context, c *candidate, m trust.Metadata
 			"version %d stands in the public log and is not published: %s", c.Seq, l.Missing)
 	}
 	return l, nil
+}
+
+// errTaken: the public log has another version of this list under this number or a higher one.
+var errTaken = errors.New("another version stands in the public log under this number or a higher one")
+
+// usedUp drops a candidate whose number the public log has for another version: state.json is older than the log, as after a restore.
+func (s *session) usedUp(c *candidate, taken uint64) error {
+	s.st.LogSeq = max(s.st.LogSeq, taken)
+	if err := s.saveState(); err != nil {
+		return err
+	}
+	return s.dropCandidate(sentence(CodeHeld, ErrUnsigned, fmt.Sprintf("sign again: the next version gets number %d", s.nextSeq()), "version %d is not published: %v (%d)", c.Seq, errTaken, taken))
 }
 
 // ErrUnwitnessed: fewer witnesses than the policy asks for have cosigned the public log.
@@ -182,7 +207,14 @@ func (s *session) willLog(leaf publiclog.Leaf) error {
 	if err := writeFile(s.path("staging", loggedName), leaf.Encode(), 0o600); err != nil {
 		return err
 	}
-	return syncDir(s.path("staging"))
+	if err := syncDir(s.path("staging")); err != nil {
+		return err
+	}
+	if leaf.Seq <= s.st.LogSeq {
+		return nil
+	}
+	s.st.LogSeq = leaf.Seq
+	return s.saveState()
 }
 
 // isLogged reports that the candidate stands in the public log already, or may. It can be published as it was signed, whatever the working set has
@@ -229,7 +261,7 @@ func (s *session) spoiled(c *candidate, e *envelope, entries [32]byte, operators
 
 // errLogged refuses to drop a candidate that stands in the public log and can still be published.
 func (s *session) errLogged(c *candidate) error {
-	return sentence(CodeHeld, ErrUnwitnessed, "publish it first, with --without-witnesses if it cannot wait, then sign the next version; or sign with --again, which drops it: that it was never published stays to be seen for ever, and auditors will ask about it",
+	return sentence(CodeHeld, ErrUnwitnessed, "publish it first, with --without-witnesses if it cannot wait, then sign the next version; or sign with --again, which drops it and uses its number up: that it was never published stays to be seen for ever",
 		"version %d stands in the public log, or may, and is not published yet", c.Seq)
 }
 

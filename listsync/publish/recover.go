@@ -159,15 +159,15 @@ func (s *session) moveRepository(out string) error {
 // prune takes files of versions out of the repository that are older than the last keepVersions. Their metadata stays: it is small,
 // and hashes in it prove what was published. A failure is of no consequence; the next publish tries again.
 func (s *session) prune() {
-	if s.st.Seq <= keepVersions {
-		return
-	}
-	last := s.st.Seq - keepVersions
-	for seq := last; seq > 0; seq-- {
-		m, err := s.manifest(seq)
+	kept := 0
+	for m, err := range s.versions(s.st.Seq) {
 		if err != nil {
 			return
 		}
+		if kept++; kept <= keepVersions {
+			continue
+		}
+		seq := m.Seq
 		gone := true
 		files := []trustFile{m.Edge, m.Audit}
 		if m.Delta != nil {

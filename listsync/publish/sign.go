@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -132,6 +133,12 @@ func (s *session) prepare(g *Signed, o SignOptions) (c *candidate, e *envelope, 
 		if why := s.stale(c, e, entries, operators); why != "" {
 			if s.isLogged(c) && s.spoiled(c, e, entries, operators) == "" && !o.Again {
 				return nil, nil, nil, s.errLogged(c)
+			}
+			if s.isLogged(c) {
+				s.st.LogSeq = max(s.st.LogSeq, c.Seq) // before the staged leaf goes
+				if err := s.saveState(); err != nil {
+					return nil, nil, nil, err
+				}
 			}
 			g.Dropped = fmt.Sprintf("the staged version %d is dropped: %s", c.Seq, why)
 			if had := e.signers(s.acc.officers, s.acc.keys); len(had) > 0 {
@@ -312,7 +319,7 @@ func (s *session) signatures(e *envelope) (have, missing []string) {
 	return have, missing
 }
 
-// manifest is versions/N.json: what a published version was.
+// manifest is versions/N.json: what a published version was. Prev is the one before it; numbers between them were used up and never published.
 type manifest struct {
 	candidate
 	List      string   `json:"list"`
@@ -325,11 +332,24 @@ func (s *session) versionPath(seq uint64, what string) string {
 	return s.path("versions", fmt.Sprintf("%d.%s", seq, what))
 }
 
+// versions are the manifests of the versions up to seq, newest first. It ends with the first error.
+func (s *session) versions(seq uint64) iter.Seq2[*manifest, error] {
+	return func(yield func(*manifest, error) bool) {
+		for seq > 0 {
+			m, err := s.manifest(seq)
+			if !yield(m, err) || err != nil {
+				return
+			}
+			seq = m.Prev
+		}
+	}
+}
+
 func (s *session) manifest(seq uint64) (*manifest, error) {
 	var m manifest
 	path := s.versionPath(seq, "json")
 	err := readJSON(path, &m)
-	if err == nil && (m.V != 1 || m.Seq != seq) {
+	if err == nil && (m.V != 1 || m.Seq != seq || m.Prev >= seq) {
 		err = errors.New("it is of another version")
 	}
 	if err == nil {

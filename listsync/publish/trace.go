@@ -65,13 +65,12 @@ func (h *Hotline) Trace(r io.Reader) (*Traced, error) {
 // publicFiles names what anyone can fetch from the repository, by SHA-256.
 func (s *session) publicFiles() (map[string]string, error) {
 	all := map[string]string{}
-	for seq := uint64(1); seq <= s.st.Seq; seq++ {
-		m, err := s.manifest(seq)
+	for m, err := range s.versions(s.st.Seq) {
 		if err != nil {
 			return nil, err
 		}
-		all[m.Edge.SHA256] = fmt.Sprintf("the edge list of version %d", seq)
-		all[m.Audit.SHA256] = fmt.Sprintf("the auditor list of version %d", seq)
+		all[m.Edge.SHA256] = fmt.Sprintf("the edge list of version %d", m.Seq)
+		all[m.Audit.SHA256] = fmt.Sprintf("the auditor list of version %d", m.Seq)
 	}
 	given, err := s.allGiven()
 	for _, g := range given {

@@ -51,6 +51,7 @@ type Log struct {
 	Review   time.Time // review_by of one entry of the next versions; zero: as of the others
 
 	seq, number uint64
+	burnt       uint64 // numbers that the next version leaves out
 	orders      map[order.Kind]uint64
 	verified    *trust.Verified
 	edge        *list.Edge        // of the last version
@@ -174,6 +175,12 @@ func (l *Log) SayThatKeysAreNew(p audit.Publish) {
 	}
 }
 
+// Burn leaves out the number of the next version: the hotline dropped one under it that stood in its public log already.
+func (l *Log) Burn() {
+	l.seq++
+	l.burnt++
+}
+
 // Offer makes the next version's files and metadata and the publish body for it, without verdicts and
 // without adding it to the log.
 func (l *Log) Offer(n int) audit.Publish {
@@ -190,7 +197,8 @@ func (l *Log) Offer(n int) audit.Publish {
 		l.Files[sha256.Sum256(b)] = b
 	}
 	l.index(edge)
-	built := trusttest.Built(edge, aud, l.seq-1, listtest.Canary)
+	built := trusttest.Built(edge, aud, l.seq-1-l.burnt, listtest.Canary)
+	l.burnt = 0
 	built.Deltas = l.delta(edge, aud)
 	if l.EdgeHead != [32]byte{} {
 		built.Target.EdgeHead = l.EdgeHead

@@ -82,6 +82,13 @@ var publicLies = []Lie{
 }
 
 var publicHistories = []History{
+	{Name: "a hotline drops a version that stands in its public log already, and its number with it", GoOn: func(l *audittest.Log) {
+		log := keepsLog(l)
+		log.Append([]byte("a leaf of a version that nobody was to have\n"))
+		l.Burn()
+		l.Publish(33)
+		l.Publish(34)
+	}},
 	{Name: "a hotline begins a public log under a new charter, and changes its key under another", GoOn: func(l *audittest.Log) {
 		log := keepsLog(l)
 		l.Publish(46)

@@ -39,6 +39,8 @@ type Config struct {
 	// Before is the log as it was at the last Append, as its owner wrote it down elsewhere; size 0 for a new log. Its key does not matter: a log
 	// goes on under a new one.
 	Before publiclog.Head
+	// Allow is asked about each other leaf in the log before a new one is added; its error keeps it out. Nil asks nobody.
+	Allow func(other []byte) error
 }
 
 // Added is what Append has done.
@@ -101,6 +103,7 @@ func (c Config) add(ctx context.Context, appender *tessera.Appender, reader tess
 	}
 	t := tree{}
 	a := Added{Index: size, New: true}
+	var refused error
 	for n := uint64(0); n < size; n += 256 {
 		width := min(256, size-n)
 		b, err := reader.ReadEntryBundle(ctx, n/256, uint8(width%256))
@@ -112,8 +115,12 @@ func (c Config) add(ctx context.Context, appender *tessera.Appender, reader tess
 				return Added{}, fmt.Errorf("read public log: entry %d is cut off: %w", n+i, ErrLost)
 			}
 			end := 2 + int(binary.BigEndian.Uint16(b))
-			if a.New && bytes.Equal(b[2:end], leaf) {
-				a.Index, a.New = n+i, false
+			if bytes.Equal(b[2:end], leaf) {
+				if a.New {
+					a.Index, a.New = n+i, false
+				}
+			} else if c.Allow != nil && refused == nil {
+				refused = c.Allow(b[2:end])
 			}
 			if err := t.append(b[2:end]); err != nil {
 				return Added{}, err
@@ -126,6 +133,9 @@ func (c Config) add(ctx context.Context, appender *tessera.Appender, reader tess
 	}
 	if root, err := t.root(c.Before.Size); err != nil || c.Before.Size > 0 && root != c.Before.Root {
 		return Added{}, fmt.Errorf("%w: a leaf of the first %d is another", ErrLost, c.Before.Size)
+	}
+	if a.New && refused != nil {
+		return Added{}, refused
 	}
 	if a.New {
 		c.age()
