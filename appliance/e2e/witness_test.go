@@ -159,6 +159,12 @@ func TestTwoOperatorsWitnessAndCompare(t *testing.T) {
 	if out, code := w.try("cordon", "control", "--config", w.join("isp-two", "c1", "control.yaml")); code != 3 || !strings.Contains(out, "is damaged: restore it from a backup") {
 		t.Errorf("with a damaged memory: exit %d\n%s", code, out)
 	}
+	if err := os.Remove(kept[0]); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := w.try("cordon", "control", "--config", w.join("isp-two", "c1", "control.yaml")); code != 3 || !strings.Contains(out, "is gone, and with it what is known of log") {
+		t.Errorf("with a memory that was taken away: exit %d\n%s", code, out)
+	}
 
 	bundle := w.join("bundle.tar")
 	w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
