@@ -160,6 +160,11 @@ func TestABadCertificateIsRefusedAtTheStart(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "get one that names it, or change encrypted.name") {
 		t.Errorf("got %v", err)
 	}
+	c.Encrypted.Name = "other.test"
+	t.Setenv("QUIC_GO_LOG_LEVEL", "debug") // P5
+	if _, err := openCertificate(context.Background(), c, Options{Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "clients' addresses") {
+		t.Errorf("a library that writes addresses: %v", err)
+	}
 }
 
 func TestAnEdgeSaysWhereItsTransportsAre(t *testing.T) {

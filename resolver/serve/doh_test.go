@@ -1,9 +1,13 @@
 package serve
 
 import (
+	"bytes"
 	"encoding/base64"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -101,4 +105,30 @@ func TestFreshnessIsThatOfTheRecordsAndHasOneLength(t *testing.T) {
 			t.Fatalf("%s has %d bytes in a header, others have 11", cacheControl(life), n)
 		}
 	}
+}
+
+// FuzzDoHRequest: whatever a request holds, it gets one of the statuses that say what is wrong with it, or the answer to the question in it.
+func FuzzDoHRequest(f *testing.F) {
+	f.Add("GET", "dns=AABmcXFxcXFxcXFxcXFxcXFxcXFx", "", []byte(nil))
+	f.Add("POST", "", dnsMessage, []byte(question('f')))
+	f.Add("GET", "dns=%41&dns=;x", "", []byte(nil))
+	f.Add("POST", "", "application/dns-message; a=b", []byte(question('n')))
+	s := &Server{config: Config{Handler: &fakeHandler{}, Path: "/dns-query", MaxQuery: 100}}
+	f.Fuzz(func(t *testing.T, method, query, mediaType string, body []byte) {
+		r := &http.Request{Method: method, URL: &url.URL{Path: "/dns-query", RawQuery: query}, Header: http.Header{"Content-Type": {mediaType}},
+			Body: io.NopCloser(bytes.NewReader(body)), RemoteAddr: "192.0.2.1:1", ProtoMajor: 2}
+		w := httptest.NewRecorder()
+		asked, status := s.dohQuery(w, r)
+		if (status == http.StatusOK) != (len(asked) > 0) || len(asked) > 100 {
+			t.Errorf("status %d and a question of %d bytes", status, len(asked))
+		}
+		switch status {
+		case 200, 400, 405, 413, 414, 415:
+		default:
+			t.Errorf("status %d", status)
+		}
+		if status == http.StatusOK && method == "POST" && !bytes.Equal(asked, body) {
+			t.Error("another question than was sent")
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 func TestDoQErrorsHaveTheirCodes(t *testing.T) {
@@ -80,4 +83,20 @@ func TestZeroRTTIsRefused(t *testing.T) {
 		_ = c.CloseWithError(0, "")
 		cancel()
 	}
+}
+
+// FuzzDoQStream: a stream is one question of the length it says, with id 0, or it has a code.
+func FuzzDoQStream(f *testing.F) {
+	f.Add([]byte(framed(question('f'))))
+	f.Add([]byte(framed(question('f')) + "x"))
+	f.Add([]byte{0, 200, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		query, code := readDoQ(bytes.NewReader(b), 100)
+		if (code == doqNoError) != (len(query) >= wire.HeaderLen) {
+			t.Errorf("code %d and a question of %d bytes", code, len(query))
+		}
+		if code == doqNoError && (framed(string(query)) != string(b) || query[0]|query[1] != 0 || len(query) > 100) {
+			t.Errorf("%x was read as %x", b, query)
+		}
+	})
 }
