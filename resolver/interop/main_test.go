@@ -24,7 +24,7 @@ const (
 )
 
 // tools are the programs that the tests of this package run.
-var tools = []string{"ip", "unbound", "nsd", "named", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "dig", "delv", "kdig", "drill", "stubby"}
+var tools = []string{"ip", "unbound", "nsd", "named", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "dig", "delv", "kdig", "drill", "stubby", resolvedProgram}
 
 const inside = "CORDON_INTEROP_INSIDE"
 
