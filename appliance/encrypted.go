@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/resolver"
@@ -86,7 +88,10 @@ type certificateWatch struct {
 	clock  func() time.Time
 	log    *slog.Logger
 
+	mu      sync.Mutex // guards the next two
 	inForce *tls.Certificate
+	refused time.Time // since when the files hold one that cannot be used
+
 	files   [2]fileStamp // what is in force, or has been refused
 	waiting bool         // files have changed since the last look: one may still be written
 	warned  time.Time
@@ -154,7 +159,14 @@ func (w *certificateWatch) look(ctx context.Context) {
 		w.waiting = true
 	default:
 		w.waiting, w.files = false, now
-		if err := w.reload(ctx); err != nil {
+		err := w.reload(ctx)
+		w.mu.Lock()
+		w.refused = time.Time{}
+		if err != nil {
+			w.refused = w.clock()
+		}
+		w.mu.Unlock()
+		if err != nil {
 			w.log.ErrorContext(ctx, "the resolver's new certificate cannot be used, the one before stays in force", slog.Any("error", err))
 		}
 	}
@@ -169,6 +181,17 @@ func (w *certificateWatch) look(ctx context.Context) {
 	}
 }
 
+// says is what an edge tells control nodes of its encrypted transports.
+func (w *certificateWatch) says(c serve.Counts) api.Encrypted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := api.Encrypted{Ends: w.inForce.Leaf.NotAfter.UTC(), TLS: c.TLS, HTTPS: c.HTTPS, QUIC: c.QUIC, Conns: c.Conns, Closed: c.Refused}
+	if !w.refused.IsZero() {
+		out.Refused = w.refused.UTC().Truncate(time.Second)
+	}
+	return out
+}
+
 func (w *certificateWatch) reload(ctx context.Context) error {
 	e := w.config
 	fresh, err := identity.LoadResolver(e.Certificate, e.CertificateKey, e.Name)
@@ -178,7 +201,9 @@ func (w *certificateWatch) reload(ctx context.Context) error {
 	if ends := fresh.Leaf.NotAfter; !ends.After(w.clock()) {
 		return fmt.Errorf("resolver certificate %s has ended on %s; renew it", e.Certificate, ends.UTC().Format(time.DateOnly))
 	}
+	w.mu.Lock()
 	w.inForce, w.warned = fresh, time.Time{}
+	w.mu.Unlock()
 	w.set(fresh)
 	w.log.InfoContext(ctx, "the resolver's certificate was changed", slog.Time("ends", fresh.Leaf.NotAfter))
 	return nil

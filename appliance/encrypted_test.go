@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net/netip"
@@ -19,8 +20,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/resolver"
+	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -133,6 +137,9 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 		look()
 		look("the one before stays in force", bad.want)
 		look() // said once
+		if got := w.says(serve.Counts{TLS: 7}); !got.Refused.Equal(now) || !got.Ends.Equal(second) || got.TLS != 7 {
+			t.Errorf("%s: the edge says %+v", bad.name, got)
+		}
 		if t.Failed() {
 			t.Fatalf("at %s", bad.name)
 		}
@@ -142,6 +149,9 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 	writeCertificate(t, e, "dns.isp.test", third)
 	look()
 	look("was changed")
+	if got := w.says(serve.Counts{}); !got.Refused.IsZero() || !got.Ends.Equal(third) {
+		t.Errorf("the edge says %+v", got)
+	}
 	if want := []time.Time{second.UTC(), third.UTC()}; !reflect.DeepEqual(set, want) {
 		t.Errorf("in force: %v, want %v", set, want)
 	}
@@ -200,5 +210,41 @@ func TestAnEdgeSaysWhereItsTransportsAre(t *testing.T) {
 	}
 	if got := ownOf(&config.Edge{}); got.Name != "" || got.Services != nil {
 		t.Errorf("without encrypted transports: %+v", got)
+	}
+}
+
+func TestStatusSaysWhatAnEdgesCertificateNeeds(t *testing.T) {
+	now := time.Unix(1790000000, 0).UTC()
+	report := func(e ...*api.Encrypted) string {
+		var nodes []NodeStatus
+		for i := range e {
+			nodes = append(nodes, NodeStatus{Status: &api.Status{
+				Node:  cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}},
+				Edges: []api.EdgeStatus{{Name: "e1", Since: now, Current: true, Counter: 1, Encrypted: e[i]}},
+			}})
+		}
+		var b strings.Builder
+		Report(&b, nodes, now)
+		return b.String()
+	}
+	well := api.Encrypted{Ends: now.Add(90 * 24 * time.Hour), TLS: 1, HTTPS: 2, QUIC: 3, Conns: 4, Closed: 5, At: now}
+	ended, refused, soon, old := well, well, well, well
+	ended.Ends, refused.Refused, soon.Ends = now, now.Add(-time.Hour), now.Add(time.Hour)
+	old.At, old.Ends = now.Add(-time.Hour), now
+	if text := report(&old, &well); !strings.HasPrefix(text, "All is well.") || strings.Count(text, "encrypted:") != 1 ||
+		!strings.Contains(text, "    encrypted: certificate until 2026-12-20 14:13:20Z; questions over TLS 1, HTTPS 2, QUIC 3; 4 connections, 5 closed at once\n") {
+		t.Errorf("the newest word is that all is well:\n%s", text)
+	}
+	for want, e := range map[string]*api.Encrypted{
+		"edge e1: its resolver certificate has ended on 2026-09-21 14:13:20Z":              &ended,
+		"edge e1: its new resolver certificate cannot be used since 2026-09-21 13:13:20Z;": &refused,
+		"edge e1: its resolver certificate ends on 2026-09-21 15:13:20Z: renew it":         &soon,
+	} {
+		if text := report(e); !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	if text := report(nil); !strings.HasPrefix(text, "All is well.") || strings.Contains(text, "encrypted:") {
+		t.Errorf("an edge without:\n%s", text)
 	}
 }

@@ -99,7 +99,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintf(w, "  %s: %s, log %d, checkpoint %d\n", s.Name, s.Role, s.LogSize, s.CheckpointSize)
 	}
 	fmt.Fprintln(w, "\nEdges:")
-	resolvers, guards := recursions(nodes), guards(nodes)
+	resolvers, guards, shown := recursions(nodes), guards(nodes), encrypteds(nodes)
 	for _, e := range best.Status.Edges {
 		switch {
 		case e.Counter == 0:
@@ -116,6 +116,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		r, known := resolvers[e.Name]
 		reportRecursion(w, r, known)
 		reportGuard(w, guards[e.Name])
+		reportEncrypted(w, shown[e.Name])
 	}
 }
 
@@ -215,7 +216,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		say("control node %s has not answered the others since %s", name, clock(failing[name].FailingSince))
 	}
 	if best := newest(nodes); best != nil {
-		resolvers := recursions(nodes)
+		resolvers, shown := recursions(nodes), encrypteds(nodes)
 		for _, a := range best.Status.Node.Alarms {
 			if ofAll[a.What] {
 				say("%s, since %s", a.Text, clock(a.Since))
@@ -237,6 +238,9 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			}
 			if r := resolvers[e.Name]; whyNoRecursion[r.State] != "" {
 				say("edge %s finds no answers for names that are not listed, since %s: %s", e.Name, clock(r.Since), whyNoRecursion[r.State])
+			}
+			if what := certificateTrouble(shown[e.Name], now); what != "" {
+				say("edge %s: %s", e.Name, what)
 			}
 		}
 	}

@@ -28,6 +28,7 @@ import (
 type Client struct {
 	base      string
 	build     func() audit.SignedBuild // what is said of our own program; nil for nothing
+	encrypted func() Encrypted         // what is said of our encrypted transports; nil for nothing
 	guard     func() Guard             // what is said of what we hold back; nil for nothing
 	recursion func() Recursion         // what is said of the resolver beside us; nil for nothing
 	care      string                   // what is said of our own keys with each request
@@ -287,6 +288,9 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	}
 	if c.recursion != nil && strings.HasPrefix(path, "/v1/manifest?") {
 		req.Header.Set(recursionHeader, c.recursion().header())
+	}
+	if c.encrypted != nil && strings.HasPrefix(path, "/v1/manifest?") {
+		req.Header.Set(encryptedHeader, c.encrypted().header())
 	}
 	if c.guard != nil && strings.HasPrefix(path, "/v1/manifest?") {
 		req.Header.Set(guardHeader, c.guard().header())

@@ -52,6 +52,7 @@ type EdgeStatus struct {
 	Beyond    int        `json:"beyond_log"`            // withdrawals it took straight from a hotline, while there was no quorum
 	Keys      KeyCare    `json:"keys,omitzero"`         // how it keeps its keys, as it told the node that was asked; left out when it has not
 	Recursion *Recursion `json:"recursion,omitempty"`   // how its own resolver is doing, as it told the node that was asked; left out when it has none
+	Encrypted *Encrypted `json:"encrypted,omitempty"`   // how its encrypted transports are doing, as it told the node that was asked; left out when it has none
 	Guard     *Guard     `json:"guard,omitempty"`       // what it held back since it started, as it told the node that was asked
 	Behind    time.Time  `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }

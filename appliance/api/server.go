@@ -71,6 +71,7 @@ type Server struct {
 	cares      cares
 	recursions recursions
 	guards     guards
+	encrypteds encrypteds
 	readers    readers
 	posts      asks   // statements, of each household
 	all        bucket // and of all together

@@ -18,6 +18,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 	s.cares.keep(enrolled)
 	s.recursions.keep(enrolled)
 	s.guards.keep(enrolled)
+	s.encrypteds.keep(enrolled)
 	if s.witness != nil {
 		st.Witness = s.witness.Status()
 	}
@@ -49,7 +50,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 }
 
 func (s *Server) edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
-	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name), Recursion: s.recursions.get(e.Name), Guard: s.guards.get(e.Name)}
+	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name), Recursion: s.recursions.get(e.Name), Guard: s.guards.get(e.Name), Encrypted: s.encrypteds.get(e.Name)}
 	if e.Receipt != nil {
 		if r, err := e.Receipt.Receipt(); err == nil {
 			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()

@@ -174,7 +174,7 @@ func TestEveryTransportAnswers(t *testing.T) {
 		}
 	}
 	c := s.Counts()
-	if c.TCP != 2 || c.HTTPS != 8 || c.QUIC != 2 || c.Conns != 6 {
+	if c.TLS != 2 || c.HTTPS != 8 || c.QUIC != 2 || c.Conns != 6 {
 		t.Errorf("counts: %+v", c)
 	}
 }

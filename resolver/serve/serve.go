@@ -114,12 +114,13 @@ type Server struct {
 	stop    context.CancelFunc // of Run
 }
 
-type counters struct{ tcp, https, quic, busy, conns, refused atomic.Uint64 }
+type counters struct{ tcp, tls, https, quic, busy, conns, refused atomic.Uint64 }
 
 // Counts is a snapshot of what a Server did.
 type Counts struct {
 	UDP     uint64 // datagrams read
-	TCP     uint64 // questions read from connections of TCP and TLS
+	TCP     uint64 // questions read from connections
+	TLS     uint64 // the same, over TLS
 	HTTPS   uint64 // questions read from requests
 	QUIC    uint64 // questions read from streams of DoQ
 	Busy    uint64 // questions answered with Busy
@@ -306,7 +307,7 @@ func (s *Server) bound(via wire.Transport) (out []netip.AddrPort) {
 // Counts adds up what happened so far.
 func (s *Server) Counts() Counts {
 	c := &s.counts
-	sum := Counts{TCP: c.tcp.Load(), HTTPS: c.https.Load(), QUIC: c.quic.Load(), Busy: c.busy.Load(), Conns: c.conns.Load(), Refused: c.refused.Load()}
+	sum := Counts{TCP: c.tcp.Load(), TLS: c.tls.Load(), HTTPS: c.https.Load(), QUIC: c.quic.Load(), Busy: c.busy.Load(), Conns: c.conns.Load(), Refused: c.refused.Load()}
 	for _, u := range s.udp {
 		sum.UDP += u.read.Load()
 	}

@@ -64,7 +64,11 @@ func (t *stream) serve(asking context.Context) {
 		if query, err = t.next(in, query); err != nil {
 			return
 		}
-		t.server.counts.tcp.Add(1)
+		if t.client.Via == wire.TLS {
+			t.server.counts.tls.Add(1)
+		} else {
+			t.server.counts.tcp.Add(1)
+		}
 		t.answer(asking, query)
 	}
 }

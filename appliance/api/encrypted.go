@@ -1,0 +1,68 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/cluster/transport"
+)
+
+// Encrypted is how an edge's TLS, HTTPS and QUIC are doing, in its own words: dates of its certificate and sums since it started, for people.
+// Nothing is decided by it, and nothing of a client or a question can be in it.
+type Encrypted struct {
+	Ends    time.Time `json:"ends"`             // of the certificate in force
+	Refused time.Time `json:"refused,omitzero"` // since when its files hold one that cannot be used
+	TLS     uint64    `json:"tls"`              // questions, as the next two
+	HTTPS   uint64    `json:"https"`
+	QUIC    uint64    `json:"quic"`
+	Conns   uint64    `json:"connections"`        // taken, of plain TCP too
+	Closed  uint64    `json:"connections_closed"` // at once, because there were too many or they came past a balancer
+	At      time.Time `json:"at,omitzero"`        // when it last said so
+}
+
+// encryptedHeader carries an Encrypted with an edge's requests for the manifest, as JSON.
+const encryptedHeader = "Cordon-Encrypted"
+
+// maxEncrypted bounds the header: five numbers of 20 digits and three times.
+const maxEncrypted = 384
+
+func (e Encrypted) header() string {
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic("api: encrypted does not encode: " + err.Error())
+	}
+	return string(b)
+}
+
+// readEncrypted reads a header; false when it says nothing that this version knows.
+func readEncrypted(header string) (e Encrypted, ok bool) {
+	if len(header) > maxEncrypted {
+		return e, false
+	}
+	dec := json.NewDecoder(strings.NewReader(header))
+	if dec.Decode(&e) != nil || dec.More() || e.Ends.IsZero() {
+		return Encrypted{}, false
+	}
+	return e, true
+}
+
+// encrypteds are what edges last said of their encrypted transports. An edge that says nothing has none any more.
+type encrypteds struct{ told[Encrypted] }
+
+func (c *encrypteds) note(who caller, h http.Header, now time.Time) {
+	if who.role != transport.RoleEdge {
+		return
+	}
+	e, ok := readEncrypted(h.Get(encryptedHeader))
+	e.At = now.UTC()
+	c.set(who.name, e, ok)
+}
+
+// Encrypting has the client tell each node that it asks for the manifest how the asking edge's encrypted transports are doing. Call it before
+// the client is used.
+func (c *Client) Encrypting(says func() Encrypted) *Client {
+	c.encrypted = says
+	return c
+}

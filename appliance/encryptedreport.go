@@ -1,0 +1,48 @@
+package appliance
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+)
+
+// encrypteds are what edges last said of their encrypted transports, to any control node.
+func encrypteds(nodes []NodeStatus) map[string]*api.Encrypted {
+	out := map[string]*api.Encrypted{}
+	for _, x := range nodes {
+		if x.Status == nil {
+			continue
+		}
+		for _, e := range x.Status.Edges {
+			if have := out[e.Name]; e.Encrypted != nil && (have == nil || e.Encrypted.At.After(have.At)) {
+				out[e.Name] = e.Encrypted
+			}
+		}
+	}
+	return out
+}
+
+// reportEncrypted prints a line about an edge's encrypted transports, if it has any.
+func reportEncrypted(w io.Writer, e *api.Encrypted) {
+	if e == nil {
+		return
+	}
+	fmt.Fprintf(w, "    encrypted: certificate until %s; questions over TLS %d, HTTPS %d, QUIC %d; %d connections, %d closed at once\n",
+		clock(e.Ends), e.TLS, e.HTTPS, e.QUIC, e.Conns, e.Closed)
+}
+
+// certificateTrouble is what a person has to do about an edge's certificate; "" for nothing.
+func certificateTrouble(e *api.Encrypted, now time.Time) string {
+	switch {
+	case e == nil:
+	case !now.Before(e.Ends):
+		return fmt.Sprintf("its resolver certificate has ended on %s, so clients of TLS, HTTPS and QUIC refuse it: renew it", clock(e.Ends))
+	case !e.Refused.IsZero():
+		return fmt.Sprintf("its new resolver certificate cannot be used since %s; the one before goes on until %s, and its log says why", clock(e.Refused), clock(e.Ends))
+	case e.Ends.Sub(now) < certificateEnds:
+		return fmt.Sprintf("its resolver certificate ends on %s: renew it", clock(e.Ends))
+	}
+	return ""
+}
