@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ type logWalk struct {
 	refused  []span
 	first    map[match.ListID]uint64
 	last     map[match.ListID]uint64
-	seen     map[numbered][]publiclog.Leaf // in the public log so far
+	seen     map[numbered][]versionSum // in the public log so far: a million leaves of a hostile one are a million of these
 	dropped  map[numbered]bool
 	unknown  map[match.ListID][]unknown // in the public log, not in the operator's, and the list's next version has not come yet
 	public   map[uint64][]byte
@@ -118,6 +119,14 @@ type unknown struct {
 	leaf publiclog.Leaf
 }
 
+// versionSum tells versions apart as publiclog.Leaf.Same does.
+type versionSum [32]byte
+
+func sumOf(l publiclog.Leaf) versionSum {
+	l.Role = [32]byte{}
+	return sha256.Sum256(l.Encode())
+}
+
 // span is versions of a list that the operator's log accounts for without their having come into force.
 type span struct {
 	list     match.ListID
@@ -133,7 +142,7 @@ func (w *logWalk) find(format string, args ...any) {
 // operator takes out of the operator's leaves what it says of the hotline's versions.
 func (w *logWalk) operator(r *Report) {
 	w.first, w.last = map[match.ListID]uint64{}, map[match.ListID]uint64{}
-	w.versions, w.seen, w.unknown = map[numbered][]publiclog.Leaf{}, map[numbered][]publiclog.Leaf{}, map[match.ListID][]unknown{}
+	w.versions, w.seen, w.unknown = map[numbered][]publiclog.Leaf{}, map[numbered][]versionSum{}, map[match.ListID][]unknown{}
 	w.dropped = map[numbered]bool{}
 	var passed []Reject // the leaf before, when it says that versions were passed over: it speaks for the publication right behind it and for no other
 	for _, l := range r.leaves {
@@ -220,16 +229,13 @@ func (w *logWalk) entry(n uint64, b []byte) error {
 		w.find("leaf %d of the public log is of another hotline: %s", n, leaf)
 		return nil
 	}
-	at := numbered{leaf.List, leaf.Seq}
-	for _, o := range w.seen[at] {
-		if !o.Same(leaf) {
-			w.find("leaf %d of the public log: %s is a second content of sequence %d: two lists were signed under one number", n, leaf, leaf.Seq)
-			break
-		}
+	at, sum := numbered{leaf.List, leaf.Seq}, sumOf(leaf)
+	again := slices.Contains(w.seen[at], sum) // signed anew, with other keys or lists beside it
+	if len(w.seen[at]) > 1 || len(w.seen[at]) == 1 && !again {
+		w.find("leaf %d of the public log: %s is a second content of sequence %d: two lists were signed under one number", n, leaf, leaf.Seq)
 	}
-	again := slices.ContainsFunc(w.seen[at], leaf.Same) // signed anew, with other keys or lists beside it
 	if !again && len(w.seen[at]) < maxCauses {
-		w.seen[at] = append(w.seen[at], leaf)
+		w.seen[at] = append(w.seen[at], sum)
 	}
 	if !again {
 		w.follows(n, leaf)
@@ -317,7 +323,7 @@ func (w *logWalk) missing(all []Logged) {
 	var bare []publiclog.Leaf
 	for at, all := range w.versions {
 		for _, v := range all {
-			if !slices.ContainsFunc(w.seen[at], v.Same) && !proven[at] {
+			if !slices.Contains(w.seen[at], sumOf(v)) && !proven[at] {
 				bare = append(bare, v)
 			}
 		}

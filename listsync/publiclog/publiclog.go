@@ -76,7 +76,7 @@ func ParseLeaf(b []byte) (Leaf, error) {
 	}
 	var l Leaf
 	var err error
-	if l.List, err = match.ParseListID(lines[1]); err != nil {
+	if l.List, err = match.ParseListID(strings.Clone(lines[1])); err != nil { // a leaf does not hold on to its bytes
 		return bad("list id")
 	}
 	var epoch uint64
