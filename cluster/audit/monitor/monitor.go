@@ -39,7 +39,11 @@ type Config struct {
 	MaxAge time.Duration // of a checkpoint, before that is a problem
 	Clock  func() time.Time
 	Tell   func(Event) // called by one goroutine at a time
+	// Patience is for a node when another has answered well in the same round; 0: Every, at least minPatience.
+	Patience time.Duration
 }
+
+const minPatience = 30 * time.Second
 
 // Event is one thing that happened.
 type Event struct {
@@ -113,11 +117,21 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// Round asks each node once, and returns how many problems there are now.
+// Round asks each node once, those with a problem last, and returns how many problems there are now. A node that takes its time keeps nobody from
+// what the others have that is new: once one has answered well, those behind it have so much patience.
 func (m *Monitor) Round(ctx context.Context) (problems int, err error) {
 	var found []trouble
-	for _, node := range m.c.Nodes {
-		t, err := m.look(ctx, node)
+	nodes := slices.Clone(m.c.Nodes)
+	slices.SortStableFunc(nodes, func(a, b string) int { return cmp.Compare(m.troubles(a), m.troubles(b)) })
+	well := false
+	for _, node := range nodes {
+		limited, cancel := ctx, func() {}
+		if well {
+			limited, cancel = context.WithTimeout(ctx, cmp.Or(m.c.Patience, max(m.c.Every, minPatience)))
+		}
+		t, err := m.look(limited, node)
+		cancel()
+		well = well || t == nil && err == nil
 		if ctx.Err() != nil {
 			return len(m.open), nil
 		}
@@ -129,6 +143,16 @@ func (m *Monitor) Round(ctx context.Context) (problems int, err error) {
 		}
 	}
 	return len(found), m.settle(found)
+}
+
+// troubles is how many problems of a node are open.
+func (m *Monitor) troubles(node string) (n int) {
+	for _, t := range m.open {
+		if t.Node == node {
+			n++
+		}
+	}
+	return n
 }
 
 // look asks one node. What is wrong and no lie is the trouble.

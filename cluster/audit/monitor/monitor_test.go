@@ -217,6 +217,35 @@ func TestALieIsSaidWithoutRoomForItsEvidence(t *testing.T) {
 	}
 }
 
+// stalled is a node that takes a question and says nothing.
+type stalled struct {
+	nodes
+	node string
+}
+
+func (s stalled) Checkpoint(ctx context.Context, node string) ([]byte, error) {
+	if node == s.node {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.nodes.Checkpoint(ctx, node)
+}
+
+func TestANodeThatStallsKeepsNobodyFromTheOthers(t *testing.T) {
+	l := audittest.Honest("monitor")
+	n := nodes{"b": l}
+	w := watch(t, l, n, "a", "b")
+	w.c.Patience = 10 * time.Millisecond
+	w.restart(t)
+	w.round(t) // a is down
+	w.c.Source = stalled{n, "a"}
+	w.restart(t)
+	l.Publish(50)
+	if said := w.round(t); !has(said, "verified b 1 new leaves") {
+		t.Errorf("beside a node that stalls: %q", said)
+	}
+}
+
 // garrulous nodes do not answer, and say why at length.
 type garrulous struct{ nodes }
 
