@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -82,15 +83,15 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	undo.add(dir)
-	servers := c.Upstreams
+	servers, patience := c.Upstreams, time.Duration(0)
 	var own *unbound.Resolver
 	if c.Recursive {
 		if own, err = openRecursion(c, dir, o); err != nil {
 			return nil, err
 		}
-		servers = []netip.AddrPort{own.Addr()}
+		servers, patience = []netip.AddrPort{own.Addr()}, unbound.Patience
 	}
-	pool, err := upstream.Open(upstream.Config{Servers: servers})
+	pool, err := upstream.Open(upstream.Config{Servers: servers, Attempt: patience})
 	if err != nil {
 		return nil, err
 	}

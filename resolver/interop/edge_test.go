@@ -49,7 +49,7 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{own.Addr()}})
+	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{own.Addr()}, Attempt: unbound.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ const (
 	rootServer  = "192.0.2.1"
 	tldServer   = "192.0.2.2"
 	zoneServer  = "192.0.2.3"
+	slowServer  = "192.0.2.4"
 	edgeAddress = "192.0.2.53"
 	edgeIPv6    = "2001:db8::53"
 	forwarder   = "192.0.2.54"

@@ -3,6 +3,7 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -135,6 +136,32 @@ func TestServersAboveHearOnlyWhatTheyMust(t *testing.T) {
 	if heard[rootServer] == 0 || heard[tldServer] == 0 || heard[zoneServer] == 0 {
 		t.Errorf("questions to servers: %v", heard)
 	}
+}
+
+// TestANameThatTakesSecondsIsFound: a server far away, or a busy one, answers after 0.7 s. Unbound waits
+// 0.4 s for a server that it does not know, then longer each time, and has the answer after more than two seconds.
+func TestANameThatTakesSecondsIsFound(t *testing.T) {
+	newEdge(t, plant(t), unbound.Config{})
+	socket, err := net.ListenPacket("udp", slowServer+":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := &dns.Server{PacketConn: socket, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		<-time.After(700 * time.Millisecond)
+		m := new(dns.Msg).SetReply(q)
+		m.Authoritative = true
+		if q.Question[0].Qtype == dns.TypeA {
+			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300}, A: net.IPv4(192, 0, 2, 82)}}
+		}
+		_ = w.WriteMsg(m)
+	})}
+	served := make(chan error, 1)
+	go func() { served <- slow.ActivateAndServe() }()
+	t.Cleanup(func() {
+		_ = slow.Shutdown()
+		<-served
+	})
+	has(t, "a slow name", dig(t, "www.slow.example", "A"), "NOERROR", "192.0.2.82")
 }
 
 // TestUnboundIsKilledUnderLoad: whoever asks is answered all the time, what is cached or listed rightly, and the rest again soon.

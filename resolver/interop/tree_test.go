@@ -103,6 +103,7 @@ func (w *tree) build() error {
 		files[z.name] = b.file
 		delegations += fmt.Sprintf("%s NS ns.%s\nns.%s A %s\n", z.name, z.name, z.name, zoneServer)
 	}
+	delegations += "slow.example. NS ns.slow.example.\nns.slow.example. A " + slowServer + "\n" // whoever serves it is a test's matter
 	tld := &zoneBuilder{dir: w.dir, name: "example.", file: "example.zone"}
 	tld.write("$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A " + tldServer + "\n" + delegations)
 	tld.sign()

@@ -45,6 +45,10 @@ type Config struct {
 	Log         *slog.Logger
 }
 
+// Patience is how long whoever asks should wait for an answer before asking again: nothing gets lost on the way to Unbound, and finding a name
+// from the root down takes its time. Unbound itself lets an answer drop that took 1.9 s, and has it in its cache for the second question.
+const Patience = 2 * time.Second
+
 // What the error of a State is one of. Each says what to do where something is to be done.
 var (
 	ErrMissing = errors.New("unbound is not installed: install Debian's package unbound, or name resolvers under upstreams instead")
