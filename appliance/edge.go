@@ -168,7 +168,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if shown != nil {
 		certificate = shown.inForce
 	}
-	listen := serveConfig(c, answers, certificate)
+	listen := serveConfig(c, answers, gate, certificate)
 	listen.Worker = func() serve.Worker { return answers.Worker() }
 	dns, err := serve.Open(listen)
 	if err != nil {

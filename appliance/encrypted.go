@@ -15,6 +15,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/resolver"
+	"github.com/cordon-project/cordon/resolver/guard"
 	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
@@ -25,11 +26,11 @@ const (
 )
 
 // serveConfig is where an edge listens, and what it needs for that.
-func serveConfig(c *config.Edge, handler serve.Handler, certificate *tls.Certificate) serve.Config {
+func serveConfig(c *config.Edge, handler serve.Handler, gate *guard.Guard, certificate *tls.Certificate) serve.Config {
 	e := &c.Encrypted
 	out := serve.Config{
 		Handler: handler, UDPAddrs: c.DNSListen, TCPAddrs: c.DNSListen,
-		TLSAddrs: e.TLSListen, HTTPSAddrs: e.HTTPSListen, QUICAddrs: e.QUICListen, Certificate: certificate, Path: e.HTTPSPath,
+		TLSAddrs: e.TLSListen, HTTPSAddrs: e.HTTPSListen, QUICAddrs: e.QUICListen, Certificate: certificate, Path: e.HTTPSPath, Serves: gate.Serves,
 		Encrypted: e.Connections, PerHousehold: e.ConnectionsPerClient, IdleEncrypted: e.Idle,
 		Proxies: map[netip.AddrPort][]netip.Prefix{},
 	}

@@ -207,6 +207,15 @@ func (g *Guard) Admit(from wire.Client, at time.Duration) (Ticket, Verdict) {
 	return t, Pass
 }
 
+// Serves reports whether a client is answered at all: who is not, is not worth a handshake either. It counts nothing.
+func (g *Guard) Serves(who netip.Addr) bool {
+	if g == nil || !who.IsValid() {
+		return true
+	}
+	c, _ := g.who.find(who)
+	return c&client != 0
+}
+
 // Again is the ticket of a question that Admit let through, for an answer that comes later. It counts nothing.
 func (g *Guard) Again(from wire.Client, at time.Duration) Ticket {
 	if g == nil || !from.Addr.IsValid() {

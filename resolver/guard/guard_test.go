@@ -54,6 +54,9 @@ func TestOnlyClientsAreServed(t *testing.T) {
 		if _, got := g.Admit(from(addr, wire.UDP), 0); got != want {
 			t.Errorf("%s: got %d, want %d", addr, got, want)
 		}
+		if got := g.Serves(netip.MustParseAddr(addr)); got != (want == Pass) {
+			t.Errorf("%s: served is %v", addr, got)
+		}
 	}
 	if c := g.Counts(); c.Strangers != 10 || c.Limited != 0 {
 		t.Errorf("counts are %+v", c)

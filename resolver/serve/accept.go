@@ -61,7 +61,10 @@ func (s *Server) accept(ctx, asking context.Context, l *listener) {
 
 // enter finds a place for a connection, or closes it.
 func (s *Server) enter(l *listener, g *guest) bool {
-	leave, ok := l.guests.Enter(g.client)
+	leave, ok := func() {}, l.via == wire.TCP || s.served(g.client)
+	if ok {
+		leave, ok = l.guests.Enter(g.client)
+	}
 	if !ok {
 		s.counts.refused.Add(1)
 		_ = g.Conn.Close()
@@ -75,6 +78,10 @@ func (s *Server) enter(l *listener, g *guest) bool {
 	s.open[g] = struct{}{}
 	s.mu.Unlock()
 	return true
+}
+
+func (s *Server) served(client netip.Addr) bool {
+	return s.config.Serves == nil || s.config.Serves(client)
 }
 
 // forget: draining does not end this connection's reads any more.

@@ -84,6 +84,10 @@ type shakenKey struct{}
 
 // enterQUIC finds places for a connection: one of those whose handshake is under way, and one of its household.
 func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	if !s.served(addrOf(info.RemoteAddr)) {
+		s.counts.refused.Add(1)
+		return nil, errNotServed
+	}
 	select {
 	case s.handshakes <- struct{}{}:
 	default:
@@ -104,7 +108,10 @@ func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo) (context.
 	return context.WithValue(ctx, shakenKey{}, shaken), nil
 }
 
-var errFull = errors.New("too many connections")
+var (
+	errFull      = errors.New("too many connections")
+	errNotServed = errors.New("not a client")
+)
 
 // acceptQUIC takes connections until the server drains; those that are open then go on.
 func (s *Server) acceptQUIC(ctx context.Context, l *quicListener) {

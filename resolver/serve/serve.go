@@ -66,6 +66,10 @@ type Config struct {
 	Certificate                     *tls.Certificate
 	Path                            string
 
+	// Serves says who may have an encrypted connection; others' are closed before their handshake costs anything. It is
+	// called concurrently and does not block. Nil: everybody.
+	Serves func(client netip.Addr) bool
+
 	// Proxies: connections to one of TCPAddrs, TLSAddrs or HTTPSAddrs named here come from these prefixes alone and begin
 	// with a PROXY header, whose client is the one that asks. Such an address of HTTPSAddrs has no HTTP/3.
 	Proxies map[netip.AddrPort][]netip.Prefix
@@ -125,7 +129,7 @@ type Counts struct {
 	QUIC    uint64 // questions read from streams of DoQ
 	Busy    uint64 // questions answered with Busy
 	Conns   uint64 // connections accepted
-	Refused uint64 // connections closed because there were too many
+	Refused uint64 // connections closed at once: too many, past a proxy, or of who is not served
 }
 
 // Open binds all sockets, or none. Its errors say which address could not be had and what to do.
