@@ -116,6 +116,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
+	exempt := &analysts{path: c.Analysts, exempt: answers.Exempt, log: o.Log}
 	controls := make([]*api.Client, len(c.Control))
 	runs, err := program.Self()
 	if err != nil {
@@ -125,7 +126,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return audit.SignBuild(api.EdgeBuild(description.ID(), c.Name, runs, o.clock()()), key.Private)
 	}
 	for i, url := range c.Control {
-		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says).Guarding(func() api.Guard { return held(answers, gate) })
+		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says).Guarding(func() api.Guard { return held(answers, gate, exempt) })
 		if own != nil {
 			controls[i].Recursing(func() api.Recursion { return recursion(own.State()) })
 		}
@@ -143,7 +144,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	f := &follower{
 		cluster: description, quorum: description.Quorum(), name: c.Name, dir: dir, key: key.Private, shelf: shelf,
 		controls: controls, neverBlock: c.NeverBlock, maxStale: c.MaxStale, swap: answers.Swap, clock: o.clock(), log: o.Log,
-		repositories: repositories,
+		repositories: repositories, analysts: exempt,
 	}
 	switch restored, err := f.restore(ctx); {
 	case err != nil:
@@ -223,6 +224,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return e.follower.Run(ctx) })
 	g.Go(func() error { e.figures.run(ctx); return nil })
+	g.Go(func() error { e.follower.analysts.run(ctx); return nil })
 	g.Go(func() error { watchUpstreams(ctx, e.upstream.Counts, upstreamsEvery, e.log); return nil })
 	return g.Wait()
 }

@@ -38,6 +38,7 @@ type follower struct {
 	neverBlock []string
 	maxStale   time.Duration
 	swap       func(*match.Set)
+	analysts   *analysts // nil: what is in force about them is nobody's affair here
 	clock      func() time.Time
 	log        *slog.Logger
 
@@ -290,6 +291,9 @@ func (f *follower) activate(ctx context.Context, m *audit.Opened, l *loaded) {
 	f.active, f.opened, f.inForce, f.direct = l, m, m.InForce, direct
 	f.show(set)
 	f.act.Unlock()
+	if f.analysts != nil {
+		f.analysts.follow(ctx, m.InForce.Exempt)
+	}
 	f.served = audit.Seen{Size: m.Checkpoint.Size, Root: m.Checkpoint.Root}
 	f.shelf.tidy(f.kept, before, f.inForce)
 	if len(direct) != had {

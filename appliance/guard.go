@@ -40,10 +40,10 @@ func guardConfig(c *config.Clients) guard.Config {
 }
 
 // held is what an edge tells control nodes of its guard.
-func held(r *resolver.Resolver, g *guard.Guard) api.Guard {
+func held(r *resolver.Resolver, g *guard.Guard, a *analysts) api.Guard {
 	c := g.Counts()
 	return api.Guard{
-		Questions: r.Counts().Queries, Strangers: c.Strangers, Limited: c.Limited, Slowed: c.Slowed, Dropped: c.Dropped, Truncated: c.Slipped, Budgets: c.Sources,
+		Questions: r.Counts().Queries, Strangers: c.Strangers, Limited: c.Limited, Slowed: c.Slowed, Dropped: c.Dropped, Truncated: c.Slipped, Budgets: c.Sources, Exempt: a.number(),
 	}
 }
 
@@ -70,4 +70,7 @@ func reportGuard(w io.Writer, g *api.Guard) {
 	}
 	fmt.Fprintf(w, "    %d questions; refused to strangers %d; above a client's rate %d, of them %d of clients that met too many listed entries (%d budgets used up); answers over UDP not sent %d, sent as \"over TCP\" %d\n",
 		g.Questions, g.Strangers, g.Limited, g.Slowed, g.Budgets, g.Dropped, g.Truncated)
+	if g.Exempt > 0 {
+		fmt.Fprintf(w, "    exempts analysts by exempt order %d\n", g.Exempt)
+	}
 }

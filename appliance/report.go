@@ -69,6 +69,9 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		}
 		fmt.Fprintf(w, "  withdrawal %d of %s (%d %s, %s) lacks its second signature, owed by %s\n", x.Number, x.List, x.Entries, entries, clock(x.At), clock(x.At.Add(owedWithin)))
 	}
+	if e := n.Orders.Exempt; e != nil {
+		fmt.Fprintf(w, "  not enforced towards %d prefixes of accredited analysts until %s (exempt order %d, file %.16s)\n", e.Prefixes, clock(e.Until), e.Number, e.File)
+	}
 	if p := n.Orders.Policy; p != nil {
 		fmt.Fprintf(w, "  checked against the never-block list %.16s of %d names, which the officers decided on at %s\n", p.NeverBlock, p.Names, clock(p.Since))
 	}

@@ -108,6 +108,15 @@ type OrderStatus struct {
 
 	Suppressed []SuppressedStatus `json:"suppressed"`            // entries that pass, by list and entry
 	Bypass     time.Time          `json:"bypass_until,omitzero"` // everything passes until then; zero when lists are enforced
+	Exempt     *ExemptStatus      `json:"exempt,omitempty"`      // towards whom lists are not enforced; left out when there is nobody
+}
+
+// ExemptStatus is the exemption of accredited analysts that the officers have decided on.
+type ExemptStatus struct {
+	File     string    `json:"file"` // SHA-256 of the file that names them, hex
+	Prefixes uint64    `json:"prefixes"`
+	Until    time.Time `json:"until"`
+	Number   uint64    `json:"number"` // of the order
 }
 
 // SuppressedStatus is an entry that the operator's officers have taken out of force.
@@ -158,6 +167,9 @@ func (n *Node) orders(view *state.View) OrderStatus {
 	}
 	if until := view.InForce.Bypass; now <= until {
 		s.Bypass = time.Unix(until, 0).UTC()
+	}
+	if e := view.InForce.Exempt; e != nil && now <= e.Until {
+		s.Exempt = &ExemptStatus{File: hex.EncodeToString(e.Hash[:]), Prefixes: e.Count, Until: time.Unix(e.Until, 0).UTC(), Number: e.Number}
 	}
 	if p := view.Orders.Policy; p.NeverBlock != ([32]byte{}) {
 		s.Policy = &PolicyStatus{NeverBlock: hex.EncodeToString(p.NeverBlock[:]), Names: p.Count, Since: time.Unix(p.Since, 0).UTC()}

@@ -68,6 +68,7 @@ func (r *Resolver) ask(ctx context.Context, w *scratch, query []byte, from wire.
 	if v == nil {
 		return r.fail(w, nil, query, wire.EDENotReady)
 	}
+	v = v.of(from.Addr, uint32(r.config.Clock().Unix()))
 	r.options(w, v)
 	if ede, ok := r.usable(w, reply, err); !ok {
 		now := r.config.Clock()
@@ -124,6 +125,11 @@ func (r *Resolver) decide(w *scratch, v *view, dst, query []byte, from wire.Clie
 		return r.fail(w, dst, query, wire.EDENotReady), true
 	}
 	tick, unix := r.tick(w.now), uint32(w.now.Unix())
+	if v.exemption != nil {
+		if mine := v.of(from.Addr, unix); mine != v {
+			v, w.first = mine, nil
+		}
+	}
 	e := r.config.Cache.Find(w.hash, w.q.Key(), tick)
 	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
 		if verdict := w.asked(v, unix); verdict.Listed {

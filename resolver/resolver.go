@@ -65,6 +65,8 @@ type Resolver struct {
 	counts     [stripes]counters
 	slotMu     sync.Mutex     // guards slots
 	slots      []match.ListID // lists that have counters, in the order they came
+	swapMu     sync.Mutex     // guards writing view, and exemption
+	exemption  *Exemption
 }
 
 // view is a set with what is derived from it; immutable.
@@ -74,6 +76,9 @@ type view struct {
 	id  match.StateID
 
 	slots [listSlots]uint8 // counters of each of the set's lists
+
+	exemption *Exemption // whose clients have open instead; nil for none
+	open      *view
 }
 
 // scratch is what one question needs; it never leaves the call that took it from the pool.
@@ -149,11 +154,13 @@ func New(c Config) (*Resolver, error) {
 // Swap puts a set in force, or with nil none. Questions already being decided get the answer of one set or the other,
 // never a mixture and never none. Answers cached under earlier sets are checked again before they are used.
 func (r *Resolver) Swap(s *match.Set) {
+	r.swapMu.Lock()
+	defer r.swapMu.Unlock()
 	if s == nil {
 		r.view.Store(nil)
 		return
 	}
-	r.view.Store(&view{set: s, seq: r.swaps.Add(1), id: s.StateID(), slots: r.slotsOf(s)})
+	r.show(s)
 }
 
 // Set is the set in force, nil before the first Swap.

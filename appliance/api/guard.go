@@ -19,13 +19,14 @@ type Guard struct {
 	Dropped   uint64    `json:"answers_dropped"`  // answers over UDP above their rate, not sent
 	Truncated uint64    `json:"answers_over_tcp"` // the same, sent as "ask again over TCP"
 	Budgets   uint64    `json:"budgets"`          // times that a client used up a budget of listed entries
+	Exempt    uint64    `json:"exempt,omitempty"` // number of the exempt order that is in effect there; 0: nobody is exempt
 	At        time.Time `json:"at,omitzero"`      // when it last said so
 }
 
 // guardHeader carries a Guard with an edge's requests for the manifest, as JSON.
 const guardHeader = "Cordon-Guard"
 
-// maxGuard bounds the header: seven numbers of 20 digits and a time.
+// maxGuard bounds the header: eight numbers of 20 digits and a time.
 const maxGuard = 384
 
 func (g Guard) header() string {

@@ -33,7 +33,7 @@ func TestWhatAnEdgeSaysOfItsGuardIsBounded(t *testing.T) {
 		}
 	}
 	const most = 1<<64 - 1
-	if n := len(Guard{most, most, most, most, most, most, most, now}.header()); n > maxGuard {
+	if n := len(Guard{most, most, most, most, most, most, most, most, now}.header()); n > maxGuard {
 		t.Errorf("the longest header has %d bytes, at most %d are read", n, maxGuard)
 	}
 	say(transport.RoleEdge, good.header())

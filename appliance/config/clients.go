@@ -98,6 +98,15 @@ func prefix(n *yaml.Node) (netip.Prefix, string) {
 	return p, ""
 }
 
+// later reads the path of a file that may come later.
+func (s *section) later(key string) string {
+	p := read(s, key, "", scalar)
+	if p == "" {
+		return ""
+	}
+	return resolve(s.f.base, p)
+}
+
 // translation reads the prefix of a NAT64.
 func translation(n *yaml.Node) (netip.Prefix, string) {
 	p, wrong := prefix(n)

@@ -159,6 +159,9 @@ type Edge struct {
 	Proxies []Proxy
 	// stop: the stop pages and the answers that lead to them.
 	Stop Stop
+	// analysts: path of the file with accredited analysts' prefixes (cordon analysts writes it), for as long as two officers
+	// exempt them (cordon exempt). The very file that they signed, or nobody is exempt. It may come later. May be left out.
+	Analysts string
 	// dns64: the prefix of your NAT64, such as 64:ff9b::/96, for networks of IPv6-only clients (RFC 6147). Names that have
 	// IPv4 addresses alone then get IPv6 ones in it, stop addresses too. May be left out.
 	DNS64 netip.Prefix

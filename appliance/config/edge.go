@@ -35,6 +35,7 @@ func (f *file) edge(data []byte) *Edge {
 	}
 	e.Hotlines = s.hotlines()
 	e.Clients = s.clients()
+	e.Analysts = s.later("analysts")
 	e.DNS64 = read(s, "dns64", netip.Prefix{}, translation)
 	e.StructuredErrors = s.structuredErrors()
 	e.AcceptKeyOnDisk = s.accepted(e.Key, e.CertificateKey, e.Identity)

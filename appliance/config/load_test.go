@@ -64,6 +64,7 @@ func exampleEdge() *Edge {
 		Control:          []string{"https://192.0.2.10:7443", "https://[2001:db8::11]:7443"},
 		DNSListen:        []netip.AddrPort{place("192.0.2.53:53"), place("[2001:db8::53]:53")},
 		Upstreams:        []netip.AddrPort{place("127.0.0.1:5353")},
+		Analysts:         "analysts.txt",
 		DNS64:            netip.MustParsePrefix("2001:db8:64::/96"),
 		StructuredErrors: StructuredErrors{Option: 26, Law: "§ 1", Voluntary: "agreement", Organization: "ISP: Example", Language: "pt-BR"},
 		Clients: Clients{
@@ -118,7 +119,7 @@ func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, want.YAML())
 	}
-	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.Identity,
+	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.Identity, &want.Analysts,
 		&want.Encrypted.Certificate, &want.Encrypted.CertificateKey)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -79,6 +79,7 @@ func (e *Edge) YAML() []byte {
 	w.open("stop")
 	w.stop(&e.Stop)
 	w.manual = edgeManual
+	w.set("analysts", e.Analysts)
 	if e.DNS64.IsValid() {
 		w.set("dns64", e.DNS64.String())
 	} else {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -25,14 +26,23 @@ const (
 )
 
 // InForce is all that decides which names an edge stops: the lists, the removals, what the operator suppresses, the kill
-// switch. It is a value: Apply returns a new one and never alters the old one's slices, so a snapshot may be
+// switch, and whom it does not stop. It is a value: Apply returns a new one and never alters the old one's slices, so a snapshot may be
 // read concurrently without locks.
 type InForce struct {
 	V            int           `cbor:"v"` // 2
 	Lists        []InForceList `cbor:"lists"`
 	Removals     []Removal     `cbor:"removals"`
 	Suppressions []Suppression `cbor:"suppressions"`
-	Bypass       int64         `cbor:"bypass"` // last second (Unix time) at which everything passes; 0: lists are enforced
+	Bypass       int64         `cbor:"bypass"`           // last second (Unix time) at which everything passes; 0: lists are enforced
+	Exempt       *Exemption    `cbor:"exempt,omitempty"` // towards whom lists are not enforced; nil, and left out: nobody. Never altered
+}
+
+// Exemption is the file of accredited analysts' prefixes towards which lists are not enforced, by order of the operator's officers.
+type Exemption struct {
+	Hash   [32]byte `cbor:"hash"`  // SHA-256 of the file
+	Count  uint64   `cbor:"count"` // prefixes in it
+	Until  int64    `cbor:"until"` // last second (Unix time) at which it holds
+	Number uint64   `cbor:"number"`
 }
 
 // InForceList is the list version in force of one list.
@@ -182,7 +192,7 @@ func (f InForce) Apply(leaf Leaf) (InForce, error) {
 	was := f
 	f = f.at(leaf.T)
 	switch leaf.K {
-	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass:
+	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass, KindExempt:
 	case KindReject, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey, KindFork:
 		return f, nil // recorded, but nothing in force depends on it
 	default:
@@ -214,7 +224,7 @@ func (f InForce) Apply(leaf Leaf) (InForce, error) {
 // Changes reports whether what is in force may be another after a leaf: because of its kind, or because something ends by its time.
 func (f InForce) Changes(leaf Leaf) bool {
 	switch leaf.K {
-	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass:
+	case KindPublish, KindWithdraw, KindSuppress, KindReturn, KindBypass, KindExempt:
 		return true
 	}
 	return f.Ends(leaf.T)
@@ -310,6 +320,9 @@ func (f InForce) check() error {
 	}
 	if f.Bypass < 0 || f.Bypass > math.MaxUint32 {
 		return fmt.Errorf("bypass until %d: %w", f.Bypass, ErrFormat)
+	}
+	if e := f.Exempt; e != nil && (e.Count == 0 || e.Count > order.MaxExempt || e.Until <= 0 || e.Until > math.MaxUint32 || e.Number == 0) {
+		return fmt.Errorf("exemption of %d prefixes until %d: %w", e.Count, e.Until, ErrFormat)
 	}
 	for i, l := range f.Lists {
 		if i > 0 && f.Lists[i-1].List >= l.List {

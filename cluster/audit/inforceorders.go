@@ -8,9 +8,9 @@ import (
 	"github.com/cordon-project/cordon/resolver/match"
 )
 
-// Ends reports whether something of it has ended by a time: a suppression, or the bypass.
+// Ends reports whether something of it has ended by a time: a suppression, the bypass, or the exemption.
 func (f InForce) Ends(t int64) bool {
-	return f.Bypass != 0 && f.Bypass < t || slices.ContainsFunc(f.Suppressions, func(s Suppression) bool { return s.Until < t })
+	return f.Bypass != 0 && f.Bypass < t || f.Exempt != nil && f.Exempt.Until < t || slices.ContainsFunc(f.Suppressions, func(s Suppression) bool { return s.Until < t })
 }
 
 // at is what is left of it at a time.
@@ -21,6 +21,9 @@ func (f InForce) at(t int64) InForce {
 	f.Suppressions = slices.DeleteFunc(slices.Clone(f.Suppressions), func(s Suppression) bool { return s.Until < t })
 	if f.Bypass < t {
 		f.Bypass = 0
+	}
+	if f.Exempt != nil && f.Exempt.Until < t {
+		f.Exempt = nil
 	}
 	return f
 }
@@ -35,6 +38,12 @@ func (f InForce) ordered(o Ordered) (InForce, error) {
 			f.Bypass = 0
 		} else {
 			f.Bypass = o.Order.Expires - 1
+		}
+		return f, nil
+	case order.Exempt:
+		f.Exempt = nil
+		if !b.Lift {
+			f.Exempt = &Exemption{Hash: b.Hash, Count: b.Count, Until: o.Order.Expires - 1, Number: o.Number}
 		}
 		return f, nil
 	}

@@ -28,6 +28,7 @@ const (
 	KindAdmin    Kind = "admin"    // what people and machines state about their own work: appeals, builds
 
 	KindCertificate Kind = "certificate" // officers certify what the log says of a period
+	KindExempt      Kind = "exempt"      // officers exempt analysts' prefixes for a time
 
 	KindOpen Kind = "open" // a hotline showed entries to a reviewer
 
@@ -43,7 +44,7 @@ const (
 func (k Kind) Known() bool {
 	switch k {
 	case KindPublish, KindReject, KindWithdraw, KindMember, KindReceipts, KindTrust, KindAlarm, KindHold, KindPolicy, KindApprove,
-		KindSuppress, KindReturn, KindBypass, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey, KindFork:
+		KindSuppress, KindReturn, KindBypass, KindExempt, KindAdmin, KindCertificate, KindOpen, KindPin, KindRekey, KindFork:
 		return true
 	}
 	return false
@@ -127,7 +128,7 @@ func (l Leaf) Body() (Body, error) {
 		return decodeBody[Alarm](l)
 	case KindHold:
 		return decodeBody[Hold](l)
-	case KindPolicy, KindApprove, KindSuppress, KindBypass, KindCertificate, KindPin:
+	case KindPolicy, KindApprove, KindSuppress, KindBypass, KindExempt, KindCertificate, KindPin:
 		return decodeBody[Ordered](l)
 	case KindReturn:
 		return decodeBody[Returned](l)

@@ -205,6 +205,10 @@ func (o Orders) ordered(c *Cluster, id string, f InForce, leaf Leaf, statement [
 		if f.at(leaf.T).Bypass == 0 && s.Lift {
 			return o, fmt.Errorf("order %d ends a bypass, and there is none: %w", said.Number, ErrOrder)
 		}
+	case order.Exempt:
+		if f.at(leaf.T).Exempt == nil && s.Lift {
+			return o, fmt.Errorf("order %d ends an exemption, and there is none: %w", said.Number, ErrOrder)
+		}
 	case order.Certificate:
 		if s.Size > leaf.N || s.To > leaf.T {
 			return o, fmt.Errorf("certificate %d: of %d leaves until %s, before leaf %d at %s: %w", said.Number, s.Size, stamp(s.To), leaf.N, stamp(leaf.T), ErrOrder)

@@ -167,6 +167,9 @@ func (v *verifier) endReplay() {
 	if f.Bypass != 0 {
 		v.note("BYPASS: everything passes until %s", stamp(f.Bypass))
 	}
+	if e := f.Exempt; e != nil {
+		v.note("exemption %d: lists are not enforced towards %d prefixes of analysts until %s; ask the operator for the file with SHA-256 %x", e.Number, e.Count, stamp(e.Until), e.Hash)
+	}
 	v.pass(CheckReplay, "%d lists, %d removals and %d suppressions in force, as every leaf says", len(f.Lists), len(f.Removals), len(f.Suppressions))
 }
 

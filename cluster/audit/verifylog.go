@@ -175,16 +175,18 @@ func (v *verifier) mischief(before, honest InForce, l Leaf) string {
 	}
 	ended := func(f *InForce) {
 		f.Suppressions = slices.Clone(before.Suppressions)
-		f.Bypass = before.Bypass
+		f.Bypass, f.Exempt = before.Bypass, before.Exempt
 	}
 	returned := func(f *InForce) {
 		f.Removals = slices.DeleteFunc(f.Removals, func(r Removal) bool { return r.Kind == match.RemovalReturn })
 	}
 	switch {
 	case before.Ends(l.T) && without(ended):
-		return ": a suppression or bypass that has ended is kept in force"
+		return ": a suppression, bypass or exemption that has ended is kept in force"
 	case honest.Bypass != 0 && without(func(f *InForce) { f.Bypass = 0 }):
 		return ": a bypass is left out"
+	case honest.Exempt != nil && without(func(f *InForce) { f.Exempt = nil }):
+		return ": an exemption is left out"
 	case len(honest.Suppressions) > 0 && without(func(f *InForce) { f.Suppressions = nil }):
 		return ": suppressions are left out"
 	case l.K == KindReturn && without(returned):

@@ -122,6 +122,7 @@ var bodies = map[Kind]func(cbor.RawMessage) (Body, error){
 	KindAdmin:    read[Admin],
 
 	KindCertificate: readOrder(KindCertificate),
+	KindExempt:      readOrder(KindExempt),
 	KindPin:         readOrder(KindPin),
 	KindOpen:        read[Open],
 	KindFork:        read[Fork],
@@ -242,7 +243,7 @@ func (o Order) check() error {
 }
 
 // orders are the kinds that Order may be of.
-var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}, KindCertificate: {}, KindPin: {}}
+var orders = map[Kind]struct{}{KindPolicy: {}, KindApprove: {}, KindSuppress: {}, KindBypass: {}, KindExempt: {}, KindCertificate: {}, KindPin: {}}
 
 func (r Return) check() error {
 	if len(r.Statement) == 0 || len(r.Verdicts) > maxItems {

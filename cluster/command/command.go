@@ -49,6 +49,7 @@ const (
 	KindAdmin    Kind = "admin"
 
 	KindCertificate Kind = "certificate"
+	KindExempt      Kind = "exempt"
 	KindOpen        Kind = "open"
 	KindFork        Kind = "fork"
 
@@ -135,7 +136,7 @@ type Hold struct {
 
 // Order carries what the operator's officers have signed. Each kind of order is a kind of command of this one form.
 type Order struct {
-	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass, certificate, pin
+	As        Kind   `cbor:"-"` // policy, approve, suppress, bypass, exempt, certificate, pin
 	Statement []byte `cbor:"statement"`
 }
 

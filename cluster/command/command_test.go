@@ -50,6 +50,7 @@ func samples() []struct {
 		{"approve", command.Command{Time: 1767225609, Body: command.Order{As: command.KindApprove, Statement: []byte{21}}}},
 		{"suppress", command.Command{Time: 1767225610, Body: command.Order{As: command.KindSuppress, Statement: []byte{22}}}},
 		{"bypass", command.Command{Time: 1767225611, Body: command.Order{As: command.KindBypass, Statement: []byte{23}}}},
+		{"exempt", command.Command{Time: 1767225618, Body: command.Order{As: command.KindExempt, Statement: []byte{30}}}},
 		{"return", command.Command{Time: 1767225612, Body: command.Return{
 			Statement: []byte{24}, Verdicts: []audit.SignedReturnVerdict{{Body: []byte{25}, Sig: []byte{26}}},
 		}}},

@@ -274,6 +274,39 @@ func TestABypassEndsByItselfAndCanBeEnded(t *testing.T) {
 	}
 }
 
+func TestAnExemptionEndsByItselfIsReplacedAndCanBeEnded(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	none := s.View().InForce.Hash()
+	exempt := func(number uint64, b order.Exempt, by ...string) []byte { return w.ordered(w.order(number, b, by...)) }
+	first, second := order.Exempt{Hash: [32]byte{1}, Count: 2}, order.Exempt{Hash: [32]byte{2}, Count: 1}
+	refused(t, s, exempt(1, order.Exempt{Lift: true}, "ada", "grace"), state.ReasonOrder)
+	refused(t, s, exempt(2, first, "ada"), "threshold")
+	apply(t, s, exempt(3, first, "ada", "grace"))
+	until := w.now + 3599
+	if got := s.View().InForce.Exempt; got == nil || *got != (audit.Exemption{Hash: first.Hash, Count: 2, Until: until, Number: 3}) {
+		t.Errorf("in force is %+v", got)
+	}
+	kept, err := audit.DecodeInForce(s.View().InForce.Encode())
+	if err != nil || kept.Hash() != s.View().InForce.Hash() {
+		t.Errorf("it does not survive its encoding: %v", err)
+	}
+	apply(t, s, exempt(4, second, "ada", "grace"))
+	if got := s.View().InForce.Exempt; got == nil || got.Hash != second.Hash || got.Number != 4 {
+		t.Errorf("in the place of another: in force is %+v", got)
+	}
+	apply(t, s, exempt(5, order.Exempt{Lift: true}, "ada", "grace"))
+	if got := s.View().InForce; got.Exempt != nil || got.Hash() != none {
+		t.Errorf("after its end in force is %+v", got.Exempt)
+	}
+	apply(t, s, exempt(6, first, "ada", "grace"))
+	w.leafAt(t, s, w.now+3600)
+	if got := s.View().InForce; got.Exempt != nil || got.Hash() != none {
+		t.Errorf("when its time is over in force is %+v", got.Exempt)
+	}
+}
+
 // comeBack is an order to go back, with these members' word.
 func (w *world) comeBack(number, seq, high uint64, entries []match.EntryID, members ...string) []byte {
 	b := order.Return{

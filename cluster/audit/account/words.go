@@ -122,6 +122,9 @@ func (w writer) orders() string {
 	if f.Bypass.Until != 0 {
 		s += " AT THE END OF THE PERIOD EVERYTHING PASSES, until " + f.Bypass.Until.String() + "."
 	}
+	if n := len(f.Exemptions); n > 0 {
+		s += say(" %d orders were about prefixes of accredited analysts, towards which lists are not enforced.", n)
+	}
 	return s
 }
 

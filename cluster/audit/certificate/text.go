@@ -43,6 +43,13 @@ func (d Document) WriteText(w io.Writer) error {
 	say("Refusals: %s. Alarms: %s.", refusals(f.Refusals), words(f.Alarms))
 	say("Suppression orders: %d, of %d entries. Bypass: %d orders, everything passed for %s. Returns to an earlier version: %d.",
 		f.Suppress.Orders, f.Suppress.Entries, f.Bypass.Orders, time.Duration(f.Bypass.Seconds)*time.Second, len(f.Returns))
+	for _, e := range f.Exemptions {
+		if e.Until == 0 {
+			say("At %s the exemption of analysts' prefixes was ended.", e.At.String())
+		} else {
+			say("At %s %d prefixes of accredited analysts were exempted until %s (file with SHA-256 %x).", e.At.String(), e.Prefixes, e.Until.String(), e.File)
+		}
+	}
 	say("Hotlines added: %d. Entries opened to reviewers: %d. Two stories of a log met (fork): %d.", len(f.Pins), f.Openings.Records, count(f.Leaves, string(audit.KindFork)))
 	say("Appeals: %d received, decided: %s; %d open at the end, %d of them overdue.", f.Appeals.Received, words(f.Appeals.Decided), f.Appeals.Open, f.Appeals.Overdue)
 	for _, o := range f.Withdrawals.Owed {

@@ -143,6 +143,19 @@ var histories = []History{
 		l.Order(order.Bypass{Lift: true})
 		l.Receipts(audittest.E1, audittest.E2)
 	}},
+	{Name: "exemptions of analysts: one that ends by itself, one in the place of another, one that is lifted", GoOn: func(l *audittest.Log) {
+		l.Order(exempt(1))
+		l.Receipts(audittest.E1, audittest.E2)
+		l.Now = l.Now.Add(2 * time.Hour)
+		l.Append(audit.Alarm{Node: "c1", What: "test"})
+		l.Order(exempt(2))
+		l.Order(exempt(3))
+		l.Publish(45)
+		l.Receipts(audittest.E1)
+		l.Order(order.Exempt{Lift: true})
+		l.Receipts(audittest.E1, audittest.E2)
+		l.Order(exempt(4))
+	}},
 	{Name: "a return to an earlier version, then another, then the next version", GoOn: func(l *audittest.Log) {
 		l.Publish(20)
 		l.Publish(10)

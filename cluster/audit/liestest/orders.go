@@ -21,6 +21,9 @@ func suppress(i int) order.Suppress {
 	return order.Suppress{List: listtest.List, Epoch: 1, Entries: []match.EntryID{listtest.ID(i, 1)}}
 }
 
+// exempt lets analysts' prefixes pass, those of a made-up file.
+func exempt(file byte) order.Exempt { return order.Exempt{Hash: [32]byte{file}, Count: 2} }
+
 // lastLeaf logs a harmless leaf that says that something else is in force.
 func lastLeaf(change func(*audit.InForce)) func(*audittest.Log) []byte {
 	return func(l *audittest.Log) []byte {
@@ -92,7 +95,7 @@ var orderLies = []Lie{
 		Build: lastLeaf(func(f *audit.InForce) {
 			f.Suppressions = []audit.Suppression{{List: listtest.List, Entry: listtest.ID(7, 1), Until: 1 << 31, Number: 1}}
 		})},
-	{Who: Operator, Name: "a suppression that has ended is kept in force", Fails: []string{audit.CheckReplay}, Says: "a suppression or bypass that has ended is kept in force",
+	{Who: Operator, Name: "a suppression that has ended is kept in force", Fails: []string{audit.CheckReplay}, Says: "a suppression, bypass or exemption that has ended is kept in force",
 		Build: func(l *audittest.Log) []byte {
 			l.Order(suppress(7))
 			kept := l.InForce
@@ -132,6 +135,48 @@ var orderLies = []Lie{
 	{Who: Officer, Name: "a bypass is signed by one officer", Fails: []string{audit.CheckOrders}, Says: "EVERYTHING PASSES",
 		Build: func(l *audittest.Log) []byte {
 			l.Order(order.Bypass{}, audittest.O2)
+			return l.Bundle()
+		}},
+	{Who: Officer, Name: "an exemption of analysts is signed by one officer", Fails: []string{audit.CheckOrders}, Says: "exemption 1",
+		Build: func(l *audittest.Log) []byte {
+			l.Order(exempt(1), audittest.O2)
+			return l.Bundle()
+		}},
+	{Who: Operator, Name: "an exemption of analysts is in force that no leaf says", Fails: []string{audit.CheckReplay}, Says: "something is in force, or taken out of force, that no leaf says",
+		Build: lastLeaf(func(f *audit.InForce) {
+			f.Exempt = &audit.Exemption{Hash: [32]byte{1}, Count: 1, Until: 1 << 31, Number: 1}
+		})},
+	{Who: Operator, Name: "an exemption of analysts says that of another file is in force", Fails: []string{audit.CheckReplay}, Says: "something is in force, or taken out of force, that no leaf says",
+		Build: func(l *audittest.Log) []byte {
+			l.Order(exempt(1))
+			return lastLeaf(func(f *audit.InForce) {
+				other := *f.Exempt
+				other.Hash[0]++
+				f.Exempt = &other
+			})(l)
+		}},
+	{Who: Operator, Name: "an exemption of analysts that has ended is kept in force", Fails: []string{audit.CheckReplay}, Says: "a suppression, bypass or exemption that has ended is kept in force",
+		Build: func(l *audittest.Log) []byte {
+			l.Order(exempt(1))
+			kept := l.InForce
+			l.Now = l.Now.Add(2 * time.Hour)
+			l.Append(audit.Alarm{Node: "c1", What: "test"})
+			relog(l, func(leaves []audit.Leaf) []audit.Leaf { leaves[len(leaves)-1].F = kept.Hash(); return leaves })
+			return l.Bundle()
+		}},
+	{Who: Operator, Name: "an exemption of analysts is kept out of what is in force", Fails: []string{audit.CheckReplay}, Says: "an exemption is left out",
+		Build: func(l *audittest.Log) []byte {
+			l.Order(exempt(1))
+			return lastLeaf(func(f *audit.InForce) { f.Exempt = nil })(l)
+		}},
+	{Who: Operator, Name: "an exemption is lifted that is not there", Fails: []string{audit.CheckOrders}, Says: "ends an exemption, and there is none",
+		Build: func(l *audittest.Log) []byte {
+			l.Order(exempt(1))
+			leaves := len(l.Leaves)
+			l.Order(order.Exempt{Lift: true})
+			// The log without the exemption itself.
+			l.Leaves = append(l.Leaves[:leaves-1:leaves-1], l.Leaves[leaves:]...)
+			relog(l, func(all []audit.Leaf) []audit.Leaf { all[len(all)-1].N--; return all })
 			return l.Bundle()
 		}},
 	{Who: Operator, Name: "a return leaves out some of what later versions left out", Fails: []string{audit.CheckOrders}, Says: "puts 1 entries back that later versions left out",

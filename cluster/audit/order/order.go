@@ -59,12 +59,13 @@ const (
 
 	KindCertificate Kind = "certificate"
 	KindPin         Kind = "pin"
+	KindExempt      Kind = "exempt"
 )
 
 // Kinds are all of them, in the order of the alphabet.
-var Kinds = []Kind{KindApprove, KindBypass, KindCertificate, KindPin, KindPolicy, KindReturn, KindSuppress}
+var Kinds = []Kind{KindApprove, KindBypass, KindCertificate, KindExempt, KindPin, KindPolicy, KindReturn, KindSuppress}
 
-// Order is one decision. Expires is until when it may be accepted, not inclusive; a suppression and a bypass also end with it.
+// Order is one decision. Expires is until when it may be accepted, not inclusive; a suppression, a bypass and an exemption also end with it.
 type Order struct {
 	Cluster string // audit.Cluster.ID
 	Number  uint64 // from 1, higher than that of the order of this kind before it
@@ -153,6 +154,8 @@ func Life(k Kind) time.Duration {
 		return MaxSuppression
 	case KindBypass:
 		return MaxBypass
+	case KindExempt:
+		return MaxExemption
 	}
 	return MaxLife
 }
@@ -295,6 +298,8 @@ func decodeOrder(b []byte) (Order, error) {
 		o.Body, err = read[Certificate](w.B)
 	case KindPin:
 		o.Body, err = read[Pin](w.B)
+	case KindExempt:
+		o.Body, err = read[Exempt](w.B)
 	default:
 		err = bad("is of a kind that does not exist")
 	}

@@ -29,6 +29,8 @@ func (o Order) Describe() string {
 		return b.describe(o.Number)
 	case Pin:
 		return b.describe(o.Number)
+	case Exempt:
+		return b.describe(o.Number, o.Expires)
 	case Bypass:
 		if b.Lift {
 			return fmt.Sprintf("bypass ended, order %d: lists are enforced again", o.Number)

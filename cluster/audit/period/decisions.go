@@ -164,6 +164,22 @@ type Policy struct {
 	At         Time   `json:"at"`
 }
 
+// Exemption says that lists were not enforced towards the prefixes of accredited analysts, or no longer.
+type Exemption struct {
+	At       Time   `json:"at"`
+	Until    Time   `json:"until"`    // "" when the order ended the one before
+	Prefixes uint64 `json:"prefixes"` // 0 then, too
+	File     Hash   `json:"file"`     // SHA-256 of the file that names them
+	Reason   string `json:"reason"`
+}
+
+func ends(o order.Exempt, expires int64) Time {
+	if o.Lift {
+		return 0
+	}
+	return Time(expires)
+}
+
 func (w *Walk) ordered(l audit.Leaf, b audit.Ordered, in bool) {
 	if !in {
 		return
@@ -190,6 +206,8 @@ func (w *Walk) ordered(l audit.Leaf, b audit.Ordered, in bool) {
 		w.f.Policies = append(w.f.Policies, Policy{o.NeverBlock, o.Count, Time(l.T)})
 	case order.Approve:
 		w.orders.approved++
+	case order.Exempt:
+		w.f.Exemptions = append(w.f.Exemptions, Exemption{Time(l.T), ends(o, b.Order.Expires), o.Count, o.Hash, reason})
 	case order.Pin:
 		w.f.Pins = append(w.f.Pins, Pin{o.Hotline, o.Root, Time(l.T)})
 	}

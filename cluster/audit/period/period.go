@@ -39,6 +39,7 @@ type Facts struct {
 	Withdrawals Withdrawals `json:"withdrawals"`
 	Suppress    Suppress    `json:"suppressions"`
 	Bypass      Bypass      `json:"bypasses"`
+	Exemptions  []Exemption `json:"exemptions,omitempty"` // left out while there were none
 	Returns     []Return    `json:"returns"`
 	Policies    []Policy    `json:"policies"`
 	Pins        []Pin       `json:"pins"`

@@ -26,11 +26,11 @@ BODIES = {
     "admin": dict(act=str, by=str, node=str, d=dict),
     "return": dict(number=int, signers=list, statement=bytes, version=dict, verdicts=list),
 }
-for kind in ("policy", "approve", "suppress", "bypass", "certificate", "pin"):
+for kind in ("policy", "approve", "suppress", "bypass", "exempt", "certificate", "pin"):
     BODIES[kind] = dict(number=int, signers=list, statement=bytes)
 FILTER = dict(kinds=list, bases=list, jurisdictions=list)
 SIGNED = dict(body=bytes, sig=(bytes, 64))
-CHANGES = ("publish", "withdraw", "suppress", "bypass", "return")
+CHANGES = ("publish", "withdraw", "suppress", "bypass", "exempt", "return")
 
 
 class Unknown(Exception):
@@ -128,6 +128,8 @@ def ended(f, t):
     out = dict(f, suppressions=[s for s in f["suppressions"] if s["until"] >= t])
     if f["bypass"] and f["bypass"] < t:
         out["bypass"] = 0
+    if "exempt" in f and f["exempt"]["until"] < t:
+        del out["exempt"]
     return out
 
 
@@ -148,6 +150,12 @@ def apply(f, l, b, order):
         return dict(f, suppressions=sorted(others, key=lambda s: (s["list"], s["entry"])))
     if k == "bypass":
         return dict(f, bypass=0 if order["b"]["lift"] else order["expires"] - 1)
+    if k == "exempt":
+        out = {key: f[key] for key in f if key != "exempt"}
+        o = order["b"]
+        if not o["lift"]:
+            out["exempt"] = dict(hash=o["hash"], count=o["count"], until=order["expires"] - 1, number=order["number"])
+        return out
     if k == "return":
         return returned(f, b, order)
     return f
@@ -229,7 +237,7 @@ def state_id(f, index):
 # Orders of the operator's officers.
 
 DAY = 86400
-LONGEST = dict(certificate=7 * DAY, pin=7 * DAY, policy=7 * DAY, approve=7 * DAY, suppress=30 * DAY, bypass=DAY)
+LONGEST = dict(certificate=7 * DAY, pin=7 * DAY, policy=7 * DAY, approve=7 * DAY, suppress=30 * DAY, exempt=30 * DAY, bypass=DAY)
 LONGEST["return"] = 7 * DAY
 ORDER = dict(v=int, cluster=str, k=str, number=int, issued=int, expires=int, reason=str, b=dict)
 ORDERS = {
@@ -238,6 +246,7 @@ ORDERS = {
     "suppress": dict(list=str, epoch=int, entries=list, lift=bool),
     "return": dict(list=str, seq=int, edge=H, high=int, high_edge=H, entries=list),
     "bypass": dict(lift=bool),
+    "exempt": dict(hash=H, count=int, lift=bool),
     "certificate": {"from": int, "to": int, "size": int, "hash": H, "probes": list},
     "pin": dict(hotline=str, root=H, document=bytes),
 }
@@ -260,6 +269,9 @@ def read_order(kind, b):
         p = o["b"]["probes"]
         need(len(p) <= 8 and all(type(x) is bytes and len(x) == 32 for x in p) and p == sorted(set(p)), "probes of a certificate")
         need(0 < o["b"]["from"] < o["b"]["to"] and o["b"]["size"] >= 1 and any(o["b"]["hash"]), "a certificate of no period, or of no document")
+    if kind == "exempt":
+        e = o["b"]
+        need(not any(e["hash"]) and e["count"] == 0 if e["lift"] else any(e["hash"]) and 1 <= e["count"] <= 64, "an exemption of nobody, or of too many")
     if kind == "pin":
         need(len(o["b"]["document"]) <= 32 << 10 and sha(o["b"]["document"]) == o["b"]["root"], "a pin of another root than it brings")
     return o, s
@@ -289,6 +301,8 @@ class Orders:
             need(1 <= len(b["entries"]) <= 200, "too many entries")
         if o["k"] == "bypass" and b["lift"]:
             need(ended(f, l["t"])["bypass"], "there is no bypass to end")
+        if o["k"] == "exempt" and b["lift"]:
+            need("exempt" in ended(f, l["t"]), "there is no exemption to end")
         if o["k"] == "approve":
             h = self.held.get(b["list"])
             need(h and h[:2] == (b["seq"], b["edge"]), "this version is not held")

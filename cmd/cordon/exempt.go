@@ -1,0 +1,100 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordon-project/cordon/appliance"
+)
+
+func exemptCommand() *cobra.Command {
+	var o ordering
+	var path string
+	var lift bool
+	c := &cobra.Command{
+		Use:   "exempt",
+		Short: "Let nothing be stopped for accredited analysts' own prefixes, for at most 30 days (two officers)",
+		Long: "Let nothing be stopped for the prefixes in a file that cordon analysts wrote: those of accredited analysts, who must see what they judge. The\n" +
+			"log has the file's SHA-256 and how many prefixes it has, never the prefixes; give it to each edge (analysts in edge.yaml) by your own way, and to\n" +
+			"auditors who ask. It takes the place of the file before, and ends by itself." + twoSteps,
+		Example: `  cordon exempt --file analysts.txt --for 30d --reason "other(office of the hotline)" --officer ada --officer grace
+  cordon exempt --lift --reason error --officer ada --officer grace`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if (path == "") != lift {
+				return usage(c, fmt.Errorf("--file or --lift is needed, one of them"))
+			}
+			op, err := o.open(c)
+			if err != nil {
+				return err
+			}
+			var file []byte
+			if !lift {
+				if file, err = readFile(path, 1<<16); err != nil {
+					return &appliance.InputError{Err: fmt.Errorf("--file: %w", err)}
+				}
+			}
+			return o.print(op.Exempt(c.Context(), o.r, file))
+		},
+	}
+	o.flags(c, "7d")
+	c.Flags().StringVar(&path, "file", "", "file of their prefixes, as cordon analysts wrote it")
+	c.Flags().BoolVar(&lift, "lift", false, "end the exemption before its time")
+	return c
+}
+
+// readFile reads at most a number of bytes; what is longer is read no further, and refused by whoever reads it.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most))
+	if err == nil && b == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+func analystsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "analysts FILE PREFIX...",
+		Short: "Write the file of accredited analysts' prefixes that two officers can exempt",
+		Long: "Write the file of accredited analysts' prefixes that two officers can exempt (cordon exempt). Its salt keeps its SHA-256, which is in the log,\n" +
+			"from telling an address to whoever tries all of them: keep the file where you keep keys.",
+		Example: "  cordon analysts analysts.txt 192.0.2.0/29 2001:db8:1::/56",
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var prefixes []netip.Prefix
+			for _, a := range args[1:] {
+				p, err := netip.ParsePrefix(a)
+				if err != nil {
+					return &appliance.InputError{Err: fmt.Errorf("%q is no prefix, like 192.0.2.0/29 or 2001:db8:1::/56", a)}
+				}
+				prefixes = append(prefixes, p)
+			}
+			b, err := appliance.WriteAnalysts(prefixes)
+			if err != nil {
+				return err
+			}
+			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return &appliance.InputError{Err: err}
+			}
+			_, err = f.Write(b)
+			if e := f.Close(); err == nil {
+				err = e
+			}
+			if err == nil {
+				fmt.Fprintf(stdout, "Written: %s, %d prefixes, SHA-256 %x\n", args[0], len(prefixes), sha256.Sum256(b))
+			}
+			return err
+		},
+	}
+}
