@@ -78,6 +78,7 @@ type verifier struct {
 	began     uint64   // leaves that an earlier visit has followed
 	seen      []byte   // the hashes of those
 	trustHash [32]byte // of the trust file
+	backdated *Leaf    // the first leaf after the last visit, when it is dated before it
 
 	tree    treeHashes // of the leaves read so far
 	genesis [][]byte   // the leaves that the trusted cluster file begins with

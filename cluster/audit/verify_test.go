@@ -85,7 +85,7 @@ func TestTheNextVisitIsHeldToTheLast(t *testing.T) {
 
 func TestAFailedLogIsNotRemembered(t *testing.T) {
 	l := audittest.Honest("visits")
-	o := audit.Options{Now: l.Now, Before: &audit.Visit{V: 2, Cluster: l.Desc.ID(), Size: 99, Root: strings.Repeat("00", 32)}}
+	o := audit.Options{Now: l.Now, Before: &audit.Visit{V: 3, Cluster: l.Desc.ID(), Size: 99, Root: strings.Repeat("00", 32)}}
 	r, err := audit.Verify(context.Background(), bytes.NewReader(l.Bundle()), l.TrustFile(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -107,6 +107,7 @@ func (v *verifier) leaf(raw []byte, a *ahead) error {
 	if n < uint64(len(v.genesis)) && !bytes.Equal(raw, v.genesis[n]) {
 		return v.stop(CheckLog, why, "leaf %d is not the one that the trusted cluster file begins with", n)
 	}
+	v.lookBack(l)
 	m := &moment{leaf: l, body: a.body, ahead: a, before: v.h.InForce, orders: v.h.Orders, by: v.h.Members}
 	if err := v.replay(m); err != nil {
 		return err

@@ -96,6 +96,17 @@ func (v *verifier) forward() {
 	}
 }
 
+// maxBack is how long before the last visit's checkpoint a leaf may be dated that was not in its log: what a leader has dated may wait for
+// the next one when members cannot agree on any, and they go on signing checkpoints meanwhile.
+const maxBack = 24 * time.Hour
+
+// lookBack finds the first leaf after the last visit dated before it.
+func (v *verifier) lookBack(l Leaf) {
+	if b := v.o.Before; b != nil && l.N == b.Size && l.T < b.Fresh-int64(maxBack/time.Second) {
+		v.backdated = &l
+	}
+}
+
 // forget drops all that leaves said which turned out not to be the log's.
 func (v *verifier) forget() {
 	for _, name := range fromLeaves {
@@ -137,6 +148,10 @@ func (v *verifier) consistency() {
 		if v.tree.rootAt(b.Size) != root {
 			v.fail(CheckConsistency, "fork: the first %d leaves are not those of the last visit", b.Size)
 			return
+		}
+		if v.backdated != nil {
+			v.fail(CheckConsistency, "leaf %d is dated %s, and at the last visit, when the log had %d leaves, its checkpoint was signed at %s: the clock was held back, so that what had ended could still be used",
+				v.backdated.N, stamp(v.backdated.T), b.Size, stamp(b.Fresh))
 		}
 		v.pass(CheckConsistency, "%d leaves since the last visit, none before it changed", v.cp.Size-b.Size)
 	}

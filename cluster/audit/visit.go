@@ -19,10 +19,11 @@ import (
 //
 // Whoever can write the file can make the next visit believe a past that never was: it is the auditor's, and its hash is there against damage, not against him.
 type Visit struct {
-	V       int    `json:"v"` // 2
+	V       int    `json:"v"` // 3
 	Cluster string `json:"cluster"`
 	Size    uint64 `json:"size"`
-	Root    string `json:"root"` // hex
+	Root    string `json:"root"`  // hex
+	Fresh   int64  `json:"fresh"` // Unix time of that log's checkpoint: no later leaf is of a time long before; 0: not known
 
 	seen []byte // encoded past; empty when none passed
 }
@@ -38,8 +39,9 @@ const (
 	// MaxVisit bounds a visit's file: a million leaves have 32 MiB of hashes.
 	MaxVisit = 256 << 20
 
-	visitVersion = 2
-	visitMagic   = "cordon-audit visit 2 "
+	visitVersion = 3
+	visitMagic   = "cordon-audit visit 3 "
+	visitMagic2  = "cordon-audit visit 2 " // without Fresh, and with another past
 	// keptStates is how many of the last changes of what is in force are kept in full: a receipt that names withdrawals beyond the log, and came
 	// after so many changes more, can then no longer be recomputed.
 	keptStates = 64
@@ -59,7 +61,24 @@ func (v *Visit) Encode() []byte {
 	return slices.Concat([]byte(visitMagic+hex.EncodeToString(sum[:])+"\n"), body)
 }
 
-// ParseVisit reads Encode's bytes. ErrFormat for anything else, damage included.
+// visitLine is a visit's line of JSON, and visitLine2 that of version 2.
+type visitLine struct {
+	V       int    `json:"v"`
+	Cluster string `json:"cluster"`
+	Size    uint64 `json:"size"`
+	Root    string `json:"root"`
+	Fresh   int64  `json:"fresh"`
+}
+
+type visitLine2 struct {
+	V       int    `json:"v"`
+	Cluster string `json:"cluster"`
+	Size    uint64 `json:"size"`
+	Root    string `json:"root"`
+}
+
+// ParseVisit reads Encode's bytes. ErrFormat for anything else, damage included. Of a visit of version 2 it takes cluster, size and root:
+// the next one looks at all of the log once.
 func ParseVisit(b []byte) (*Visit, error) {
 	fail := func(what string) (*Visit, error) {
 		return nil, fmt.Errorf("parse state of the last visit: %s: %w", what, ErrFormat)
@@ -68,6 +87,10 @@ func ParseVisit(b []byte) (*Visit, error) {
 		return nil, fmt.Errorf("parse state of the last visit: %w", ErrTooLarge)
 	}
 	rest, ok := bytes.CutPrefix(b, []byte(visitMagic))
+	rest2, old := bytes.CutPrefix(b, []byte(visitMagic2))
+	if old {
+		rest, ok = rest2, true
+	}
 	if !ok || len(rest) < 65 || rest[64] != '\n' {
 		return fail("it does not begin like one")
 	}
@@ -79,19 +102,23 @@ func ParseVisit(b []byte) (*Visit, error) {
 	if !ok {
 		return fail("it ends early")
 	}
-	var said struct {
-		V       int    `json:"v"`
-		Cluster string `json:"cluster"`
-		Size    uint64 `json:"size"`
-		Root    string `json:"root"`
+	v, version, err := Visit{}, visitVersion, error(nil)
+	if old {
+		var said visitLine2
+		err = strictJSON(line, 4<<10, "state of the last visit", &said)
+		v, version, seen = Visit{V: said.V, Cluster: said.Cluster, Size: said.Size, Root: said.Root}, 2, nil
+	} else {
+		var said visitLine
+		err = strictJSON(line, 4<<10, "state of the last visit", &said)
+		v = Visit{V: said.V, Cluster: said.Cluster, Size: said.Size, Root: said.Root, Fresh: said.Fresh}
 	}
-	if err := strictJSON(line, 4<<10, "state of the last visit", &said); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	v := Visit{V: said.V, Cluster: said.Cluster, Size: said.Size, Root: said.Root}
-	if _, err := parseHash(v.Root); err != nil || v.V != visitVersion || checkClusterID(v.Cluster) != nil || v.Size > maxSize {
+	if _, err := parseHash(v.Root); err != nil || v.V != version || checkClusterID(v.Cluster) != nil || v.Size > maxSize || v.Fresh < 0 || v.Fresh > maxTime {
 		return fail("it says what cannot be")
 	}
+	v.V = visitVersion
 	v.seen = bytes.Clone(seen)
 	if len(seen) > 0 {
 		if _, err := v.past(); err != nil {
@@ -179,7 +206,7 @@ func (v *Visit) Bare() *Visit {
 
 // remember is the visit that this verification leaves.
 func (v *verifier) remember(pass bool) *Visit {
-	at := &Visit{V: visitVersion, Cluster: v.cluster, Size: v.cp.Size, Root: hex.EncodeToString(v.cp.Root[:])}
+	at := &Visit{V: visitVersion, Cluster: v.cluster, Size: v.cp.Size, Root: hex.EncodeToString(v.cp.Root[:]), Fresh: v.rcp.Fresh.Unix()}
 	if !pass {
 		if v.o.Before != nil {
 			at.seen = v.o.Before.seen

@@ -53,7 +53,7 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 	lied := bytes.Clone(l.Bundle())
 	lied[len(lied)-3000] ^= 1 // in the last list file
 	changed := write(t, "changed.tar", lied)
-	foreign := write(t, "state.json", (&audit.Visit{V: 2, Cluster: audittest.New("other").Desc.ID(), Size: 1, Root: strings.Repeat("00", 32)}).Encode())
+	foreign := write(t, "state.json", (&audit.Visit{V: 3, Cluster: audittest.New("other").Desc.ID(), Size: 1, Root: strings.Repeat("00", 32)}).Encode())
 	for _, c := range []struct {
 		name   string
 		args   []string

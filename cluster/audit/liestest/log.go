@@ -76,14 +76,29 @@ var logLies = []Lie{
 		Build: func(l *audittest.Log) []byte { return l.Bundle() }},
 	{Who: Operator, Name: "the log is shorter than at the last visit", Fails: []string{audit.CheckConsistency}, Says: "rollback: the log has 15 leaves, at the last visit it had 16",
 		Look: func(c *Case, l *audittest.Log) {
-			c.Before = &audit.Visit{V: 2, Cluster: l.Desc.ID(), Size: 16, Root: strings.Repeat("00", 32)}
+			c.Before = &audit.Visit{V: 3, Cluster: l.Desc.ID(), Size: 16, Root: strings.Repeat("00", 32)}
 		},
 		Build: func(l *audittest.Log) []byte { return l.Bundle() }},
 	{Who: Operator, Name: "the log has another past than at the last visit", Fails: []string{audit.CheckConsistency}, Says: "fork: the first 12 leaves are not those of the last visit",
 		Look: func(c *Case, l *audittest.Log) {
-			c.Before = &audit.Visit{V: 2, Cluster: l.Desc.ID(), Size: 12, Root: strings.Repeat("11", 32)}
+			c.Before = &audit.Visit{V: 3, Cluster: l.Desc.ID(), Size: 12, Root: strings.Repeat("11", 32)}
 		},
 		Build: func(l *audittest.Log) []byte { return l.Bundle() }},
+	{Who: Operator, Name: "the clock is held back after the last visit", Fails: []string{audit.CheckConsistency}, Says: "leaf 15 is dated ",
+		Look: func(c *Case, l *audittest.Log) {
+			root, err := audit.NewTree(slices.Clone(l.Leaves)).RootAt(15)
+			check(err)
+			c.Before = &audit.Visit{V: 3, Cluster: l.Desc.ID(), Size: 15, Root: hex.EncodeToString(root[:]), Fresh: l.Now.Add(26 * time.Hour).Unix()}
+			c.Now = l.Now.Add(28 * time.Hour)
+		},
+		Build: func(l *audittest.Log) []byte {
+			l.Publish(50)
+			stopped := l.Now
+			l.Now = stopped.Add(27 * time.Hour)
+			note := string(l.Checkpoint())
+			l.Now = stopped
+			return swapNote(l, note)
+		}},
 	{Who: Operator, Name: "the clock runs backwards", Fails: []string{audit.CheckLog}, Says: "leaf 15 is dated 2020-01-01T00:00:00Z, before the leaf in front of it",
 		Build: func(l *audittest.Log) []byte {
 			honest := l.Now

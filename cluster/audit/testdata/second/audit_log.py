@@ -168,6 +168,8 @@ class LogMixin:
             self.fail("consistency", "rollback: the log has %d leaves, at the last visit it had %d" % (self.cp.size, s["size"]))
         elif root_of(self.hashes[: s["size"]]).hex() != s["root"]:
             self.fail("consistency", "fork: the first %d leaves are not those of the last visit" % s["size"])
+        elif s["size"] < len(self.raw) and leaves.leaf(self.raw[s["size"]])["t"] < s["fresh"] - 86400:
+            self.fail("consistency", "leaf %d is dated before the last visit" % s["size"])
 
     def decide(self, l, b, order):
         try:
