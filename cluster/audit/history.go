@@ -31,6 +31,7 @@ type history struct {
 	Hotlines   []following // by id
 	Logged     []logged    // their public logs, in the order in which they came
 	Owed       []owing     // withdrawals that one officer alone has signed
+	Alone      []alone     // what officers have withdrawn alone on the day of the last withdrawal
 	Statements []stated    // withdrawals that verified, by id
 	Openings   openings
 	Forks      []forkedLog // in the order of the log

@@ -128,6 +128,37 @@ func TestOwedSignaturesAreNamedUntilTheyCome(t *testing.T) {
 	}
 }
 
+// TestAnOfficerAloneHasADaysEntries: what the threshold signs later on that day does not count, and a day later he has as many again.
+func TestAnOfficerAloneHasADaysEntries(t *testing.T) {
+	some := func(from, n int) (out []match.EntryID) {
+		for i := range n {
+			out = append(out, match.EntryID{byte(from + i), 1})
+		}
+		return out
+	}
+	l := audittest.Honest("alone")
+	first := l.WithdrawBy([]int{0}, some(10, 15)...)
+	l.WithdrawBy([]int{1}, some(30, 20)...) // another officer
+	l.Cosign(first, 0, 2)
+	l.WithdrawBy([]int{0}, some(60, 20)...)
+	if r := verify(t, l, l.Bundle()); !r.Pass {
+		t.Fatalf("within his bound:\n%s", text(r))
+	}
+	before := visited(t, l)
+	l.Now = l.Now.Add(24 * time.Hour)
+	l.WithdrawBy([]int{0}, some(100, 20)...)
+	if r := verify(t, l, l.Bundle(), after(before)); !r.Pass {
+		t.Fatalf("a day later:\n%s", text(r))
+	}
+	before = visited(t, l)
+	l.WithdrawBy([]int{0}, some(150, 1)...)
+	for name, r := range map[string]*audit.Report{"the whole log": verify(t, l, l.Bundle()), "from the last visit on": verify(t, l, l.Bundle(), after(before))} {
+		if c, _ := r.Check(audit.CheckWithdrawals); c.Pass || len(c.Causes) != 1 || !strings.Contains(c.Detail, "has withdrawn 21 entries") {
+			t.Errorf("%s: one more: %+v", name, c)
+		}
+	}
+}
+
 func TestSilentEdgesAreNamed(t *testing.T) {
 	l := audittest.Honest("silent")
 	l.Enrol("e4")

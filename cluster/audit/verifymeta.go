@@ -201,6 +201,9 @@ type owing struct {
 	To     uint64   // last version it speaks of
 	Leaf   uint64
 	Time   int64
+
+	Signers []string
+	Entries int
 }
 
 // owe keeps who owes a second signature, until it comes.
@@ -209,10 +212,15 @@ func (v *verifier) owe(l Leaf, b Withdraw) {
 	if err != nil {
 		return // it verified before
 	}
-	v.h.Owed = slices.DeleteFunc(v.h.Owed, func(o owing) bool { return o.List == b.List && o.Number == b.Number && o.ID == id })
-	if b.Owed {
-		v.h.Owed = append(v.h.Owed, owing{b.List, b.Number, id, b.SeqTo, l.N, l.T})
+	var before *owing
+	if i := slices.IndexFunc(v.h.Owed, func(o owing) bool { return o.List == b.List && o.Number == b.Number && o.ID == id }); i >= 0 {
+		o := v.h.Owed[i]
+		before, v.h.Owed = &o, slices.Delete(slices.Clone(v.h.Owed), i, i+1)
 	}
+	if b.Owed {
+		v.h.Owed = append(v.h.Owed, owing{b.List, b.Number, id, b.SeqTo, l.N, l.T, b.Signers, len(b.Entries)})
+	}
+	v.countAlone(l, b, before)
 }
 
 // settle ends what was owed on versions before this one: the officers' threshold has signed the list anew.

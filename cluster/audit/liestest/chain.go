@@ -112,6 +112,17 @@ var removalLies = []Lie{
 			rewrite(l, last(l, audit.KindWithdraw), func(w audit.Withdraw) audit.Withdraw { w.Owed = false; return w })
 			return l.Bundle()
 		}},
+	{Who: Hotline, Name: "one officer takes out more in a day than one may", Fails: []string{audit.CheckWithdrawals}, Says: "has withdrawn 24 entries on this day without the threshold, at most 20 are allowed",
+		Build: func(l *audittest.Log) []byte {
+			for i := range 3 {
+				var out []match.EntryID
+				for n := range 8 {
+					out = append(out, listtest.ID(8*i+n+5, 1))
+				}
+				l.WithdrawBy([]int{0}, order.SortEntries(out)...)
+			}
+			return l.Bundle()
+		}},
 	{Who: Operator, Name: "a suppression is logged a month after it was decided", Fails: []string{audit.CheckOrders}, Says: "expired or not yet valid",
 		Build: func(l *audittest.Log) []byte {
 			raw := longOrder(l)

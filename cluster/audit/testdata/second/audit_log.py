@@ -48,6 +48,7 @@ class LogMixin:
         self.present, self.skipped, self.publishes, self.returned, self.pending = {}, None, [], [], []
         self.last, self.signed_heads, self.statements, self.heard, self.public = {}, {}, {}, {}, {}
         self.opened, self.forked = set(), []
+        self.owed, self.alone, self.alone_day = {}, {}, None
         self.epochs, self.announced = {}, {}
         self.register = register.Register(self.id, self.officers)
         first, t, named = self.genesis(), 0, set()
@@ -80,6 +81,8 @@ class LogMixin:
         if k in ("publish", "trust") and b["metadata"] != bytes(32):
             named.add(b["metadata"])
         if k == "publish":
+            for key in [key for key in self.owed if key[0] == b["list"] and self.statements[key[2]][0][5] < b["seq"]]:
+                del self.owed[key]
             v = self.verified(l, b)
             self.after_fork(l, b)
             if v:
@@ -301,9 +304,27 @@ class LogMixin:
             self.fail("withdrawals", what + str(e))
             return
         self.know(i, w, len(who) >= v.threshold)
+        self.alone_of(l, b, i)
         said = (b["list"], b["number"], b["seq_from"], b["seq_to"], b["hash"], b["signers"], b["owed"])
         if said != (w[2], w[6], w[4], w[5], sha(b["statement"]), who, len(who) < v.threshold):
             self.fail("withdrawals", what + "the leaf says something else than its statement")
+
+    def alone_of(self, l, b, i):
+        """No officer alone withdraws more than 20 entries in a day; what gets the missing signatures on that day does not count."""
+        day, key = l["t"] // 86400, (b["list"], b["number"], i)
+        if self.alone_day != day:
+            self.alone_day, self.alone = day, {}
+        was = self.owed.pop(key, None)
+        if was and was[0] == day:
+            for k in was[1]:
+                self.alone[b["hotline"], k] = self.alone.get((b["hotline"], k), 0) - was[2]
+        if b["owed"]:
+            n = len(statement(b["statement"])[0][3])
+            self.owed[key] = (day, b["signers"], n)
+            for k in b["signers"]:
+                self.alone[b["hotline"], k] = self.alone.get((b["hotline"], k), 0) + n
+                if self.alone[b["hotline"], k] > 20:
+                    self.fail("withdrawals", "leaf %d: officer %s alone has withdrawn too much on this day" % (l["n"], k))
 
     def know(self, i, w, complete):
         self.statements[i] = (w, complete or self.statements.get(i, (None, False))[1])
