@@ -174,7 +174,7 @@ func restore(c audit.Cluster, b []byte) (*State, error) {
 	if len(leaves) > audit.MaxLeaves || uint64(len(leaves)) < s.tree.Size() {
 		return nil, fmt.Errorf("%d leaves: %w", len(leaves), ErrSnapshot)
 	}
-	p := prover{s: s, genesis: s.tree.Size(), seen: map[accepted]*trust.Verified{}}
+	p := prover{s: s, genesis: s.tree.Size(), seen: map[verifiedAs]*trust.Verified{}}
 	for i, leaf := range leaves {
 		if err := p.replay(uint64(i), leaf); err != nil {
 			return nil, fmt.Errorf("leaf %d: %w", i, err)
@@ -198,8 +198,14 @@ func restore(c audit.Cluster, b []byte) (*State, error) {
 type prover struct {
 	s       *State
 	genesis uint64 // leaves that New has made
-	seen    map[accepted]*trust.Verified
+	seen    map[verifiedAs]*trust.Verified
 	rejects uint64
+}
+
+// verifiedAs is metadata verified as one hotline's: it is no other's.
+type verifiedAs struct {
+	hotline trust.HotlineID
+	accepted
 }
 
 // replay checks one leaf against the state before it and enters it.
@@ -337,7 +343,8 @@ func (p *prover) withdraw(leaf audit.Leaf, b audit.Withdraw) error {
 
 // verified verifies metadata at the time of its leaf, once.
 func (p *prover) verified(h *hotline, a accepted) (*trust.Verified, error) {
-	if v, ok := p.seen[a]; ok {
+	as := verifiedAs{h.id, a}
+	if v, ok := p.seen[as]; ok {
 		return v, nil
 	}
 	m, err := p.s.archive.get(a.metadata)
@@ -355,7 +362,7 @@ func (p *prover) verified(h *hotline, a accepted) (*trust.Verified, error) {
 	if v.Hotline != h.id || v.Development && !p.s.cluster.Development {
 		return nil, fmt.Errorf("metadata of hotline %q: %w", v.Hotline, ErrSnapshot)
 	}
-	p.seen[a] = v
+	p.seen[as] = v
 	return v, nil
 }
 
