@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,21 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go endAnyway(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// patience is how long a command may take to end in order after a signal.
+const patience = 3 * time.Second
+
+// endAnyway ends a command that a signal does not reach: one that waits for a named pipe that nobody writes to, or for a disk. A second signal
+// ends it at once. What it was writing has its name only when it is whole.
+func endAnyway(ctx context.Context, stop func()) {
+	<-ctx.Done()
+	stop()
+	time.Sleep(patience)
+	fmt.Fprintln(os.Stderr, "cordon-audit: ended by a signal; it waited for a file or a disk that does not answer")
+	os.Exit(codeFailed)
 }
 
 // errFail: a check failed, the report has been printed.
