@@ -69,6 +69,12 @@ func TestTheTreeIsFollowedAndValidated(t *testing.T) {
 		{[]string{"listed.good.example", "AAAA", "+dnssec", "+cd"}, []string{"NOERROR", "! ad;", stopIPv6, "EDE: 16 (Censored)", "!RRSIG"}},
 		{[]string{"alias.good.example", "A", "+dnssec"}, []string{"NOERROR", "! ad;", stopIPv4, "EDE: 16 (Censored)", "!192.0.2.90"}},
 		{[]string{"listed.good.example", "MX", "+dnssec"}, []string{"NOERROR", " ad;", "mail.good.example"}},
+		// Unbound's own word for names that it asks nobody about: the SOA is its, not the root's.
+		{[]string{"www.test", "A"}, []string{"NXDOMAIN", "nobody.invalid."}},
+		{[]string{"www.invalid", "A"}, []string{"NXDOMAIN", "nobody.invalid."}},
+		{[]string{"www.onion", "A"}, []string{"NXDOMAIN", "nobody.invalid."}},
+		{[]string{"www.home.arpa", "A"}, []string{"NXDOMAIN", "nobody.invalid."}},
+		{[]string{"-x", "10.0.0.1"}, []string{"NXDOMAIN", "nobody.invalid."}},
 	} {
 		has(t, fmt.Sprintf("dig %v", tt.args), dig(t, tt.args...), tt.want...)
 	}
