@@ -122,7 +122,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		client.Addr = a.Addr().Unmap().WithZone("")
 	}
-	resp := s.ask(r.Context(), query, client)
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	resp := s.ask(r.Context(), (*buffer)[:0], query, client)
 	if len(resp) == 0 { // not a query at all
 		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
 		return
@@ -175,30 +177,32 @@ func (s *Server) dohQuery(w http.ResponseWriter, r *http.Request) (query []byte,
 	return nil, http.StatusMethodNotAllowed
 }
 
-// ask is the answer to one question, padded when it is to be; the goroutine of the request waits for it. Nothing is left
-// of it when ctx ends. The caller does not change query afterwards.
-func (s *Server) ask(ctx context.Context, query []byte, client wire.Client) []byte {
-	asked := wire.AskedBy(query)
-	resp, done := s.config.Handler.Fast(make([]byte, 0, 2*wire.PaddingBlock), query, client)
+// ask appends the answer to one question to dst, padded when it is to be; the goroutine of the request waits for it. Nothing
+// is appended when ctx ends first, or there is no answer. The caller does not change query afterwards.
+func (s *Server) ask(ctx context.Context, dst, query []byte, client wire.Client) []byte {
+	asked, base := wire.AskedBy(query), len(dst)
+	resp, done := s.config.Handler.Fast(dst, query, client)
 	if !done {
 		answered := make(chan []byte, 1)
-		if s.slow(s.asking, query, client, func(resp []byte) {
-			answered <- append(make([]byte, 0, len(resp)+wire.PaddingBlock), resp...)
-		}) {
-			select {
-			case resp = <-answered:
-			case <-ctx.Done():
-				return nil
-			}
+		if !s.slow(s.asking, query, client, func(resp []byte) { answered <- append([]byte(nil), resp...) }) {
+			resp = s.config.Handler.Busy(dst, query)
 		} else {
-			resp = s.config.Handler.Busy(resp[:0], query)
+			select {
+			case late := <-answered:
+				resp = append(dst, late...)
+			case <-ctx.Done():
+				return dst
+			}
 		}
 	}
-	if len(resp) == 0 {
-		return nil
+	if len(resp) == base {
+		return dst
 	}
-	return pad(resp, 0, asked, client.Via)
+	return pad(resp, base, asked, client.Via)
 }
+
+// buffers are for ask, with room for most padded answers; a longer answer has its own.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 2*wire.PaddingBlock)) }}
 
 var summaries = sync.Pool{New: func() any { return new(wire.Summary) }}
 

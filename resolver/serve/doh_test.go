@@ -16,7 +16,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-func dohRequest(t *testing.T, method, url, message string) *http.Request {
+func dohRequest(t testing.TB, method, url, message string) *http.Request {
 	t.Helper()
 	var r *http.Request
 	var err error

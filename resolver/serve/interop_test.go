@@ -25,7 +25,7 @@ import (
 )
 
 // setOf builds a set whose entries are domains with a law behind them.
-func setOf(t *testing.T, domains ...string) *match.Set {
+func setOf(t testing.TB, domains ...string) *match.Set {
 	t.Helper()
 	const list = match.ListID("hotline/main")
 	keys := &match.Keys{Match: sha256.Sum256([]byte("m"))}
@@ -67,7 +67,7 @@ func startWhole(t *testing.T) (r *resolver.Resolver, at netip.AddrPort) {
 }
 
 // startResolver runs an upstream and a resolver that asks it.
-func startResolver(t *testing.T, own resolver.Own) *resolver.Resolver {
+func startResolver(t testing.TB, own resolver.Own) *resolver.Resolver {
 	t.Helper()
 	up, err := devupstream.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {

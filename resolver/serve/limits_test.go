@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // TestStrangersGetNoHandshake: who is not answered cannot take the places of who is. Over TCP the Handler says REFUSED.
@@ -99,5 +101,18 @@ func TestIdleEncryptedConnectionsAreClosed(t *testing.T) {
 	var closed *quic.ApplicationError
 	if err := context.Cause(warm.Context()); !errors.As(err, &closed) || closed.ErrorCode != doqNoError {
 		t.Errorf("DoQ: %v", err)
+	}
+}
+
+// TestAStreamDoesNotAllocate: a question whose answer is known costs a connection no memory, whatever it asks of the transport.
+func TestAStreamDoesNotAllocate(t *testing.T) {
+	s := &Server{config: Config{Handler: &fakeHandler{}, Idle: time.Second}}
+	st := &stream{server: s, client: wire.Client{Via: wire.TLS}, out: make([]byte, 0, 4096)}
+	query := padded(t, "f.test.", 1) // byte 2 is no 's' and no 'n'
+	if n := testing.AllocsPerRun(100, func() {
+		st.out = st.out[:0]
+		st.answer(context.Background(), query)
+	}); n != 0 || len(st.out) == 0 {
+		t.Errorf("%v allocations for an answer of %d bytes", n, len(st.out))
 	}
 }

@@ -203,8 +203,10 @@ func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
 		return
 	}
 	s.counts.quic.Add(1)
-	resp := s.ask(str.Context(), query, client)
-	if len(resp) == 0 {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	resp := s.ask(str.Context(), append((*buffer)[:0], 0, 0), query, client)
+	if len(resp) == lengthSize {
 		if str.Context().Err() == nil { // not a query at all
 			_ = c.CloseWithError(doqProtocolError, "")
 		} else {
@@ -213,7 +215,8 @@ func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
 		return
 	}
 	_ = str.SetWriteDeadline(time.Now().Add(s.config.Idle))
-	if _, err := str.Write(append([]byte{byte(len(resp) >> 8), byte(len(resp))}, resp...)); err != nil {
+	binary.BigEndian.PutUint16(resp, uint16(len(resp)-lengthSize))
+	if _, err := str.Write(resp); err != nil { // it has copied what it does not send at once
 		str.CancelWrite(doqRequestCancelled)
 		return
 	}

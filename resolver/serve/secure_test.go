@@ -60,7 +60,7 @@ type secured struct {
 	roots *x509.CertPool
 }
 
-func startSecured(t *testing.T, c Config) *secured {
+func startSecured(t testing.TB, c Config) *secured {
 	t.Helper()
 	var roots *x509.CertPool
 	c.Certificate, roots = certificate(t, resolverName)
@@ -77,7 +77,7 @@ func (s *secured) client(protocols ...string) *tls.Config {
 	return &tls.Config{RootCAs: s.roots, ServerName: resolverName, NextProtos: protocols}
 }
 
-func (s *secured) dialTLS(t *testing.T) *tls.Conn {
+func (s *secured) dialTLS(t testing.TB) *tls.Conn {
 	t.Helper()
 	c, err := tls.Dial("tcp", s.TLSAddrs()[0].String(), s.client("dot"))
 	if err != nil {
@@ -88,13 +88,13 @@ func (s *secured) dialTLS(t *testing.T) *tls.Conn {
 	return c
 }
 
-func (s *secured) h2(t *testing.T) *http.Client {
+func (s *secured) h2(t testing.TB) *http.Client {
 	r := &http.Transport{TLSClientConfig: s.client(), ForceAttemptHTTP2: true}
 	t.Cleanup(r.CloseIdleConnections)
 	return &http.Client{Transport: r, Timeout: 10 * time.Second}
 }
 
-func (s *secured) h3(t *testing.T) *http.Client {
+func (s *secured) h3(t testing.TB) *http.Client {
 	r := &http3.Transport{TLSClientConfig: s.client()}
 	t.Cleanup(func() { _ = r.Close() })
 	return &http.Client{Transport: r, Timeout: 10 * time.Second}
@@ -102,7 +102,7 @@ func (s *secured) h3(t *testing.T) *http.Client {
 
 func (s *secured) url() string { return fmt.Sprintf("https://%s/dns-query", s.HTTPSAddrs()[0]) }
 
-func (s *secured) dialQUIC(t *testing.T) *quic.Conn {
+func (s *secured) dialQUIC(t testing.TB) *quic.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

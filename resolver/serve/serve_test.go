@@ -57,7 +57,7 @@ func (h *fakeHandler) Slow(ctx context.Context, query []byte, _ wire.Client, ans
 func (h *fakeHandler) Busy(dst, query []byte) []byte { return answerWith(dst, query, 'B') }
 
 // start runs a server on loopback until the test ends or stop is called; stop returns what Run did.
-func start(t *testing.T, c Config) (s *Server, stop func() error) {
+func start(t testing.TB, c Config) (s *Server, stop func() error) {
 	t.Helper()
 	if c.UDPAddrs == nil {
 		c.UDPAddrs = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}

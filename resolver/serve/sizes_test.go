@@ -32,7 +32,7 @@ func (m meter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func padded(t *testing.T, name string, typ uint16) []byte {
+func padded(t testing.TB, name string, typ uint16) []byte {
 	t.Helper()
 	m := new(dns.Msg).SetQuestion(name, typ).SetEdns0(1232, false)
 	m.Id = 0
