@@ -59,7 +59,7 @@ var homes = []struct {
 	{"github.com/bits-and-blooms/bloom", []string{"resolver/match"}},
 	{"github.com/dchest/siphash", []string{"resolver/match"}},
 	{"github.com/miekg/dns", []string{"resolver", "appliance/rpz"}},
-	{"github.com/quic-go/quic-go", []string{"resolver/serve"}},
+	{"github.com/quic-go/quic-go", []string{"resolver/serve", "bench/load"}},
 	{"github.com/google/gopacket", []string{"appliance/tap"}},
 	{"github.com/theupdateframework/go-tuf", []string{"listsync/trust", "listsync/publish"}},
 	{"github.com/sigstore/sigstore", []string{"listsync/trust", "listsync/publish"}},

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"sync"
+
+	"github.com/quic-go/quic-go/http3"
 )
 
 func dial(ctx context.Context, c *Config) (conn, error) {
@@ -47,6 +49,10 @@ func dial(ctx context.Context, c *Config) (conn, error) {
 		return newMatched(n, true), nil
 	case "https":
 		return newPosts(&http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}}, c.Server), nil
+	case "h3":
+		return newPosts(&http.Client{Transport: &http3.Transport{TLSClientConfig: conf}}, c.Server), nil
+	case "quic":
+		return newStreams(ctx, c.Server, conf)
 	}
 	return nil, fmt.Errorf("no such transport: one of %v", Transports)
 }

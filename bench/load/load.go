@@ -36,7 +36,7 @@ type Config struct {
 }
 
 // Transports that can be asked over.
-var Transports = []string{"udp", "tcp", "tls", "https"}
+var Transports = []string{"udp", "tcp", "tls", "https", "h3", "quic"}
 
 // Result of a run. Times are from when the question was due.
 type Result struct {

@@ -1,0 +1,61 @@
+package load
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/quic-go/quic-go"
+)
+
+// streams is one connection of DNS over QUIC (RFC 9250): each question has a stream of its own.
+type streams struct{ conn *quic.Conn }
+
+func newStreams(ctx context.Context, server string, conf *tls.Config) (*streams, error) {
+	conf.NextProtos, conf.MinVersion = []string{"doq"}, tls.VersionTLS13
+	c, err := quic.DialAddr(ctx, server, conf, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &streams{c}, nil
+}
+
+func (s *streams) Close() error { return s.conn.CloseWithError(0, "") }
+
+// ask does not wait for the server to let it open one stream more: the question's goroutine does.
+func (s *streams) ask(message []byte, done func([]byte)) error {
+	if err := s.conn.Context().Err(); err != nil {
+		return err
+	}
+	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+	framed[2], framed[3] = 0, 0 // RFC 9250 4.2.1
+	go func() {
+		if answer, err := s.exchange(framed); err == nil {
+			done(answer)
+		}
+	}()
+	return nil
+}
+
+func (s *streams) exchange(framed []byte) ([]byte, error) {
+	str, err := s.conn.OpenStreamSync(s.conn.Context())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := str.Write(framed); err != nil {
+		return nil, err
+	}
+	if err := str.Close(); err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(str, 65537))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) < 14 || len(b) != 2+int(binary.BigEndian.Uint16(b)):
+		return nil, errors.New("no whole answer")
+	}
+	return b[2:], nil
+}
