@@ -258,3 +258,21 @@ func FuzzReplies(f *testing.F) {
 type exchange func(q wire.Question) ([]byte, error)
 
 func (f exchange) Exchange(_ context.Context, q wire.Question) ([]byte, error) { return f(q) }
+
+func mustPrefix(t *testing.T, s string) netip.Prefix {
+	t.Helper()
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func mustAddr(t *testing.T, s string) netip.Addr {
+	t.Helper()
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

@@ -86,10 +86,11 @@ func startResolver(t testing.TB, own resolver.Own) *resolver.Resolver {
 		work.Wait()
 	})
 	r, err := resolver.New(resolver.Config{
-		Own:      own,
-		Stop:     resolver.Stop{LawIPv4: netip.MustParseAddr("127.0.0.16"), LawIPv6: netip.MustParseAddr("fd00::16")},
-		NSID:     true,
-		Upstream: pool,
+		Own:        own,
+		Stop:       resolver.Stop{LawIPv4: netip.MustParseAddr("127.0.0.16"), LawIPv6: netip.MustParseAddr("fd00::16")},
+		NSID:       true,
+		Structured: resolver.Structured{Option: 15, Contact: "tel:+99900123456", Law: "Example Act", Organization: "ISP", Language: "en"},
+		Upstream:   pool,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +143,9 @@ func TestDigUnderstandsEveryAnswer(t *testing.T) {
 		{[]string{"version.bind", "CH", "TXT"}, []string{"REFUSED"}},
 		{[]string{"bad.test", "A", "+edns=1", "+noednsnegotiation"}, []string{"BADVERS"}},
 		{[]string{"bad.test", "A", "+opcode=2"}, []string{"NOTIMP"}},
+		{[]string{"bad.test", "A", "+ednsopt=15:0000"}, []string{`EDE: 16 (Censored): ({"c":["tel:+99900123456"],"j":"Example Act","o":"ISP","l":"en"})`}},
+		{[]string{"good.test", "A", "+ednsopt=15:0000"}, []string{"192.0.2."}},
+		{[]string{"_8443._https.bad.test", "HTTPS"}, []string{"ANSWER: 0", "EDE: 16"}},
 		{[]string{"bad.test", "A", "+subnet=192.0.2.0/24", "+cookie"}, []string{"127.0.0.16"}},
 	} {
 		got := ask(tt.args...)
