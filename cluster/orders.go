@@ -66,10 +66,16 @@ func (n *Node) hold(ctx context.Context, t trust.ListTarget, metadata [32]byte, 
 	return fmt.Errorf("%w: %s", ErrHeld, brake)
 }
 
-// waits is ErrHeld for a version that is held back and that no officers have approved since: nothing needs to be checked again.
+// waits is ErrHeld for a version that is held back and that no officers have approved since, and for one behind it: nothing needs to be checked
+// again.
 func waits(view *state.View, t trust.ListTarget) error {
 	if h, ok := view.Orders.Heldback(t.List, t.Seq, t.Edge.SHA256); ok && !h.Approved {
 		return fmt.Errorf("%w: %s", ErrHeld, h.Brake)
+	}
+	for _, h := range view.Orders.Held {
+		if h.List == t.List && h.Seq > t.Seq {
+			return fmt.Errorf("%w: version %d of the list is, and comes after this one", ErrHeld, h.Seq)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -126,6 +127,12 @@ func (s *State) hold(t int64, c command.Hold) Result {
 		return no(leafReason(err))
 	}
 	return res
+}
+
+// behindHold reports whether a later version of the list is held back. Its hold stands in the place of one that the earlier version may have
+// had, and what members once signed of that one, while officers had approved it, has no end of its own.
+func (s *State) behindHold(p audit.Publish) bool {
+	return slices.ContainsFunc(s.orders.Held, func(h audit.Held) bool { return h.List == p.List && h.Seq > p.Seq })
 }
 
 // enterOrder keeps the last statement of each kind, so that it is known when it comes again.

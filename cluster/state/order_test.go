@@ -142,6 +142,27 @@ func TestAnApprovalEndsAndALaterVersionNeedsNone(t *testing.T) {
 	refused(t, s, w.hold(two, "growth", "control-1", "control-2"), state.ReasonOrder)
 }
 
+// TestALaterHoldLetsNoEarlierVersionThrough: members' words of a version that was approved for a time are still there when the time is over.
+func TestALaterHoldLetsNoEarlierVersionThrough(t *testing.T) {
+	w := newWorld(t)
+	s := w.state()
+	apply(t, s, w.good(listMain, 1))
+	two, three := trusttest.Files(listMain, 2), trusttest.Files(listMain, 3)
+	m := w.metadata(two)
+	apply(t, s, w.hold(two, "growth", "control-1", "control-2"))
+	apply(t, s, w.ordered(w.order(1, approval(two, "growth"), "ada", "grace")))
+	signed := w.verdicts(two, "control-1", "control-2") // while the approval is in its time
+	w.now += 3601
+	refused(t, s, w.publish(m, listMain, signed), state.ReasonHeld)
+	apply(t, s, w.hold(three, "growth", "control-1", "control-2"))
+	res := s.Apply(w.publish(m, listMain, signed))
+	if l, _ := s.View().InForce.List(listMain); res.Err == nil || l.Seq != 1 {
+		t.Errorf("version %d is in force after %+v, want 1: nobody approves version 2 any more", l.Seq, res)
+	}
+	apply(t, s, w.ordered(w.order(2, approval(three, "growth"), "ada", "grace")))
+	apply(t, s, w.publish(w.metadata(three), listMain, w.verdicts(three, "control-1", "control-2")))
+}
+
 func TestVerdictsAreAboutTheNeverBlockListOfThePolicy(t *testing.T) {
 	w := newWorld(t)
 	s := w.state()

@@ -72,6 +72,9 @@ func (s *State) publish(t int64, c command.Publish) Result {
 	if err := s.orders.MayPublish(leaf, t); err != nil {
 		return no(leafReason(err))
 	}
+	if s.behindHold(leaf) {
+		return no(ReasonHeld)
+	}
 	if err := s.sayThatKeysAreNew(t, target); err != nil {
 		return no(leafReason(err))
 	}
