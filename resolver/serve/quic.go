@@ -148,8 +148,10 @@ func (s *Server) drainH3() {
 		defer close(ended)
 		_ = s.h3.Shutdown(ctx)
 	}()
-	s.h3busy.Lock()
-	s.h3busy.Unlock() //nolint:staticcheck // all requests that had begun are answered
+	func() { // until all requests that had begun are answered
+		s.h3busy.Lock()
+		defer s.h3busy.Unlock()
+	}()
 	select {
 	case <-ended:
 	case <-time.After(settle):

@@ -52,8 +52,8 @@ func TestTheSizeOfAnAnswerTellsNothing(t *testing.T) {
 	s := startSecured(t, Config{Handler: r})
 	var came atomic.Int64
 	dot := tls.Client(meter{dial(t, "tcp", s.TLSAddrs()[0]), &came}, s.client("dot"))
-	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: s.client(), Dial: func(network, addr string) (net.Conn, error) {
-		c, err := net.Dial(network, addr)
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: s.client(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
 		return meter{c, &came}, err
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
