@@ -3,10 +3,13 @@ package serve
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -176,5 +179,52 @@ func TestAChromiumWithSecureDNSComesToTheStopPage(t *testing.T) {
 	}
 	if s.Counts().HTTPS == 0 {
 		t.Error("chromium has not asked over HTTPS")
+	}
+}
+
+// TestNothingIsWrittenAboutEncryptedQuestions reads back what the process and its libraries wrote while they served good clients and bad ones
+// (P5).
+func TestNothingIsWrittenAboutEncryptedQuestions(t *testing.T) {
+	s := startSecuredWhole(t)
+	quic, h2, h3, dot := s.dialQUIC(t), s.h2(t), s.h3(t), s.dialTLS(t)
+	old := [2]*os.File{os.Stdout, os.Stderr}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stdout, os.Stderr = writer, writer
+	plain := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(writer, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log.SetOutput(writer)
+	query := string(padded(t, "secret.test.", dns.TypeA))
+	send(t, dot, query)
+	receive(t, dot)
+	_, _ = doq(quic, framed(query))
+	_, _ = doq(quic, "too short")
+	for _, client := range []*http.Client{h2, h3} {
+		for _, r := range []*http.Request{dohRequest(t, "POST", s.url(), query), dohRequest(t, "GET", s.url(), "nonsense"), dohRequest(t, "GET", s.url()+"/x", query)} {
+			if resp, err := client.Do(r); err == nil {
+				_ = resp.Body.Close()
+			}
+		}
+	}
+	for _, at := range []netip.AddrPort{s.TLSAddrs()[0], s.HTTPSAddrs()[0]} {
+		c := dial(t, "tcp", at)
+		_, _ = io.WriteString(c, "this is no TLS at all, but secret.test")
+		_, _ = io.Copy(io.Discard, c)
+	}
+	web, err := tls.Dial("tcp", s.HTTPSAddrs()[0].String(), s.client("h2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(web, "this is no HTTP/2 at all, but secret.test")
+	_, _ = io.Copy(io.Discard, web)
+	stopped := s.stop()
+	os.Stdout, os.Stderr = old[0], old[1]
+	slog.SetDefault(plain)
+	log.SetOutput(os.Stderr)
+	_ = writer.Close()
+	if read, err := io.ReadAll(reader); err != nil || len(read) != 0 || stopped != nil {
+		t.Errorf("written: %q, %v; Run: %v", read, err, stopped)
 	}
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -131,4 +133,24 @@ func FuzzDoHRequest(f *testing.F) {
 			t.Error("another question than was sent")
 		}
 	})
+}
+
+// TestHTTP1IsNotSpoken, not even with who does not say what it wants to speak.
+func TestHTTP1IsNotSpoken(t *testing.T) {
+	s := startSecured(t, Config{Handler: &fakeHandler{}})
+	for _, protocols := range [][]string{nil, {"http/1.1"}} {
+		c, err := tls.Dial("tcp", s.HTTPSAddrs()[0].String(), s.client(protocols...))
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(c, "GET /dns-query?dns=AABmcXFxcXFxcXFxcXFxcXFxcXFx HTTP/1.1\r\nHost: dns.isp.test\r\n\r\n")
+		if b, _ := io.ReadAll(c); len(b) != 0 {
+			t.Errorf("%q: HTTP/1.1 is answered: %q", protocols, b)
+		}
+	}
+	if n := s.Counts().HTTPS; n != 0 {
+		t.Errorf("%d questions", n)
+	}
 }

@@ -113,6 +113,13 @@ func TestTheSizeOfAnAnswerTellsNothing(t *testing.T) {
 				{"cname-to--bad.test.", dns.TypeA}, {"cname-to--god.test.", dns.TypeA}, {"nothing.invalid.", dns.TypeA}, {"bogus--god.test.", dns.TypeA},
 			} {
 				size, b := ask(padded(t, q.name, q.typ))
+				if q.name == "bad.test." && q.typ == dns.TypeA {
+					var m dns.Msg
+					if err := m.Unpack(b); err != nil || len(m.Answer) != 1 || !strings.HasSuffix(m.Answer[0].String(), "127.0.0.16") ||
+						!strings.Contains(m.IsEdns0().String(), "EDE: 16 (Censored)") {
+						t.Errorf("%s: a listed name gets %v, %v", name, &m, err)
+					}
+				}
 				if len(b)%wire.PaddingBlock != 0 {
 					t.Errorf("%s, %s: %d bytes", name, q.name, len(b))
 				}
