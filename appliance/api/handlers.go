@@ -299,22 +299,32 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request, who caller) error
 // readerPatience is how long a reader may stand still: one that does not read must not hold a place, and the answer in memory, for ever.
 const readerPatience = 30 * time.Second
 
-// reading is w with a deadline that moves on with every write.
+// reading is w with a deadline that moves on with every write, as long as the reader is not too slow in all.
 func (s *Server) reading(w http.ResponseWriter) io.Writer {
-	return &movingDeadline{w, http.NewResponseController(w), s.patience}
+	return &movingDeadline{w: w, control: http.NewResponseController(w), patience: s.patience, now: time.Now}
 }
 
 type movingDeadline struct {
 	w        io.Writer
 	control  *http.ResponseController
 	patience time.Duration
+	now      func() time.Time
+	written  int64
+	waited   time.Duration // for the reader, and not for what there is to write
 }
 
+// slowest is how many bytes a second a reader takes at least, beyond the first minute: a few of them a minute would hold a place for days.
+const slowest = 16 << 10
+
 func (m *movingDeadline) Write(b []byte) (int, error) {
-	if err := m.control.SetWriteDeadline(time.Now().Add(m.patience)); err != nil {
+	began := m.now()
+	left := time.Minute + time.Duration(m.written/slowest)*time.Second - m.waited
+	if err := m.control.SetWriteDeadline(began.Add(min(m.patience, left))); err != nil {
 		return 0, err
 	}
-	return m.w.Write(b)
+	n, err := m.w.Write(b)
+	m.written, m.waited = m.written+int64(n), m.waited+m.now().Sub(began)
+	return n, err
 }
 
 func parseSum(text string) (sum [32]byte, err error) {

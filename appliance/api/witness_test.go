@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -135,5 +136,42 @@ func TestStrangersLeaveAfterTheirAnswerWhenPlacesAreFew(t *testing.T) {
 	}
 	if got := answer(); got != "close" {
 		t.Errorf("with 3 of 4 connections: %q, want close", got)
+	}
+}
+
+// taking is an answer whose reader takes so long for each write, and fails when its deadline is over as a connection does.
+type taking struct {
+	http.ResponseWriter
+	now   time.Time
+	each  time.Duration
+	until time.Time
+}
+
+func (t *taking) SetWriteDeadline(at time.Time) error { t.until = at; return nil }
+
+func (t *taking) Write(b []byte) (int, error) {
+	if t.now = t.now.Add(t.each); t.now.After(t.until) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return len(b), nil
+}
+
+func TestAReaderOfABundleKeepsAPace(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		each time.Duration // for 32 KiB
+		n    int           // of a gigabyte's 32,768 writes
+	}{{"fast", time.Millisecond, 32768}, {"slow, but on the move", 1900 * time.Millisecond, 32768}, {"in drops", 29 * time.Second, 2}, {"not at all", time.Minute, 0}} {
+		w := &taking{now: time.Unix(1780000000, 0), each: x.each}
+		m := &movingDeadline{w: w, control: http.NewResponseController(w), patience: readerPatience, now: func() time.Time { return w.now }}
+		n := 0
+		for b := make([]byte, 32<<10); n < 32768; n++ {
+			if _, err := m.Write(b); err != nil {
+				break
+			}
+		}
+		if n != x.n {
+			t.Errorf("%s: %d writes, want %d", x.name, n, x.n)
+		}
 	}
 }
