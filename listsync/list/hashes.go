@@ -1,7 +1,6 @@
 package list
 
 import (
-	"runtime"
 	"sync"
 
 	"github.com/cordon-project/cordon/resolver/match"
@@ -60,7 +59,7 @@ func (h *Hashes) next(p *match.Patch, from int, leaves []byte) [32]byte {
 			to.pairs[q] = nodeHash(&to.leaves[2*q], &to.leaves[2*q+1])
 		}
 	}
-	workers := runtime.GOMAXPROCS(0)
+	workers := processors
 	var wg sync.WaitGroup
 	for w := range min(workers, len(to.parts)) {
 		wg.Go(func() {

@@ -9,9 +9,12 @@ import (
 // leavesPerPart is how many leaves of a tree are hashed at a time by one goroutine; a power of two.
 const leavesPerPart = 4096
 
+// processors is how many the process began with. An edge has more later, and the rest is for its listeners (appliance.SpareProcessors).
+var processors = runtime.GOMAXPROCS(0)
+
 // rootOf is the RFC 6962 tree hash over the leaves, 32 bytes each. Perfect subtrees are hashed on several goroutines.
 func rootOf(leaves []byte) [32]byte {
-	workers := runtime.GOMAXPROCS(0)
+	workers := processors
 	parts := len(leaves) / (32 * leavesPerPart)
 	roots := make([][32]byte, parts)
 	var wg sync.WaitGroup

@@ -123,11 +123,14 @@ func (e *Edge) checkTwins(i int, kind canon.Kind) error {
 	return nil
 }
 
+// processors is how many the process began with. An edge has more later, and the rest is for its listeners (appliance.SpareProcessors).
+var processors = runtime.GOMAXPROCS(0)
+
 // eachBlock calls do for every block, on all processors, and adds up the tallies. Of several errors it returns that of the
 // first block.
 func (e *Edge) eachBlock(do func(block int, w *worker) error) (tally, error) {
 	blocks := 1 << e.bits
-	workers := min(runtime.GOMAXPROCS(0), max(blocks/256, 1)) // below that a goroutine costs more than it gives
+	workers := min(processors, max(blocks/256, 1)) // below that a goroutine costs more than it gives
 	all, errs := make([]worker, workers), make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {

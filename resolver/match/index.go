@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"github.com/cordon-project/cordon/resolver/match/section"
@@ -89,7 +88,7 @@ func (f *filter) fill(gates []byte, changed []uint64) {
 			}
 		}
 	}
-	workers := min(runtime.GOMAXPROCS(0), max(groups/64, 1))
+	workers := min(processors, max(groups/64, 1))
 	var wg sync.WaitGroup
 	for w := range workers {
 		lo, hi := uint64(groups*w/workers), uint64(groups*(w+1)/workers)

@@ -132,6 +132,9 @@ type Counts struct {
 	Refused uint64 // connections closed at once: too many, past a proxy, or of who is not served
 }
 
+// processors is how many the process began with, whatever it takes for other things later (appliance.SpareProcessors).
+var processors = runtime.GOMAXPROCS(0)
+
 // Open binds all sockets, or none. Its errors say which address could not be had and what to do.
 func Open(c Config) (*Server, error) {
 	secured := len(c.TLSAddrs)+len(c.HTTPSAddrs)+len(c.QUICAddrs) > 0
@@ -149,7 +152,7 @@ func Open(c Config) (*Server, error) {
 	if c.Worker == nil {
 		c.Worker = func() Worker { return oneByOne{c.Handler} }
 	}
-	c.Workers = orDefault(c.Workers, runtime.GOMAXPROCS(0))
+	c.Workers = orDefault(c.Workers, processors)
 	c.Slots = orDefault(c.Slots, 8192)
 	c.Conns = orDefault(c.Conns, 1024)
 	c.PerHousehold = orDefault(c.PerHousehold, 128)
