@@ -97,3 +97,25 @@ func TestMarksOutliveARestore(t *testing.T) {
 	refused(t, again, south.good(listSouth, 2), "rollback")
 	apply(t, again, without.good(listOther, 10))
 }
+
+// TestOneHotlinesWithdrawalsLeaveRoomForAnothers: what is in force has a bound, and officers of one hotline must not use it up for all.
+func TestOneHotlinesWithdrawalsLeaveRoomForAnothers(t *testing.T) {
+	north, south := twoHotlines(t)
+	s := north.state()
+	apply(t, s, north.good(listMain, 1))
+	apply(t, s, south.good(listSouth, 7))
+	number, most := uint64(1), audit.MaxRemovals-4096
+	for ; len(s.View().InForce.Removals)+3000 <= most; number++ {
+		apply(t, s, north.withdraw(north.withdrawal(listMain, number, 3000, 0, 1)))
+	}
+	left := most - len(s.View().InForce.Removals)
+	refused(t, s, north.withdraw(north.withdrawal(listMain, number, left+1, 0, 1)), state.ReasonLimit)
+	apply(t, s, north.withdraw(north.withdrawal(listMain, number+1, left, 0, 1)))
+	refused(t, s, north.withdraw(north.withdrawal(listMain, number+2, 1, 0, 1)), state.ReasonLimit)
+	apply(t, s, south.withdraw(south.withdrawal(listSouth, 1, 2048, 0, 1)))
+	refused(t, s, north.withdraw(north.withdrawal(listMain, number+3, 1, 0, 1)), state.ReasonLimit)
+	apply(t, s, south.withdraw(south.withdrawal(listSouth, 2, 2048, 0, 1)))
+	if n := len(s.View().InForce.Removals); n != audit.MaxRemovals {
+		t.Errorf("%d removals, want %d", n, audit.MaxRemovals)
+	}
+}

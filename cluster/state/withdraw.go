@@ -62,11 +62,41 @@ func (s *State) withdraw(t int64, c command.Withdraw) Result {
 			}
 		}
 	}
+	if s.crowds(h.id, t, leaf) {
+		return no(ReasonLimit)
+	}
 	res, err := s.append(t, leaf)
 	if err != nil {
 		return no(leafReason(err))
 	}
 	return res
+}
+
+// keptRemovals is how many removals every hotline has room for, whatever the others have withdrawn: what must not be blocked any more by one
+// list is not kept in force by another's officers.
+const keptRemovals = 4096
+
+// crowds reports whether a withdrawal would take of the room that is kept for other hotlines.
+func (s *State) crowds(id trust.HotlineID, t int64, w audit.Withdraw) bool {
+	leaf, err := audit.NewLeaf(s.tree.Size(), t, w)
+	if err != nil {
+		return false // append says why not
+	}
+	next, err := s.inForce.Apply(leaf)
+	if err != nil || len(next.Removals) <= len(s.inForce.Removals) {
+		return false // likewise, or it takes nothing
+	}
+	taken := make(map[string]int) // by hotline; looked up, never ranged over
+	for _, r := range next.Removals {
+		taken[r.List.Hotline()]++
+	}
+	room := audit.MaxRemovals - len(next.Removals)
+	for _, h := range s.hotlines {
+		if h.id != id {
+			room -= max(keptRemovals-taken[string(h.id)], 0)
+		}
+	}
+	return room < 0
 }
 
 // removes reports whether all that a withdrawal says is in force as it says it.
