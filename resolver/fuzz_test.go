@@ -27,7 +27,7 @@ func seeds(t testing.TB) [][]byte {
 }
 
 // FuzzQuery: no query makes the resolver panic, every answer can be read by the oracle and fits the client's limit, the
-// question comes back as it was, and Fast, Slow and Busy agree on what is to be answered at all.
+// question comes back as it was, Fast, Slow and Busy agree on what is to be answered at all, and a batch says what Fast says.
 func FuzzQuery(f *testing.F) {
 	for _, s := range seeds(f) {
 		f.Add(s, false)
@@ -36,8 +36,16 @@ func FuzzQuery(f *testing.F) {
 	g := newRig(f)
 	g.Swap(makeSet(f, law(canon.KindDomain, "bad.test")))
 	g.up.set("*", func(q wire.Question) ([]byte, error) { return reply(q, nil) })
+	worker, other := g.Worker(), question(f, "www.bad.test", dns.TypeA)
 	f.Fuzz(func(t *testing.T, query []byte, tcp bool) {
 		resp, done := g.Fast(nil, query, over(tcp))
+		batch := []wire.Ask{{Query: query, From: over(tcp)}, {Query: other, From: over(tcp)}, {Query: query, From: over(tcp)}}
+		worker.Answer(batch)
+		for _, i := range []int{0, 2} {
+			if string(batch[i].Resp) != string(resp) || batch[i].Done != done {
+				t.Fatalf("in a batch the answer is %x, %v, alone %x, %v", batch[i].Resp, batch[i].Done, resp, done)
+			}
+		}
 		if !done {
 			if resp != nil {
 				t.Fatalf("Fast left %x and did not answer", resp)
