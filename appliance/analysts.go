@@ -106,6 +106,7 @@ func (o *Operator) Exempt(ctx context.Context, r OrderRequest, file []byte) (Dec
 type analysts struct {
 	path   string // "": none
 	exempt func(*resolver.Exemption)
+	clock  func() time.Time
 	log    *slog.Logger
 
 	mu    sync.Mutex // guards the rest
@@ -192,5 +193,8 @@ func (a *analysts) read() ([]netip.Prefix, error) {
 func (a *analysts) number() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.shown != 0 && a.clock().Unix() > a.want.Until {
+		return 0
+	}
 	return a.shown
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/resolver"
@@ -72,7 +73,8 @@ func TestAnEdgeExemptsTheFileThatTheOfficersSignedAndNoOther(t *testing.T) {
 	}
 	var log bytes.Buffer
 	var now *resolver.Exemption
-	a := &analysts{path: filepath.Join(t.TempDir(), "analysts.txt"), exempt: func(x *resolver.Exemption) { now = x }, log: slog.New(slog.NewTextHandler(&log, nil))}
+	clock := int64(3_999_999_999)
+	a := &analysts{path: filepath.Join(t.TempDir(), "analysts.txt"), exempt: func(x *resolver.Exemption) { now = x }, clock: func() time.Time { return time.Unix(clock, 0) }, log: slog.New(slog.NewTextHandler(&log, nil))}
 	order := &audit.Exemption{Hash: sha256.Sum256(signed), Count: 1, Until: 4_000_000_000, Number: 3}
 	step := func(what string, in *audit.Exemption, file []byte, want uint64) {
 		t.Helper()
@@ -98,6 +100,10 @@ func TestAnEdgeExemptsTheFileThatTheOfficersSignedAndNoOther(t *testing.T) {
 	step("another file with the same prefixes", order, other, 0)
 	step("the file", order, signed, 3)
 	step("the same again", order, nil, 3)
+	if clock = order.Until + 1; a.number() != 0 {
+		t.Error("it is said to be in effect when its time is over")
+	}
+	clock = order.Until
 	next := *order
 	next.Hash, next.Number = sha256.Sum256(other), 4
 	step("another order, the file is the old one", &next, nil, 0)

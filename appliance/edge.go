@@ -116,7 +116,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	exempt := &analysts{path: c.Analysts, exempt: answers.Exempt, log: o.Log}
+	exempt := &analysts{path: c.Analysts, exempt: answers.Exempt, clock: o.clock(), log: o.Log}
 	controls := make([]*api.Client, len(c.Control))
 	runs, err := program.Self()
 	if err != nil {

@@ -21,6 +21,11 @@ func start(t *testing.T) *Server {
 	c := example()
 	c.Law = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.2:0")}
 	c.Voluntary = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.3:0")}
+	return run(t, c)
+}
+
+func run(t *testing.T, c Config) *Server {
+	t.Helper()
 	s, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +103,23 @@ func TestEveryRequestGetsTheSameAnswer(t *testing.T) {
 				t.Errorf("%q\ngot  %.300q\nwant %.300q", request, got, want)
 			}
 		}
+	}
+}
+
+// TestThePageIsTheSameOverIPv6: subscribers without IPv4 are told as much.
+func TestThePageIsTheSameOverIPv6(t *testing.T) {
+	c := example()
+	c.Law = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.2:0"), netip.MustParseAddrPort("[::1]:0")}
+	c.Voluntary = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.3:0")}
+	s := run(t, c)
+	at := s.Addrs(Law)
+	if len(at) != 2 || !at[1].Addr().Is6() {
+		t.Fatalf("served on %v", at)
+	}
+	const request = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+	four, six := say(t, at[0], request), say(t, at[1], request)
+	if four != six || !strings.HasPrefix(six, "HTTP/1.1 451 ") {
+		t.Errorf("over IPv6 %.60q, over IPv4 %.60q", six, four)
 	}
 }
 

@@ -35,6 +35,7 @@ type plain struct {
 	suppressed map[int]int64           // last second, by entry
 	left       map[uint64]map[int]bool // by version returned to
 	bypass     int64                   // last second
+	exempt     audit.Exemption         // Count 0: nobody. It stops and frees no name for subscribers
 }
 
 type plainVersion struct {
@@ -348,6 +349,18 @@ func (m *lists) actions() map[string]func() {
 				m.model.bypass = 0
 			}
 		},
+		"exempt analysts": func() {
+			life := rapid.Int64Range(60, 9000).Draw(m.rt, "life")
+			x := order.Exempt{Hash: [32]byte{byte(rapid.IntRange(1, 255).Draw(m.rt, "file"))}, Count: uint64(rapid.IntRange(1, order.MaxExempt).Draw(m.rt, "prefixes"))}
+			m.decide(life, x)
+			m.model.exempt = audit.Exemption{Hash: x.Hash, Count: x.Count, Until: m.now + life - 1}
+		},
+		"end the exemption": func() {
+			if m.model.exempt.Count > 0 && m.now <= m.model.exempt.Until {
+				m.decide(60, order.Exempt{Lift: true})
+				m.model.exempt = audit.Exemption{}
+			}
+		},
 		"return": func() { m.goBack() },
 		"one person alone": func() {
 			if v, ok := inForce(); ok {
@@ -447,6 +460,14 @@ func (m *lists) check() {
 	m.must(err)
 	if want != first {
 		m.rt.Fatalf("an edge signs state %v, an auditor computes %v", first, want)
+	}
+	var exempt audit.Exemption
+	if e := views[0].InForce.Exempt; e != nil && e.Until >= m.now {
+		exempt = *e
+		exempt.Number = 0 // the model counts none
+	}
+	if said := m.model.exempt; said.Until < m.now && exempt != (audit.Exemption{}) || said.Until >= m.now && exempt != said {
+		m.rt.Fatalf("exempt is %+v, want %+v", exempt, said)
 	}
 	if l, _ := views[0].InForce.List(listMain); l.High() != m.model.versions[len(m.model.versions)-1].seq {
 		m.rt.Fatalf("mark at version %d, want %d", l.High(), m.model.versions[len(m.model.versions)-1].seq)
