@@ -1,13 +1,8 @@
 package resolver
 
 import (
-	"context"
-	"encoding/binary"
-	"errors"
-
 	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/guard"
-	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -41,49 +36,6 @@ func (r *Resolver) Fast(dst, query []byte, from wire.Client) (resp []byte, done 
 	}
 	r.pool.Put(w)
 	return resp, done
-}
-
-// Slow answers any query, asking the upstream when needed. It does not block: answer is called once, from any goroutine, soon after ctx ends
-// at the latest (then with SERVFAIL). It is for questions that Fast has let through. nil means that nothing is to be sent. query must stay unchanged until then.
-func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, answer func(resp []byte)) {
-	go func() { answer(r.slow(ctx, query, from)) }()
-}
-
-func (r *Resolver) slow(ctx context.Context, query []byte, from wire.Client) []byte {
-	w := r.pool.Get().(*scratch)
-	defer r.pool.Put(w)
-	r.again(w, from)
-	resp := r.ask(ctx, w, query, from)
-	r.again(w, from)
-	return r.ration(w, nil, query, resp)
-}
-
-func (r *Resolver) ask(ctx context.Context, w *scratch, query []byte, from wire.Client) []byte {
-	if resp, done := r.local(w, nil, query, from); done { // the same question may just have been answered
-		return resp
-	}
-	reply, err := r.config.Upstream.Exchange(ctx, w.q.Question())
-	// The view of now, not of before the wait: what was listed meanwhile must not pass.
-	v := r.view.Load()
-	if v == nil {
-		return r.fail(w, nil, query, wire.EDENotReady)
-	}
-	v = v.of(from.Addr, uint32(r.config.Clock().Unix()))
-	r.options(w, v)
-	if ede, ok := r.usable(w, reply, err); !ok {
-		now := r.config.Clock()
-		if ctx.Err() == nil && !errors.Is(err, upstream.ErrBusy) {
-			r.config.Cache.PutFailure(w.q.Key(), ede, failureLife, r.tick(now))
-		}
-		// Listed meanwhile? Then the signal, not the failure.
-		if actionOf(w.q.Type) != pass {
-			if verdict := w.asked(v, uint32(now.Unix())); verdict.Listed {
-				return r.signal(w, v, nil, query, verdict)
-			}
-		}
-		return r.fail(w, nil, query, ede)
-	}
-	return r.keep(w, v, query, reply, from)
 }
 
 // Busy is the answer when there is no room to ask the upstream: SERVFAIL with EDE 23, appended to dst like Fast's.
@@ -209,70 +161,3 @@ func (r *Resolver) fail(w *scratch, dst, query []byte, ede uint16) []byte {
 	w.opt.EDE = ede
 	return w.q.AppendError(dst, query, wire.RcodeServFail, &w.opt)
 }
-
-// rcodeYXDomain is what DNAME processing gives for a name that became too long (RFC 6672 2.2).
-const rcodeYXDomain = 6
-
-// usable judges what the upstream gave, and fills w.sum; ede says what went wrong. An Exchanger is not trusted to have
-// checked its reply.
-func (r *Resolver) usable(w *scratch, reply []byte, err error) (ede uint16, ok bool) {
-	switch {
-	case errors.Is(err, upstream.ErrNoAnswer):
-		return wire.EDENoReachableAuthority, false
-	case err != nil:
-		return wire.EDENetworkError, false
-	case len(reply) < wire.HeaderLen,
-		!w.q.Question().Answers(reply, binary.BigEndian.Uint16(reply)),
-		wire.Truncated(reply),
-		wire.Scan(reply, &w.sum) != nil:
-		return wire.EDENoReachableAuthority, false
-	}
-	switch w.sum.Rcode {
-	case wire.RcodeSuccess, wire.RcodeNXDomain, rcodeYXDomain:
-		return wire.EDENone, true
-	}
-	if dnssecError(w.sum.EDE) {
-		return w.sum.EDE, false // why validation failed is worth knowing (RFC 8914 4); other codes are the upstream's own affair
-	}
-	return wire.EDENoReachableAuthority, false
-}
-
-// dnssecError reports the Extended DNS Errors about validation: 1, 2, 5 to 12.
-func dnssecError(code uint16) bool { return code == 1 || code == 2 || code >= 5 && code <= 12 }
-
-// keep tests a good reply under v, caches it and answers. A reply that leads to a listed name is cached without a stamp,
-// so it is tested each time, and served once it is clear.
-func (r *Resolver) keep(w *scratch, v *view, query, reply []byte, from wire.Client) []byte {
-	now := r.config.Clock()
-	tick, unix := r.tick(now), uint32(now.Unix())
-	var stamp uint64
-	if actionOf(w.q.Type) != pass {
-		verdict, chained, ok := w.asked(v, unix), false, true
-		if !verdict.Listed {
-			verdict, ok = w.chain(v, reply, unix)
-			chained = verdict.Listed
-		}
-		if verdict.Listed {
-			if chained {
-				w.counts.chains.Add(1)
-			}
-			if ok {
-				r.config.Cache.Put(w.q.Key(), reply, &w.sum, 0, tick)
-			}
-			return r.signal(w, v, nil, query, verdict)
-		}
-		if !ok {
-			r.config.Cache.PutFailure(w.q.Key(), wire.EDENoReachableAuthority, failureLife, tick)
-			return r.fail(w, nil, query, wire.EDENoReachableAuthority)
-		}
-		stamp = v.stamp(unix)
-	}
-	e := r.config.Cache.Put(w.q.Key(), reply, &w.sum, stamp, tick)
-	if e == nil {
-		e = cache.NewEntry(w.q.Key(), reply, &w.sum, passTTL, tick)
-	}
-	return r.copy(w, nil, query, e, tick, from)
-}
-
-// passTTL bounds TTLs of answers too large to cache to a week (RFC 8767 4).
-const passTTL = 7 * 86400

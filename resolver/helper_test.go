@@ -325,3 +325,10 @@ func over(stream bool) wire.Client {
 	}
 	return c
 }
+
+// slow is Slow for who waits.
+func (r *Resolver) slow(ctx context.Context, query []byte, from wire.Client) []byte {
+	said := make(chan []byte, 1)
+	r.Slow(ctx, query, from, func(resp []byte) { said <- append([]byte(nil), resp...) })
+	return <-said
+}

@@ -32,6 +32,13 @@ type Exchanger interface {
 	Exchange(ctx context.Context, q wire.Question) ([]byte, error)
 }
 
+// Asker is an Exchanger that need not be waited for; *upstream.Pool is one.
+type Asker interface {
+	// Ask is Exchange without the wait: done is called once, from any goroutine, also before the return, with a reply that
+	// may be read until done returns.
+	Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error))
+}
+
 // Stop is where listed names lead, by legal basis. An address left out means NODATA for its type.
 type Stop struct {
 	LawIPv4, LawIPv6             netip.Addr // basis law or order
@@ -60,6 +67,7 @@ type Resolver struct {
 	view       atomic.Pointer[view]
 	swaps      atomic.Uint32
 	pool       sync.Pool   // of *scratch
+	asker      Asker       // nil: the upstream is only an Exchanger
 	structured *structured // nil: no texts
 	stripe     atomic.Uint32
 	counts     [stripes]counters
@@ -91,6 +99,7 @@ type scratch struct {
 	counts *counters
 	now    time.Time
 	ticket guard.Ticket
+	out    []byte        // room for an answer of Slow
 	stream bool          // the answer may be long
 	wrong  error         // what Parse said
 	hash   uint64        // of the cache's key
@@ -147,6 +156,7 @@ func New(c Config) (*Resolver, error) {
 	if r.structured, err = newStructured(c.Structured); err != nil {
 		return nil, fmt.Errorf("make resolver: %w", err)
 	}
+	r.asker, _ = c.Upstream.(Asker)
 	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }
 	return r, nil
 }

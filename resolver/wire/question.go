@@ -35,6 +35,17 @@ func (q Question) AppendQuery(dst []byte, id, size uint16) []byte {
 	return append(dst, 0, 0)
 }
 
+// OPTLen is how long the OPT record at the end of AppendQuery's queries is.
+const OPTLen = optFixed
+
+// AppendLower appends a wire name in lower case.
+func AppendLower(dst, name []byte) []byte {
+	for _, c := range name {
+		dst = append(dst, fold[c])
+	}
+	return dst
+}
+
 // Answers reports whether msg is a response to this question with this id: QR set, opcode QUERY, exactly this one
 // question (case aside). Anything else on the socket is somebody's guess.
 func (q Question) Answers(msg []byte, id uint16) bool {

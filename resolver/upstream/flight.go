@@ -1,0 +1,373 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// tick is how exact times of flights are.
+const tick = 10 * time.Millisecond
+
+// shard holds a part of the questions in flight, by a keyed hash of the question: so identical ones meet, and cores rarely wait for each other.
+type shard struct {
+	pool *Pool
+	wake chan struct{} // there is a flight again: cap 1
+
+	mu      sync.Mutex // guards the rest, and the flights, attempts and sockets of the shard
+	byHash  map[uint64]*flight
+	flights []*flight
+	free    []*flight // to be used again
+	servers []share   // sockets of each of the pool's servers
+	out     outbox
+	random  random
+	ttls    []uint16 // of the last reply
+	closed  bool
+}
+
+// flight is one question that somebody waits for.
+type flight struct {
+	shard   *shard
+	hash    uint64
+	chain   *flight // another question with the same hash
+	at      int     // in shard.flights
+	q       wire.Question
+	name    [wire.MaxName]byte // of q
+	waiters []waiter
+	plan    []uint8 // servers in the order of this question
+	next    int     // of plan, twice around
+	tries   [2]attempt
+	began   time.Time
+	second  []byte // a reply that says it failed
+	err     error
+	turn    uint32 // changes when the flight has landed: what comes later is of no use
+}
+
+type waiter struct {
+	ctx  context.Context
+	done func(reply []byte, err error)
+}
+
+// attempt is one query to one server.
+type attempt struct {
+	flight *flight
+	server *server // nil: there is none
+	socket *socket // nil: over TCP
+	id     uint16
+	strays int
+	sent   time.Time
+	end    time.Time
+	hedge  time.Time // when a second server is asked; zero: never
+	cased  []byte    // the name as it was sent
+	name   [wire.MaxName]byte
+}
+
+// landing is what is owed to waiters once the shard is unlocked.
+type landing struct {
+	waiters []waiter
+	reply   []byte
+	err     error
+}
+
+func (l *landing) tell() {
+	for i := range l.waiters {
+		l.waiters[i].done(l.reply, l.err)
+		l.waiters[i] = waiter{}
+	}
+	l.waiters = l.waiters[:0]
+}
+
+// Ask asks q. done is called once, from any goroutine, also before Ask returns; it must not block and holds up others that wait for answers. The
+// reply is what Exchange would return, and may be read until done returns. When ctx ends first done gets its error soon after.
+func (p *Pool) Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error)) {
+	if err := ctx.Err(); err != nil {
+		done(nil, err)
+		return
+	}
+	bits := byte(0)
+	if q.DO {
+		bits |= 1
+	}
+	if q.CD {
+		bits |= 2
+	}
+	var key [wire.MaxName + 5]byte
+	n := copy(key[:], q.Name)
+	n += copy(key[n:], []byte{byte(q.Type >> 8), byte(q.Type), byte(q.Class >> 8), byte(q.Class), bits})
+	h := maphash.Bytes(p.seed, key[:n])
+	s := p.shards[h%uint64(len(p.shards))]
+
+	var land landing
+	s.mu.Lock()
+	f := s.find(h, q)
+	switch {
+	case f != nil:
+		f.waiters = append(f.waiters, waiter{ctx, done})
+	case s.closed || !p.enter():
+		p.counts.busy.Add(1)
+		s.mu.Unlock()
+		done(nil, ErrBusy)
+		return
+	default:
+		f = s.start(h, q, waiter{ctx, done})
+		s.forward(f, time.Now(), &land)
+	}
+	s.mu.Unlock()
+	land.tell()
+}
+
+func (p *Pool) enter() bool {
+	if p.flights.Add(1) > int64(p.config.InFlight) {
+		p.flights.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (s *shard) find(h uint64, q wire.Question) *flight {
+	for f := s.byHash[h]; f != nil; f = f.chain {
+		if f.q.Type == q.Type && f.q.Class == q.Class && f.q.DO == q.DO && f.q.CD == q.CD && string(f.q.Name) == string(q.Name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// start makes the flight. Hot path: no allocation when there is a free one.
+func (s *shard) start(h uint64, q wire.Question, w waiter) *flight {
+	s.pool.counts.questions.Add(1)
+	var f *flight
+	if n := len(s.free); n > 0 {
+		f, s.free = s.free[n-1], s.free[:n-1]
+	} else {
+		f = &flight{shard: s}
+		f.tries[0].flight, f.tries[1].flight = f, f
+	}
+	f.hash, f.chain, f.at = h, s.byHash[h], len(s.flights)
+	f.q = q
+	f.q.Name = f.name[:copy(f.name[:], q.Name)]
+	f.waiters = append(f.waiters[:0], w)
+	f.plan, f.next = s.pool.order(f.plan[:0]), 0
+	f.began, f.second, f.err = time.Now(), nil, ErrNetwork
+	s.byHash[h] = f
+	if s.flights = append(s.flights, f); len(s.flights) == 1 {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+	return f
+}
+
+// forward asks the next server, or lands.
+func (s *shard) forward(f *flight, now time.Time, land *landing) {
+	total := f.began.Add(s.pool.config.Total)
+	for f.next < 2*len(f.plan) && (f.next < len(f.plan) || f.second == nil) && now.Before(total) && !s.closed {
+		to := f.plan[f.next%len(f.plan)]
+		f.next++
+		a := &f.tries[0]
+		if a.server != nil {
+			a = &f.tries[1]
+		}
+		end := now.Add(s.pool.config.Attempt)
+		if end.After(total) {
+			end = total
+		}
+		if s.query(a, int(to), now, end) {
+			return
+		}
+		s.pool.servers[to].note(false, s.pool.config.Clock())
+		s.pool.counts.failures.Add(1)
+	}
+	if f.tries[0].server != nil || f.tries[1].server != nil {
+		return // another one is still being asked
+	}
+	s.land(f, f.second, f.err, land)
+}
+
+// query sends the question to one server. Errors of the network show when the answer is read.
+func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
+	server := s.pool.servers[to]
+	k := s.socket(to)
+	if k == nil {
+		return false
+	}
+	s.pool.counts.attempts.Add(1)
+	a.server, a.socket, a.strays, a.sent, a.end, a.hedge = server, k, 0, now, end, time.Time{}
+	if wait := server.patience(); wait > 0 && len(a.flight.plan) > 1 && now.Add(wait).Before(end) {
+		a.hedge = now.Add(wait)
+	}
+	a.id = k.id(&s.random)
+	k.pending[a.id] = a
+	a.cased = a.name[:copy(a.name[:], a.flight.q.Name)]
+	if !server.noCase.Load() {
+		s.random.mix(a.cased)
+	}
+	q := a.flight.q
+	q.Name = a.cased
+	s.out.add(k, q, a.id, server.noEDNS.Load())
+	return true
+}
+
+// drop forgets an attempt. A reply that still comes is known as a late one.
+func (a *attempt) drop() {
+	if a.socket != nil {
+		a.socket.pending[a.id] = nil
+		a.socket.waiting--
+		a.socket.rest()
+	}
+	a.server, a.socket = nil, nil
+}
+
+// fail counts an attempt without a usable reply and goes on to the next server.
+func (s *shard) fail(a *attempt, err error, land *landing) {
+	f := a.flight
+	a.server.note(false, s.pool.config.Clock())
+	s.pool.counts.failures.Add(1)
+	if errors.Is(err, ErrNoAnswer) {
+		f.err = ErrNoAnswer
+	}
+	a.drop()
+	s.forward(f, time.Now(), land)
+}
+
+// land gives the waiters what they waited for. reply must be whole until they are told.
+func (s *shard) land(f *flight, reply []byte, err error, land *landing) {
+	if reply != nil {
+		err = nil
+	}
+	for i := range f.tries {
+		if f.tries[i].server != nil {
+			f.tries[i].drop()
+		}
+	}
+	*land = landing{waiters: f.waiters, reply: reply, err: err}
+	f.waiters = nil
+	f.turn++
+	last := len(s.flights) - 1
+	s.flights[f.at] = s.flights[last]
+	s.flights[f.at].at = f.at
+	s.flights[last] = nil
+	s.flights = s.flights[:last]
+	if s.byHash[f.hash] == f {
+		if f.chain == nil {
+			delete(s.byHash, f.hash)
+		} else {
+			s.byHash[f.hash] = f.chain
+		}
+	} else {
+		for g := s.byHash[f.hash]; g != nil; g = g.chain {
+			if g.chain == f {
+				g.chain = f.chain
+			}
+		}
+	}
+	f.chain, f.second = nil, nil
+	if len(s.free) < 1024 {
+		s.free = append(s.free, f)
+	}
+	s.pool.flights.Add(-1)
+}
+
+// run looks at the clock for as long as there are flights.
+func (s *shard) run() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	ticker.Stop()
+	for {
+		select {
+		case <-s.pool.life.Done():
+			return
+		case <-s.wake:
+		}
+		ticker.Reset(tick)
+		for on := true; on; {
+			select {
+			case <-s.pool.life.Done():
+				return
+			case <-ticker.C:
+			}
+			on = s.look(time.Now())
+		}
+		ticker.Stop()
+	}
+}
+
+// look ends attempts whose time is up, asks second servers, and lets waiters go whose context ended. The table is bounded by Config.InFlight: to
+// read all of it every 10 ms costs less than keeping it in order.
+func (s *shard) look(now time.Time) (on bool) {
+	var lands []landing
+	s.mu.Lock()
+	for i := len(s.flights) - 1; i >= 0; i-- {
+		if i >= len(s.flights) {
+			continue
+		}
+		f := s.flights[i]
+		if left := f.leave(); left.waiters != nil {
+			lands = append(lands, left)
+		}
+		var land landing
+		turn := f.turn
+		for t := range f.tries {
+			if a := &f.tries[t]; f.turn == turn && a.server != nil && !now.Before(a.end) {
+				s.fail(a, ErrNoAnswer, &land)
+			}
+		}
+		if a := &f.tries[0]; f.turn == turn && a.server != nil && !a.hedge.IsZero() && !now.Before(a.hedge) && f.tries[1].server == nil {
+			a.hedge = time.Time{}
+			if f.next < len(f.plan) && s.pool.mayHedge() {
+				s.pool.counts.hedges.Add(1)
+				s.forward(f, now, &land)
+			}
+		}
+		if land.waiters != nil {
+			lands = append(lands, land)
+		}
+	}
+	on = len(s.flights) > 0
+	s.mu.Unlock()
+	for i := range lands {
+		lands[i].tell()
+	}
+	return on
+}
+
+// leave takes the waiters out whose context ended. The flight goes on for the others, and for the cache of whoever asks next.
+func (f *flight) leave() (out landing) {
+	kept := f.waiters[:0]
+	for _, w := range f.waiters {
+		if err := w.ctx.Err(); err != nil {
+			out.waiters, out.err = append(out.waiters, w), err
+			continue
+		}
+		kept = append(kept, w)
+	}
+	clear(f.waiters[len(kept):])
+	f.waiters = kept
+	return out
+}
+
+// end lands all flights: the pool is closed.
+func (s *shard) end() {
+	var lands []landing
+	s.mu.Lock()
+	s.closed = true
+	for len(s.flights) > 0 {
+		var land landing
+		s.land(s.flights[0], nil, ErrNetwork, &land)
+		lands = append(lands, land)
+	}
+	for i := range s.servers {
+		for _, k := range s.servers[i].open {
+			_ = k.conn.Close()
+		}
+	}
+	s.mu.Unlock()
+	for i := range lands {
+		lands[i].tell()
+	}
+}

@@ -1,0 +1,160 @@
+package upstream_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/cordon-project/cordon/resolver/upstream"
+	"github.com/cordon-project/cordon/resolver/upstream/upstreamtest"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+func TestTheSpellingIsPartOfTheSecret(t *testing.T) {
+	const asked = "abcdefghijklmnopqrstuvwxyz.test"
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		lie := upstreamtest.Change(q, func(m *dns.Msg) {
+			m.Question[0].Name = strings.ToLower(m.Question[0].Name)
+			m.Answer[0].(*dns.A).A[3] = 66
+		})
+		if q.TCP {
+			return upstreamtest.Plain(q)
+		}
+		return lie
+	})
+	p := pool(t, upstream.Config{}, s)
+	m, err := exchange(p, asked, dns.TypeA)
+	if err != nil || m.Answer[0].(*dns.A).A[3] == 66 || m.Question[0].Name != asked+"." {
+		t.Fatalf("a reply in another spelling: got %v, %v", m, err)
+	}
+	spelled := map[string]bool{}
+	for _, q := range s.Seen() {
+		spelled[q.Question[0].Name] = true
+	}
+	if spelled[asked+"."] || p.Counts().TCP != 1 {
+		t.Errorf("asked as %v, %+v", spelled, p.Counts())
+	}
+}
+
+func TestAServerThatDoesNotEchoIsAskedInLowerCase(t *testing.T) {
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		return upstreamtest.Change(q, func(m *dns.Msg) { m.Question[0].Name = strings.ToLower(m.Question[0].Name) })
+	})
+	p := pool(t, upstream.Config{}, s)
+	for i := range 5 {
+		if m, err := exchange(p, fmt.Sprintf("quite-a-long-name-%d.test", i), dns.TypeA); err != nil || len(m.Answer) != 1 {
+			t.Fatalf("got %v, %v", m, err)
+		}
+	}
+	if c := p.Counts(); c.TCP != 1 || c.Failures != 0 {
+		t.Errorf("five questions: %+v, want one over TCP", c)
+	}
+}
+
+func TestAServerThatKnowsNoEDNSIsAskedWithout(t *testing.T) {
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		return upstreamtest.Change(q, func(m *dns.Msg) {
+			if q.IsEdns0() != nil {
+				m.Rcode, m.Answer, m.Extra = dns.RcodeFormatError, nil, nil
+			}
+		})
+	})
+	p := pool(t, upstream.Config{}, s)
+	for i := range 3 {
+		if m, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err != nil || len(m.Answer) != 1 {
+			t.Fatalf("got %v, %v", m, err)
+		}
+	}
+	if got := len(s.Seen()); got != 4 {
+		t.Errorf("three questions took %d queries, want 4", got)
+	}
+}
+
+func TestASecondServerIsAskedWhenTheFirstIsSlowerThanUsual(t *testing.T) {
+	release := make(chan struct{})
+	var slow atomic.Bool
+	first := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		if slow.Load() {
+			<-release
+		}
+		return upstreamtest.Plain(q)
+	})
+	defer close(release)
+	second := upstreamtest.Start(t, upstreamtest.Plain)
+	p := pool(t, upstream.Config{Attempt: time.Minute, Total: time.Minute}, first, second)
+	for i := range 20 {
+		if _, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow.Store(true)
+	if m, err := exchange(p, "late.test", dns.TypeA); err != nil || len(m.Answer) != 1 {
+		t.Fatalf("got %v, %v", m, err)
+	}
+	if c := p.Counts(); c.Hedges == 0 || c.Failures != 0 {
+		t.Errorf("counts are %+v, want a hedge and no failure", c)
+	}
+}
+
+func TestManyQuestionsShareSockets(t *testing.T) {
+	s := upstreamtest.Start(t, upstreamtest.Plain)
+	p := pool(t, upstream.Config{Attempt: 5 * time.Second, Total: 10 * time.Second}, s)
+	var work sync.WaitGroup
+	const n, together = 600, 64 // more would not fit the server's socket
+	room := make(chan struct{}, together)
+	work.Add(n)
+	var failed atomic.Int64
+	for i := range n {
+		room <- struct{}{}
+		p.Ask(context.Background(), wire.Question{Name: name(fmt.Sprintf("n%d.test", i)), Type: dns.TypeA, Class: 1}, func(reply []byte, err error) {
+			if err != nil || len(reply) < wire.HeaderLen {
+				failed.Add(1)
+			}
+			<-room
+			work.Done()
+		})
+	}
+	work.Wait()
+	ports, pairs := map[uint16]bool{}, map[[2]uint16]bool{}
+	for _, q := range s.Seen() {
+		ports[q.From.Port()] = true
+		pairs[[2]uint16{q.From.Port(), q.Id}] = true
+	}
+	if failed.Load() != 0 || len(ports) > n/2 || len(ports) < 20 {
+		t.Errorf("%d of %d failed, over %d ports", failed.Load(), n, len(ports))
+	}
+	if len(pairs) < n {
+		t.Errorf("%d questions had %d pairs of port and id", n, len(pairs))
+	}
+}
+
+func TestAWaiterWhoseContextEndsLeaves(t *testing.T) {
+	release := make(chan struct{})
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		<-release
+		return upstreamtest.Plain(q)
+	})
+	p := pool(t, upstream.Config{Attempt: time.Minute, Total: time.Minute}, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	left, stayed := make(chan error, 1), make(chan error, 1)
+	q := wire.Question{Name: name("a.test"), Type: dns.TypeA, Class: 1}
+	p.Ask(ctx, q, func(_ []byte, err error) { left <- err })
+	p.Ask(context.Background(), q, func(_ []byte, err error) { stayed <- err })
+	cancel()
+	if err := <-left; err != context.Canceled {
+		t.Errorf("who left got %v", err)
+	}
+	close(release)
+	if err := <-stayed; err != nil {
+		t.Errorf("who stayed got %v", err)
+	}
+	if c := p.Counts(); c.Questions != 1 {
+		t.Errorf("counts are %+v", c)
+	}
+}

@@ -1,0 +1,128 @@
+package upstream
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// server is one upstream with its health and speed.
+type server struct {
+	addr netip.AddrPort
+
+	noCase atomic.Bool // it does not echo the question's spelling, which it said over TCP
+	noEDNS atomic.Bool // it answers FORMERR to EDNS
+
+	mu       sync.Mutex // guards the rest
+	failures int
+	retry    time.Time     // not preferred before this
+	rtt      time.Duration // smoothed (RFC 6298); 0: not known
+	spread   time.Duration
+	samples  int
+}
+
+const (
+	failuresToBackOff = 3 // one lost datagram says nothing
+	firstBackOff      = time.Second
+	lastBackOff       = 30 * time.Second
+
+	// A server is asked before those named earlier only when it is faster by more than half and this: small differences come and go, and
+	// the order of the file means something.
+	fasterBy = 5 * time.Millisecond
+
+	exploreEvery = 64 // questions; the next server of the list is asked, so that its speed is known
+
+	minPatience   = 10 * time.Millisecond
+	samplesToKnow = 8
+	hedgeOneIn    = 20 // questions: the bound of extra traffic
+)
+
+// order appends the servers as this question asks them: those that are not backing off first, the fastest of them in front, then the others:
+// all failing is no reason not to try.
+func (p *Pool) order(dst []uint8) []uint8 {
+	if len(p.servers) == 1 {
+		return append(dst, 0)
+	}
+	now := p.config.Clock()
+	var rtts [maxServers]time.Duration
+	best := time.Duration(-1)
+	var failing [maxServers]uint8
+	late := failing[:0]
+	for i, s := range p.servers {
+		rtt, ready := s.speed(now)
+		if !ready {
+			late = append(late, uint8(i))
+			continue
+		}
+		rtts[i] = rtt
+		if dst = append(dst, uint8(i)); best < 0 || rtt < best {
+			best = rtt
+		}
+	}
+	for i, at := range dst {
+		if rtts[at] <= best+best/2+fasterBy {
+			copy(dst[1:i+1], dst[:i])
+			dst[0] = at
+			break
+		}
+	}
+	if n := p.counts.questions.Load(); len(dst) > 1 && n%exploreEvery == exploreEvery-1 {
+		at := 1 + int(n/exploreEvery)%(len(dst)-1)
+		dst[0], dst[at] = dst[at], dst[0]
+	}
+	return append(dst, late...)
+}
+
+// speed is 0 for a server that is hardly known: it is asked in its turn, and so gets known.
+func (s *server) speed(now time.Time) (rtt time.Duration, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.samples >= samplesToKnow {
+		rtt = s.rtt
+	}
+	return rtt, s.failures < failuresToBackOff || !now.Before(s.retry)
+}
+
+// patience is how long nearly all of its answers take; 0: not known.
+func (s *server) patience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.samples < samplesToKnow {
+		return 0
+	}
+	return max(s.rtt+4*s.spread, minPatience)
+}
+
+// took notes how long an answer took, or has not come for.
+func (s *server) took(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d = max(d, 1)
+	if s.samples++; s.samples == 1 {
+		s.rtt, s.spread = d, d/2
+		return
+	}
+	off := d - s.rtt
+	s.rtt += off / 8
+	s.spread += (max(off, -off) - s.spread) / 4
+}
+
+// note counts a result. After three failures in a row the server is tried last, for 1 s, 2 s, 4 s .. 30 s.
+func (s *server) note(ok bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok {
+		s.failures = 0
+		return
+	}
+	s.failures++
+	if n := s.failures - failuresToBackOff; n >= 0 {
+		s.retry = now.Add(min(firstBackOff<<min(n, 5), lastBackOff))
+	}
+}
+
+// mayHedge keeps second questions to one in twenty.
+func (p *Pool) mayHedge() bool {
+	return p.counts.hedges.Load()*hedgeOneIn < p.counts.questions.Load()
+}

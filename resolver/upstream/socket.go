@@ -1,0 +1,454 @@
+package upstream
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+const (
+	batchSize  = 64
+	maxMessage = 4096 // of a datagram; a server that sends more than MaxUDP although our OPT record forbids it is still read whole
+
+	// maxStrays is how many datagrams that answer nothing a socket steps over. A forger's guesses beyond it move its questions to TCP, where
+	// guessing does not work.
+	maxStrays = 16
+
+	// A socket, and so its random port, takes one question while there are few, and a share of a tenth of a second's when there are many: some
+	// hundred new ports a second, at any rate. With 256 of a port a forger who has found it has 256 ids of 65,536, each for one name.
+	socketsPerSpan = 32
+	span           = 100 * time.Millisecond
+	maxShare       = 256
+	maxSockets     = 256 // of one server in one shard: beyond it they are shared
+)
+
+// share is a shard's sockets to one server.
+type share struct {
+	open    map[*socket]*socket
+	current *socket
+	asked   int // in this span
+	last    int // in the one before
+	until   time.Time
+}
+
+// socket is a connected UDP socket: the kernel picks a random port, and hands over only what comes from the server's address.
+type socket struct {
+	shard   *shard
+	server  *server
+	share   *share
+	conn    *net.UDPConn
+	raw     syscall.RawConn
+	pending map[uint16]*attempt // by id; nil: given up
+	waiting int                 // questions it may still get an answer to
+	asked   int
+	strays  int
+	retired bool // takes no more questions, closed when none waits
+}
+
+// socket is one for the next question to a server; nil when there is none to be had.
+func (s *shard) socket(to int) *socket {
+	h := &s.servers[to]
+	now := time.Now()
+	if now.After(h.until) {
+		h.last, h.asked, h.until = h.asked, 0, now.Add(span)
+	}
+	h.asked++
+	k := h.current
+	if k != nil && (k.retired || k.asked >= min(maxShare, 1+max(h.asked, h.last)/socketsPerSpan)) && len(h.open) < maxSockets {
+		k.retire()
+		k = nil
+	}
+	if k == nil || k.retired || k.asked >= 1<<14 {
+		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.pool.servers[to].addr))
+		if err != nil {
+			return nil
+		}
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			_ = conn.Close()
+			return nil
+		}
+		k = &socket{shard: s, server: s.pool.servers[to], share: h, conn: conn, raw: raw, pending: make(map[uint16]*attempt)}
+		h.open[k], h.current = k, k
+		s.pool.wait.Go(k.read)
+	}
+	k.asked++
+	k.waiting++
+	return k
+}
+
+func (k *socket) retire() {
+	k.retired = true
+	k.rest()
+}
+
+// rest closes a retired socket that nobody waits for.
+func (k *socket) rest() {
+	if k.retired && k.waiting == 0 && k.share.open[k] != nil {
+		delete(k.share.open, k)
+		if k.share.current == k {
+			k.share.current = nil
+		}
+		_ = k.conn.Close()
+	}
+}
+
+// id is a random one that the socket has not used.
+func (k *socket) id(r *random) uint16 {
+	for {
+		id := uint16(r.next())
+		if _, used := k.pending[id]; !used {
+			return id
+		}
+	}
+}
+
+// inbox is memory for one call of recvmmsg. Sockets come and go, so they take one only while something waits.
+type inbox struct {
+	heads   [batchSize]mmsghdr
+	vectors [batchSize]unix.Iovec
+	data    [batchSize][maxMessage]byte
+}
+
+func newInbox() any {
+	in := new(inbox)
+	for i := range in.heads {
+		in.vectors[i].Base = &in.data[i][0]
+		in.vectors[i].SetLen(maxMessage)
+		in.heads[i].Iov = &in.vectors[i]
+		in.heads[i].SetIovlen(1)
+	}
+	return in
+}
+
+// read takes answers until the socket is closed.
+func (k *socket) read() {
+	var (
+		in    *inbox
+		n     int
+		errno syscall.Errno
+	)
+	take := func(fd uintptr) bool {
+		in = k.shard.pool.inboxes.Get().(*inbox)
+		if n, errno = mmsg(unix.SYS_RECVMMSG, fd, in.heads[:]); errno != unix.EAGAIN {
+			return true
+		}
+		k.shard.pool.inboxes.Put(in)
+		in = nil
+		return false
+	}
+	var lands []landing
+	for {
+		if k.raw.Read(take) != nil {
+			return // closed
+		}
+		lands = k.shard.receive(k, in, n, errno, lands[:0])
+		for i := range lands {
+			lands[i].tell()
+			lands[i] = landing{}
+		}
+		k.shard.pool.inboxes.Put(in)
+	}
+}
+
+// receive matches replies to questions.
+func (s *shard) receive(k *socket, in *inbox, n int, errno syscall.Errno, lands []landing) []landing {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errno != 0 { // the path's (ICMP): nobody is there
+		return s.broken(k, lands)
+	}
+	for i := range n {
+		var land landing
+		s.reply(k, in.data[i][:in.heads[i].n], now, &land)
+		if land.waiters != nil {
+			lands = append(lands, land)
+		}
+	}
+	if k.strays > maxStrays {
+		k.retired = true
+		for _, a := range k.pending {
+			if a != nil {
+				s.byTCP(a)
+			}
+		}
+		k.rest()
+	}
+	return lands
+}
+
+// broken fails what waits for a socket. Its errors are of the server's address or the way to it, so other questions go elsewhere as well.
+func (s *shard) broken(k *socket, lands []landing) []landing {
+	k.retired = true
+	for _, a := range k.pending {
+		if a == nil || a.socket != k {
+			continue
+		}
+		var land landing
+		s.fail(a, ErrNetwork, &land)
+		if land.waiters != nil {
+			lands = append(lands, land)
+		}
+	}
+	k.rest()
+	return lands
+}
+
+// reply judges one datagram.
+func (s *shard) reply(k *socket, msg []byte, now time.Time, land *landing) {
+	var a *attempt
+	ours := false
+	if len(msg) >= wire.HeaderLen {
+		a, ours = k.pending[binary.BigEndian.Uint16(msg)]
+	}
+	if a == nil || !a.flight.q.Answers(msg, a.id) {
+		if !ours || a != nil { // else a late one
+			s.pool.counts.strays.Add(1)
+			k.strays++
+		}
+		return
+	}
+	a.server.took(now.Sub(a.sent))
+	if string(msg[wire.HeaderLen:wire.HeaderLen+len(a.cased)]) != string(a.cased) || wire.Truncated(msg) {
+		// Another spelling than ours is a forger's, or of a server that does not echo: TCP tells.
+		s.byTCP(a)
+		return
+	}
+	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !a.server.noEDNS.Load() {
+		a.server.noEDNS.Store(true) // RFC 6891 7: asked again without
+		s.again(a, now, land)
+		return
+	}
+	s.judge(a, msg, land)
+}
+
+// again asks the same server once more.
+func (s *shard) again(a *attempt, now time.Time, land *landing) {
+	to, end := s.pool.index(a.server), a.end
+	a.drop()
+	if !s.query(a, to, now, end) {
+		s.forward(a.flight, now, land)
+	}
+}
+
+// judge takes a reply that is the server's.
+func (s *shard) judge(a *attempt, msg []byte, land *landing) {
+	f := a.flight
+	var sum wire.Summary
+	sum.TTLs = s.ttls[:0]
+	err := wire.Scan(msg, &sum)
+	s.ttls = sum.TTLs[:0]
+	if err != nil || sum.Rcode > 0xf {
+		s.fail(a, ErrNoAnswer, land) // the next server, rather than rubbish for a client
+		return
+	}
+	copy(msg[wire.HeaderLen:], f.q.Name) // the question in lower case, whichever spelling was sent
+	a.server.note(true, s.pool.config.Clock())
+	if rcode := int(msg[3] & 0xf); rcode == wire.RcodeSuccess || rcode == wire.RcodeNXDomain {
+		for i := range f.tries {
+			if o := &f.tries[i]; o != a && o.server != nil {
+				o.server.took(time.Since(o.sent)) // it was slower than this, and nobody will know by how much
+			}
+		}
+		s.land(f, msg, nil, land)
+		return
+	}
+	f.second = append([]byte(nil), msg...)
+	a.drop()
+	s.forward(f, time.Now(), land)
+}
+
+// outbox are queries to be sent, as many a call as have come together.
+type outbox struct {
+	letters, spare   []letter
+	bytes, spareText []byte
+	sending          bool
+}
+
+type letter struct {
+	socket   *socket
+	from, to int
+}
+
+// add queues a query. Whoever holds the shard's lock may call it.
+func (o *outbox) add(k *socket, q wire.Question, id uint16, bare bool) {
+	at := len(o.bytes)
+	o.bytes = q.AppendQuery(o.bytes, id, wire.MaxUDP)
+	if bare {
+		o.bytes = o.bytes[:len(o.bytes)-wire.OPTLen]
+		o.bytes[at+11] = 0
+	}
+	o.letters = append(o.letters, letter{k, at, len(o.bytes)})
+	if !o.sending {
+		o.sending = true
+		k.shard.pool.wait.Go(k.shard.send)
+	}
+}
+
+// send sends until nothing waits.
+func (s *shard) send() {
+	out := s.pool.outboxes.Get().(*outgoing)
+	defer s.pool.outboxes.Put(out)
+	for {
+		s.mu.Lock()
+		letters, bytes := s.out.letters, s.out.bytes
+		if len(letters) == 0 {
+			s.out.sending = false
+			s.mu.Unlock()
+			return
+		}
+		s.out.letters, s.out.bytes = s.out.spare[:0], s.out.spareText[:0]
+		s.out.spare, s.out.spareText = nil, nil
+		s.mu.Unlock()
+		for from := 0; from < len(letters); {
+			k, n := letters[from].socket, 0
+			for from < len(letters) && n < batchSize && letters[from].socket == k {
+				l := letters[from]
+				out.vectors[n].Base = &bytes[l.from]
+				out.vectors[n].SetLen(l.to - l.from)
+				n++
+				from++
+			}
+			out.n, out.sent, out.failed = n, 0, false
+			if k.raw.Write(out.put) != nil || !out.failed {
+				continue // closed: nobody waits for it
+			}
+			s.mu.Lock()
+			lands := s.broken(k, nil) // what the path said to an earlier query
+			s.mu.Unlock()
+			for i := range lands {
+				lands[i].tell()
+			}
+		}
+		clear(letters)
+		s.mu.Lock()
+		s.out.spare, s.out.spareText = letters, bytes
+		s.mu.Unlock()
+	}
+}
+
+// outgoing is memory for sendmmsg.
+type outgoing struct {
+	heads   [batchSize]mmsghdr
+	vectors [batchSize]unix.Iovec
+	n, sent int
+	failed  bool
+	put     func(fd uintptr) bool
+}
+
+func newOutgoing() any {
+	o := new(outgoing)
+	for i := range o.heads {
+		o.heads[i].Iov = &o.vectors[i]
+		o.heads[i].SetIovlen(1)
+	}
+	o.put = func(fd uintptr) bool {
+		for o.sent < o.n {
+			n, errno := mmsg(unix.SYS_SENDMMSG, fd, o.heads[o.sent:o.n])
+			if errno == unix.EAGAIN {
+				return false
+			}
+			if errno != 0 {
+				o.failed = true
+				return true
+			}
+			o.sent += n
+		}
+		return true
+	}
+	return o
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	unix.Msghdr
+	n uint32
+}
+
+// mmsg is recvmmsg or sendmmsg, not blocking, without telling the scheduler (see the same in serve).
+func mmsg(trap, fd uintptr, h []mmsghdr) (int, syscall.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(&h[0])), uintptr(len(h)), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), 0
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// byTCP moves a question to a connection. It does not wait for it.
+func (s *shard) byTCP(a *attempt) {
+	server, f, turn, end := a.server, a.flight, a.flight.turn, a.end
+	s.pool.counts.tcp.Add(1)
+	q := f.q
+	q.Name = append([]byte(nil), a.cased...)
+	a.drop()
+	a.server, a.sent, a.hedge = server, time.Now(), time.Time{}
+	a.end = end.Add(s.pool.config.Attempt) // the clock's look ends it no sooner than the connection does
+	bare := server.noEDNS.Load()
+	s.pool.wait.Go(func() {
+		reply, err := s.pool.tcp(server, q, bare, time.Now().Add(s.pool.config.Attempt))
+		var land landing
+		s.mu.Lock()
+		if f.turn == turn && a.server == server && a.socket == nil {
+			if err == nil {
+				if string(reply[wire.HeaderLen:wire.HeaderLen+len(q.Name)]) != string(q.Name) {
+					server.noCase.Store(true)
+				}
+				s.judge(a, reply, &land)
+			} else {
+				kind := ErrNetwork
+				var e net.Error
+				if errors.Is(err, errUnusable) || errors.As(err, &e) && e.Timeout() {
+					kind = ErrNoAnswer
+				}
+				s.fail(a, kind, &land)
+			}
+		}
+		s.mu.Unlock()
+		land.tell()
+	})
+}
+
+// random gives unguessable numbers, a page of the kernel's at a time. It is called with a shard's lock held.
+type random struct {
+	bytes [512]byte
+	left  int
+}
+
+func (r *random) next() uint64 {
+	if r.left < 8 {
+		_, _ = rand.Read(r.bytes[:]) // never fails since Go 1.24
+		r.left = len(r.bytes)
+	}
+	r.left -= 8
+	return binary.LittleEndian.Uint64(r.bytes[r.left:])
+}
+
+// mix gives each letter of a name a random case (0x20): what a forger must guess as well.
+func (r *random) mix(name []byte) {
+	bits, left := r.next(), 64
+	for i, c := range name {
+		if c < 'a' || c > 'z' { // lengths of labels are below 64
+			continue
+		}
+		if left == 0 {
+			bits, left = r.next(), 64
+		}
+		name[i] = c &^ (byte(bits&1) << 5)
+		bits >>= 1
+		left--
+	}
+}
