@@ -17,7 +17,7 @@ import (
 
 func TestDoQErrorsHaveTheirCodes(t *testing.T) {
 	h := &fakeHandler{}
-	s := startSecured(t, Config{Handler: h, MaxQuery: 100, Idle: 200 * time.Millisecond})
+	s := startSecured(t, Config{Handler: h, MaxQuery: 100, Idle: time.Second})
 	keepalive := "\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x01" + "\x00\x00\x01\x00\x01" + "\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x04\x00\x0b\x00\x00"
 	for name, tt := range map[string]struct {
 		message string

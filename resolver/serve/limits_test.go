@@ -65,7 +65,7 @@ func TestStrangersGetNoHandshake(t *testing.T) {
 // once than it may.
 func TestIdleEncryptedConnectionsAreClosed(t *testing.T) {
 	h := &fakeHandler{release: make(chan struct{})}
-	s := startSecured(t, Config{Handler: h, IdleEncrypted: 300 * time.Millisecond, PerConn: 3})
+	s := startSecured(t, Config{Handler: h, IdleEncrypted: time.Second, PerConn: 3})
 	dot := s.dialTLS(t)
 	web, err := tls.Dial("tcp", s.HTTPSAddrs()[0].String(), s.client("h2"))
 	if err != nil {
