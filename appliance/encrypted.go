@@ -89,9 +89,9 @@ type certificateWatch struct {
 	clock  func() time.Time
 	log    *slog.Logger
 
-	mu      sync.Mutex // guards the next two
-	inForce *tls.Certificate
-	refused time.Time // since when the files hold one that cannot be used
+	mu      sync.Mutex       // guards the next two
+	inForce *tls.Certificate // nil while there has not been one that can be used
+	refused time.Time        // since when the files hold one that cannot be used
 
 	files   [2]fileStamp // what is in force, or has been refused
 	waiting bool         // files have changed since the last look: one may still be written
@@ -104,7 +104,8 @@ type fileStamp struct {
 	changed time.Time
 }
 
-// openCertificate reads the certificate for the first time; without a section encrypted there is none.
+// openCertificate reads the certificate for the first time; without a section encrypted there is none. One that cannot be used is no reason
+// not to answer plain DNS (P3): handshakes fail until there is another.
 func openCertificate(ctx context.Context, c *config.Edge, o Options) (*certificateWatch, error) {
 	e := &c.Encrypted
 	if e.Name == "" {
@@ -116,7 +117,9 @@ func openCertificate(ctx context.Context, c *config.Edge, o Options) (*certifica
 	w := &certificateWatch{config: e, clock: o.clock(), log: o.Log, files: stamps(e)}
 	var err error
 	if w.inForce, err = identity.LoadResolver(e.Certificate, e.CertificateKey, e.Name); err != nil {
-		return nil, err
+		w.inForce, w.refused = nil, w.clock()
+		o.Log.ErrorContext(ctx, "the resolver's certificate cannot be used: TLS, HTTPS and QUIC answer nobody until it can", slog.Any("error", err))
+		return w, nil
 	}
 	for _, a := range c.DNSListen {
 		if ip := a.Addr(); !ip.IsUnspecified() && !ip.IsLoopback() && w.inForce.Leaf.VerifyHostname(ip.String()) != nil {
@@ -168,8 +171,11 @@ func (w *certificateWatch) look(ctx context.Context) {
 		}
 		w.mu.Unlock()
 		if err != nil {
-			w.log.ErrorContext(ctx, "the resolver's new certificate cannot be used, the one before stays in force", slog.Any("error", err))
+			w.log.ErrorContext(ctx, "the resolver's new certificate cannot be used, nothing has changed", slog.Any("error", err))
 		}
+	}
+	if w.inForce == nil {
+		return
 	}
 	left := w.inForce.Leaf.NotAfter.Sub(w.clock())
 	if left < certificateEnds && w.clock().Sub(w.warned) >= 24*time.Hour {
@@ -186,7 +192,10 @@ func (w *certificateWatch) look(ctx context.Context) {
 func (w *certificateWatch) says(c serve.Counts) api.Encrypted {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := api.Encrypted{Ends: w.inForce.Leaf.NotAfter.UTC(), TLS: c.TLS, HTTPS: c.HTTPS, QUIC: c.QUIC, Conns: c.Conns, Closed: c.Refused}
+	out := api.Encrypted{TLS: c.TLS, HTTPS: c.HTTPS, QUIC: c.QUIC, Conns: c.Conns, Closed: c.Refused}
+	if w.inForce != nil {
+		out.Ends = w.inForce.Leaf.NotAfter.UTC()
+	}
 	if !w.refused.IsZero() {
 		out.Refused = w.refused.UTC().Truncate(time.Second)
 	}

@@ -135,7 +135,7 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 	} {
 		bad.make()
 		look()
-		look("the one before stays in force", bad.want)
+		look("nothing has changed", bad.want)
 		look() // said once
 		if got := w.says(serve.Counts{TLS: 7}); !got.Refused.Equal(now) || !got.Ends.Equal(second) || got.TLS != 7 {
 			t.Errorf("%s: the edge says %+v", bad.name, got)
@@ -162,13 +162,26 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 	look("has ended")
 }
 
-func TestABadCertificateIsRefusedAtTheStart(t *testing.T) {
+func TestABadCertificateAtTheStartStopsNoPlainDNS(t *testing.T) {
 	dir := t.TempDir()
 	c := &config.Edge{Encrypted: config.Encrypted{Name: "dns.isp.test", Certificate: filepath.Join(dir, "dns.crt"), CertificateKey: filepath.Join(dir, "dns.key")}}
 	writeCertificate(t, &c.Encrypted, "other.test", time.Now().Add(time.Hour))
-	_, err := openCertificate(context.Background(), c, Options{Log: slog.New(slog.DiscardHandler)})
-	if err == nil || !strings.Contains(err.Error(), "get one that names it, or change encrypted.name") {
-		t.Errorf("got %v", err)
+	var log bytes.Buffer
+	w, err := openCertificate(context.Background(), c, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil || w.inForce != nil || !strings.Contains(log.String(), "get one that names it, or change encrypted.name") {
+		t.Fatalf("got %+v, %v, log %s", w, err, &log)
+	}
+	said := w.says(serve.Counts{})
+	if !said.Ends.IsZero() || !strings.Contains(certificateTrouble(&said, time.Now()), "answer nobody") {
+		t.Errorf("the edge says %+v", said)
+	}
+	var set *tls.Certificate
+	w.set = func(c *tls.Certificate) { set = c }
+	writeCertificate(t, &c.Encrypted, "dns.isp.test", time.Now().Add(time.Hour))
+	w.look(context.Background())
+	w.look(context.Background())
+	if said := w.says(serve.Counts{}); set == nil || said.Ends.IsZero() || !said.Refused.IsZero() {
+		t.Errorf("after it was put right: %v, %+v", set, said)
 	}
 	c.Encrypted.Name = "other.test"
 	t.Setenv("QUIC_GO_LOG_LEVEL", "debug") // P5

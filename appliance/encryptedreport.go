@@ -29,14 +29,20 @@ func reportEncrypted(w io.Writer, e *api.Encrypted) {
 	if e == nil {
 		return
 	}
-	fmt.Fprintf(w, "    encrypted: certificate until %s; questions over TLS %d, HTTPS %d, QUIC %d; %d connections, %d closed at once\n",
-		clock(e.Ends), e.TLS, e.HTTPS, e.QUIC, e.Conns, e.Closed)
+	until := "no certificate"
+	if !e.Ends.IsZero() {
+		until = "certificate until " + clock(e.Ends)
+	}
+	fmt.Fprintf(w, "    encrypted: %s; questions over TLS %d, HTTPS %d, QUIC %d; %d connections, %d closed at once\n",
+		until, e.TLS, e.HTTPS, e.QUIC, e.Conns, e.Closed)
 }
 
 // certificateTrouble is what a person has to do about an edge's certificate; "" for nothing.
 func certificateTrouble(e *api.Encrypted, now time.Time) string {
 	switch {
 	case e == nil:
+	case e.Ends.IsZero():
+		return fmt.Sprintf("its resolver certificate cannot be used since %s, so TLS, HTTPS and QUIC answer nobody; its log says why", clock(e.Refused))
 	case !now.Before(e.Ends):
 		return fmt.Sprintf("its resolver certificate has ended on %s, so clients of TLS, HTTPS and QUIC refuse it: renew it", clock(e.Ends))
 	case !e.Refused.IsZero():

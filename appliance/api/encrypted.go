@@ -12,7 +12,7 @@ import (
 // Encrypted is how an edge's TLS, HTTPS and QUIC are doing, in its own words: dates of its certificate and sums since it started, for people.
 // Nothing is decided by it, and nothing of a client or a question can be in it.
 type Encrypted struct {
-	Ends    time.Time `json:"ends"`             // of the certificate in force
+	Ends    time.Time `json:"ends,omitzero"`    // of the certificate in force; zero: there is none
 	Refused time.Time `json:"refused,omitzero"` // since when its files hold one that cannot be used
 	TLS     uint64    `json:"tls"`              // questions, as the next two
 	HTTPS   uint64    `json:"https"`
@@ -42,7 +42,7 @@ func readEncrypted(header string) (e Encrypted, ok bool) {
 		return e, false
 	}
 	dec := json.NewDecoder(strings.NewReader(header))
-	if dec.Decode(&e) != nil || dec.More() || e.Ends.IsZero() {
+	if dec.Decode(&e) != nil || dec.More() || e.Ends.IsZero() && e.Refused.IsZero() {
 		return Encrypted{}, false
 	}
 	return e, true

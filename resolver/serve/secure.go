@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,8 @@ type secure struct {
 	tickets     [][32]byte // owned by turnTickets
 }
 
+var errNoCertificate = errors.New("no certificate yet")
+
 func newSecure(c *tls.Certificate) *secure {
 	s := &secure{}
 	s.certificate.Store(c)
@@ -33,7 +36,10 @@ func newSecure(c *tls.Certificate) *secure {
 			MinVersion: version,
 			NextProtos: protocols,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-				return s.certificate.Load(), nil
+				if c := s.certificate.Load(); c != nil {
+					return c, nil
+				}
+				return nil, errNoCertificate
 			},
 		}
 	}

@@ -235,6 +235,13 @@ func TestDrainingAnswersOnEveryTransport(t *testing.T) {
 
 func TestACertificateIsChangedWithoutDroppingConnections(t *testing.T) {
 	s := startSecured(t, Config{Handler: &fakeHandler{}})
+	first := s.secure.certificate.Load()
+	s.SetCertificate(nil)
+	if c, err := tls.Dial("tcp", s.TLSAddrs()[0].String(), s.client("dot")); err == nil {
+		_ = c.Close()
+		t.Error("a handshake without a certificate")
+	}
+	s.SetCertificate(first)
 	dot, conn, web := s.dialTLS(t), s.dialQUIC(t), s.h2(t)
 	ask := func(when string) {
 		t.Helper()
@@ -256,8 +263,8 @@ func TestACertificateIsChangedWithoutDroppingConnections(t *testing.T) {
 	fresh, roots := certificate(t, resolverName)
 	s.SetCertificate(fresh)
 	ask("after")
-	if n := s.Counts().Conns; n != 3 {
-		t.Errorf("%d connections, want the first three", n)
+	if n := s.Counts().Conns; n != 4 {
+		t.Errorf("%d connections, want the first four", n)
 	}
 	s.roots = roots // a new client sees the new one, everywhere
 	if got := s.dialTLS(t).ConnectionState().PeerCertificates[0]; !bytes.Equal(got.Raw, fresh.Certificate[0]) {

@@ -61,7 +61,7 @@ type Config struct {
 	UDPAddrs, TCPAddrs []netip.AddrPort
 
 	// The encrypted transports: DoT (RFC 7858), DoH (RFC 8484: HTTP/2 on TCP and HTTP/3 on UDP) and DoQ (RFC 9250). They
-	// need Certificate; SetCertificate changes it. Path is that of DoH, default /dns-query.
+	// need Certificate; SetCertificate changes it, and while there is none handshakes fail. Path is that of DoH, default /dns-query.
 	TLSAddrs, HTTPSAddrs, QUICAddrs []netip.AddrPort
 	Certificate                     *tls.Certificate
 	Path                            string
@@ -140,9 +140,6 @@ func Open(c Config) (*Server, error) {
 	secured := len(c.TLSAddrs)+len(c.HTTPSAddrs)+len(c.QUICAddrs) > 0
 	if c.Handler == nil || len(c.UDPAddrs)+len(c.TCPAddrs) == 0 && !secured {
 		return nil, errors.New("open dns server: a handler and at least one address are needed")
-	}
-	if secured && c.Certificate == nil {
-		return nil, errors.New("open dns server: TLS, HTTPS and QUIC need a certificate")
 	}
 	for a, from := range c.Proxies {
 		if len(from) == 0 {
