@@ -9,10 +9,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"math/big"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -35,6 +37,7 @@ const (
 type edge struct {
 	*resolver.Resolver
 	unbound *unbound.Resolver
+	ca      string // file with its certificate, which is for dns.isp.example
 	pin     string // of its TLS key: base64 of the SHA-256 of what it says of it (RFC 7858 4.2)
 }
 
@@ -90,7 +93,11 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 			return nil
 		})
 	}
-	return &edge{r, own, pin}
+	ca := filepath.Join(openFolder(t), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return &edge{r, own, ca, pin}
 }
 
 // selfSigned makes a certificate of the edge.

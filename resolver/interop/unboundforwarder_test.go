@@ -81,8 +81,8 @@ var validatedForwards = []forward{
 // TestUnboundForwardsToAnEdge: another Unbound, of an enterprise say, has the edge as its forwarder.
 func TestUnboundForwardsToAnEdge(t *testing.T) {
 	w := plant(t)
-	newEdge(t, w, unbound.Config{})
-	conf := func(modules, more string) string {
+	e := newEdge(t, w, unbound.Config{})
+	conf := func(modules, more, at string) string {
 		return fmt.Sprintf(`server:
   interface: %s
   access-control: 192.0.2.0/24 allow
@@ -100,18 +100,21 @@ forward-zone:
   forward-addr: %s
 remote-control:
   control-enable: no
-`, forwarder, t.TempDir(), modules, more, edgeAddress)
+`, forwarder, t.TempDir(), modules, more, at)
 	}
+	anchor := fmt.Sprintf("  trust-anchor-file: %q\n", w.anchor)
+	overTLS := fmt.Sprintf("  tls-upstream: yes\n  tls-cert-bundle: %q", e.ca)
 	for _, tt := range []struct {
-		name, modules, more string
-		asks                []forward
+		name, modules, more, at string
+		asks                    []forward
 	}{
-		{"without validation", "iterator", "", append([]forward{{[]string{"www.bogus.example", "A"}, []string{"SERVFAIL", "!192.0.2.66"}}}, plainForwards...)},
-		{"with validation", "validator iterator", fmt.Sprintf("  trust-anchor-file: %q", w.anchor), validatedForwards},
-		{"over TCP", "validator iterator", fmt.Sprintf("  trust-anchor-file: %q\n  tcp-upstream: yes", w.anchor), validatedForwards[:3]},
+		{"without validation", "iterator", "", edgeAddress, append([]forward{{[]string{"www.bogus.example", "A"}, []string{"SERVFAIL", "!192.0.2.66"}}}, plainForwards...)},
+		{"with validation", "validator iterator", anchor, edgeAddress, validatedForwards},
+		{"over TCP", "validator iterator", anchor + "  tcp-upstream: yes", edgeAddress, validatedForwards[:3]},
+		{"over TLS", "validator iterator", anchor + overTLS, edgeAddress + "@853#dns.isp.example", validatedForwards},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			daemon(t, forwards, "unbound", "-d", "-p", "-c", scratch(t, conf(tt.modules, tt.more)))
+			daemon(t, forwards, "unbound", "-d", "-p", "-c", scratch(t, conf(tt.modules, tt.more, tt.at)))
 			askThrough(t, tt.asks)
 		})
 	}
