@@ -90,6 +90,10 @@ func TestDevIsTheWholePicture(t *testing.T) {
 			t.Errorf("dig %s: %v\n%s", how, err, out)
 		}
 	}
+	if out, err := exec.Command("kdig", "@127.0.0.1", "-p", p.TLS[strings.LastIndex(p.TLS, ":")+1:], "+tls-ca="+p.ResolverCA, "+tls-hostname="+p.ResolverName, p.Listed[0]).CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), p.StopAddresses[0]) {
+		t.Errorf("kdig: %v\n%s", err, out)
+	}
 	if out, err := exec.Command("dig", "@127.0.0.1", "-p", p.DNS[strings.LastIndex(p.DNS, ":")+1:], "+short", "_dns.resolver.arpa", "type64").CombinedOutput(); err != nil ||
 		strings.Count(string(out), p.ResolverName) != 3 {
 		t.Errorf("discovery: %v\n%s", err, out)
