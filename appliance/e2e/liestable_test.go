@@ -41,16 +41,21 @@ func (v verdict) failed() (names []string) {
 // auditor is a person with cordon-audit and a directory: what a case hands over is put into files, and the program is run on them.
 type auditor struct{ dir string }
 
+func (a auditor) put(name string, b []byte) (string, error) {
+	path := filepath.Join(a.dir, name)
+	return path, os.WriteFile(path, b, 0o600)
+}
+
+// takes writes down what every case has.
+func (a auditor) takes(c liestest.Case) (trust, bundle string, err error) {
+	if trust, err = a.put("trust.json", c.Trust); err == nil {
+		bundle, err = a.put("bundle.tar", c.Bundle)
+	}
+	return trust, bundle, err
+}
+
 func (a auditor) look(c liestest.Case) (verdict, error) {
-	put := func(name string, b []byte) (string, error) {
-		path := filepath.Join(a.dir, name)
-		return path, os.WriteFile(path, b, 0o600)
-	}
-	trust, err := put("trust.json", c.Trust)
-	if err != nil {
-		return verdict{}, err
-	}
-	bundle, err := put("bundle.tar", c.Bundle)
+	trust, bundle, err := a.takes(c)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -60,34 +65,41 @@ func (a auditor) look(c liestest.Case) (verdict, error) {
 		args = append(args, "--max-age", (c.MaxAge + time.Since(c.Now)).Truncate(time.Second).String())
 	}
 	if c.Before != nil {
-		state, err := put("state.json", c.Before.Encode())
+		state, err := a.put("state.json", c.Before.Encode())
 		if err != nil {
 			return verdict{}, err
 		}
 		args = append(args, "--state", state)
 	}
 	for i, s := range c.Statements {
-		file, err := put(fmt.Sprintf("statement-%d", i), s)
+		file, err := a.put(fmt.Sprintf("statement-%d", i), s)
 		if err != nil {
 			return verdict{}, err
 		}
 		args = append(args, "--statement", file)
 	}
+	var v verdict
+	v.code, v.text, err = program(&v.report, append(args, bundle)...)
+	return v, err
+}
+
+// program runs cordon-audit and reads what it prints, when it has come to a verdict.
+func program(into any, args ...string) (code int, text string, err error) {
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(filepath.Join(binaries, "cordon-audit"), append(args, bundle)...)
+	cmd := exec.Command(filepath.Join(binaries, "cordon-audit"), args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return verdict{}, err
+		return 0, "", err
 	}
-	v := verdict{code: cmd.ProcessState.ExitCode(), text: stdout.String() + stderr.String()}
-	if v.code == 0 || v.code == 5 {
-		if err := json.Unmarshal(stdout.Bytes(), &v.report); err != nil {
-			return v, fmt.Errorf("exit %d and no report: %w\n%s", v.code, err, v.text)
+	code, text = cmd.ProcessState.ExitCode(), stdout.String()+stderr.String()
+	if code == 0 || code == 5 {
+		if err := json.Unmarshal(stdout.Bytes(), into); err != nil {
+			return code, text, fmt.Errorf("exit %d and no report: %w\n%s", code, err, text)
 		}
 	}
-	return v, nil
+	return code, text, nil
 }
 
 // row is one line of the table that make lies prints.
@@ -95,18 +107,21 @@ type row struct{ who, name, check, words, verdict string }
 
 // TestTheProgramNamesEveryLie runs the real cordon-audit on every lie and every honest history of liestest, and prints the table.
 func TestTheProgramNamesEveryLie(t *testing.T) {
-	lies, histories := liestest.Lies(), liestest.Histories()
-	rows := make([]row, len(lies)+len(histories))
+	lies, histories, comparisons := liestest.Lies(), liestest.Histories(), liestest.Comparisons()
+	rows := make([]row, len(lies)+len(histories)+len(comparisons))
 	var jobs sync.WaitGroup
 	next := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
 		a := auditor{t.TempDir()}
 		jobs.Go(func() {
 			for i := range next {
-				if i < len(lies) {
+				switch past := len(lies) + len(histories); {
+				case i < len(lies):
 					rows[i] = judgeLie(t, a, lies[i])
-				} else {
+				case i < past:
 					rows[i] = judgeHistory(t, a, histories[i-len(lies)])
+				default:
+					rows[i] = judgeComparison(t, a, comparisons[i-past])
 				}
 			}
 		})
@@ -169,6 +184,39 @@ func judgeHistory(t *testing.T, a auditor, h liestest.History) row {
 	if err != nil || v.code != 0 || !v.report.Pass {
 		r.words, r.verdict = "", "FALSE ALARM"
 		t.Errorf("%s: exit %d, want 0: %v\n%s", h.Name, v.code, err, v.text)
+	}
+	return r
+}
+
+// judgeComparison has cordon-audit publiclog hold a bundle against a copy of the hotline's repository.
+func judgeComparison(t *testing.T, a auditor, x liestest.Comparison) row {
+	r := row{cmp.Or(string(x.Who), "nobody"), x.Name, "publiclog", "", "MISSED"}
+	c, files := x.Read()
+	trust, bundle, err := a.takes(c)
+	for name, b := range files {
+		path := filepath.Join("repository", filepath.FromSlash(name))
+		err = errors.Join(err, os.MkdirAll(filepath.Join(a.dir, filepath.Dir(path)), 0o700))
+		_, werr := a.put(path, b)
+		err = errors.Join(err, werr)
+	}
+	defer os.RemoveAll(filepath.Join(a.dir, "repository"))
+	var said audit.LogReport
+	var code int
+	var text string
+	if err == nil {
+		code, text, err = program(&said, "publiclog", "--json", "--trust", trust, filepath.Join(a.dir, "repository"), bundle)
+	}
+	i := slices.IndexFunc(said.Findings, func(f string) bool { return x.Who != "" && strings.Contains(f, x.Says) })
+	switch {
+	case err == nil && x.Who == "" && code == 0 && said.Pass:
+		r.words, r.verdict = "both logs say the same", "PASS"
+	case err == nil && i >= 0 && code == 5 && !said.Pass:
+		r.words, r.verdict = said.Findings[i], "caught"
+	default:
+		if x.Who == "" {
+			r.verdict = "FALSE ALARM"
+		}
+		t.Errorf("%s: exit %d, it should say %q: %v\n%s", x.Name, code, x.Says, err, text)
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
+	"github.com/cordon-project/cordon/cluster/audit/liestest"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/listsync/publiclog"
 	"github.com/cordon-project/cordon/listsync/publiclog/publiclogtest"
@@ -20,11 +21,16 @@ import (
 // walk holds the files of a public log against an operator's bundle.
 func walk(t *testing.T, l *audittest.Log, files map[string][]byte, change func(*audit.TrustFile)) (*audit.LogReport, error) {
 	t.Helper()
-	r, err := audit.Verify(context.Background(), bytes.NewReader(l.Bundle()), l.TrustFile(), audit.Options{Now: l.Now.Add(time.Minute)})
+	return compare(t, l.Bundle(), l.TrustFile(), l.Now.Add(time.Minute), files, change)
+}
+
+func compare(t *testing.T, bundle, trust []byte, now time.Time, files map[string][]byte, change func(*audit.TrustFile)) (*audit.LogReport, error) {
+	t.Helper()
+	r, err := audit.Verify(context.Background(), bytes.NewReader(bundle), trust, audit.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tf, err := audit.ParseTrustFile(l.TrustFile())
+	tf, err := audit.ParseTrustFile(trust)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +165,20 @@ func TestAListShownToOneOperatorOnlyIsFound(t *testing.T) {
 	spoiled["log/tile/entries/000.p/2"][30] ^= 1
 	if _, err := walk(t, l, spoiled, nil); !errors.Is(err, publiclog.ErrProof) {
 		t.Errorf("an altered entry: %v", err)
+	}
+}
+
+func TestEachComparisonWithThePublicLogSaysWhoLies(t *testing.T) {
+	for _, x := range liestest.Comparisons() {
+		c, files := x.Read()
+		got, err := compare(t, c.Bundle, c.Trust, c.Now, files, nil)
+		if err != nil {
+			t.Errorf("%s: %v", x.Name, err)
+			continue
+		}
+		if all := strings.Join(got.Findings, "\n"); got.Pass != (x.Who == "") || !strings.Contains(all, x.Says) {
+			t.Errorf("%s: pass %t, it should say %q\n%s", x.Name, got.Pass, x.Says, all)
+		}
 	}
 }
 

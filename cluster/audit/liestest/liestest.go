@@ -1,6 +1,7 @@
 // Package liestest is the table of lies that an auditor must catch, and of honest histories that must pass: each a whole bundle, made and
 // signed anew with every key that the liar has. The verifier's own tests and the suite that runs the real program (make lies) go through
-// the same table. To add a lie: one row, in the group of what it is about.
+// the same table. To add a lie: one row, in the group of what it is about. Comparisons are what publiclog must catch in a bundle that may be in
+// order by itself.
 package liestest
 
 import (
