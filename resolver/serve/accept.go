@@ -22,6 +22,7 @@ type listener struct {
 	net.Listener
 	via     wire.Transport
 	guests  *limit.Limit
+	altSvc  string         // of HTTPS: where the same is over HTTP/3
 	proxies []netip.Prefix // not nil: every connection is of one of these and begins with a PROXY header
 }
 
@@ -47,7 +48,7 @@ func (s *Server) accept(ctx, asking context.Context, l *listener) {
 		}
 		failed = 0
 		s.counts.conns.Add(1)
-		g := &guest{Conn: c, client: addrOf(c.RemoteAddr())}
+		g := &guest{Conn: c, client: addrOf(c.RemoteAddr()), altSvc: l.altSvc}
 		if l.proxies != nil {
 			s.acceptProxied(asking, l, g)
 			continue
@@ -139,6 +140,7 @@ func (s *Server) handshake(l *listener, g *guest) *tls.Conn {
 type guest struct {
 	net.Conn
 	client netip.Addr // who asks: the other end, or who a proxy says
+	altSvc string     // of its listener
 	ahead  []byte     // read behind a PROXY header already
 	leave  func()
 	once   sync.Once

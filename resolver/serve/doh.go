@@ -53,6 +53,7 @@ func (s *Server) newWeb() *web {
 		ReadTimeout:    s.config.Idle,
 		WriteTimeout:   3 * s.config.Idle, // from the request's first byte: an upstream and a slow client
 		IdleTimeout:    s.config.IdleEncrypted,
+		ConnContext:    withAltSvc,
 		ErrorLog:       log.New(io.Discard, "", 0), // it would hold clients' addresses (P5)
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          s.config.PerConn,
@@ -67,6 +68,18 @@ func (s *Server) newWeb() *web {
 		},
 	}
 	return w
+}
+
+type altSvcKey struct{}
+
+// withAltSvc gives the requests of a connection what its listener says of HTTP/3.
+func withAltSvc(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		if g, ok := t.NetConn().(*guest); ok {
+			return context.WithValue(ctx, altSvcKey{}, g.altSvc)
+		}
+	}
+	return ctx
 }
 
 // take gives a connection to the HTTP server; false when that has ended.
@@ -133,10 +146,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", dnsMessage)
 	h.Set("Content-Length", strconv.Itoa(len(resp)))
 	h.Set("Cache-Control", freshness(resp))
-	if at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-		if other := s.altSvc[uint16(at.Port)]; other != "" {
-			h.Set("Alt-Svc", other)
-		}
+	if other, _ := r.Context().Value(altSvcKey{}).(string); other != "" {
+		h.Set("Alt-Svc", other)
 	}
 	_, _ = w.Write(resp)
 }

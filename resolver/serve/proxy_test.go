@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cordon-project/cordon/resolver/wire"
 )
@@ -162,6 +164,22 @@ func TestOnlyNamedProxiesSayWhoTheClientIs(t *testing.T) {
 	send(t, dot, question('f'))
 	if got := receive(t, dot); got != "\x00\x00203.0.113.7" {
 		t.Errorf("DoT: got %q", got)
+	}
+	// Who comes by a balancer is not told of HTTP/3.
+	web := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: s.client(), Dial: func(string, string) (net.Conn, error) {
+		c := connect("127.0.0.9", s.HTTPSAddrs()[0])
+		_, err := io.WriteString(c, header)
+		return c, err
+	}}
+	defer web.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: web, Timeout: 10 * time.Second}).Do(dohRequest(t, "POST", s.url(), question('f')))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if string(body) != "\x00\x00203.0.113.7" || resp.Header.Get("Alt-Svc") != "" {
+		t.Errorf("DoH: got %q, Alt-Svc %q", body, resp.Header.Get("Alt-Svc"))
 	}
 	// What only one address of HTTPS could check is not spoken there.
 	if n := len(s.quic); n != 1 {

@@ -108,8 +108,7 @@ type Server struct {
 	secure *secure // nil without encrypted addresses
 	web    *web
 	h3     *http3.Server
-	h3busy sync.RWMutex      // each request of h3 holds it to read; who drains takes it once all are answered
-	altSvc map[uint16]string // by port of HTTPS over TCP
+	h3busy sync.RWMutex // each request of h3 holds it to read; who drains takes it once all are answered
 
 	mu   sync.Mutex // guards open
 	open map[*guest]struct{}
@@ -197,7 +196,7 @@ func orDefault[T int | time.Duration](v, def T) T {
 var errChosenPort = errors.New("chosen port is in use")
 
 func (s *Server) bind() error {
-	s.udp, s.tcp, s.quic, s.altSvc = nil, nil, nil, map[uint16]string{}
+	s.udp, s.tcp, s.quic = nil, nil, nil
 	for _, a := range s.config.UDPAddrs {
 		for range s.config.Workers {
 			u, err := listenUDP(a, s.config.Workers > 1)
@@ -236,7 +235,6 @@ func (s *Server) bind() error {
 			if own, err = s.bindQUIC(a, wire.HTTPS); err != nil {
 				return err
 			}
-			s.altSvc[own.Port()] = fmt.Sprintf(`h3=":%d"; ma=86400`, own.Port())
 		}
 		if err := s.bindTCP(a, own, wire.HTTPS); err != nil {
 			return err
@@ -256,8 +254,11 @@ func (s *Server) bindTCP(a, own netip.AddrPort, via wire.Transport) error {
 		return err
 	}
 	l := &listener{Listener: t, via: via, guests: s.encrypted, proxies: s.config.Proxies[a]}
-	if via == wire.TCP {
+	switch {
+	case via == wire.TCP:
 		l.guests = s.plain
+	case via == wire.HTTPS && l.proxies == nil:
+		l.altSvc = fmt.Sprintf(`h3=":%d"; ma=86400`, own.Port())
 	}
 	s.tcp = append(s.tcp, l)
 	return nil
