@@ -175,6 +175,10 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
+	if got := dns.Buffer(); got < serve.ReceiveBuffer && len(c.DNSListen) > 0 && !o.Development {
+		o.Log.WarnContext(ctx, "receive buffers are small: questions are lost when this edge is held up for milliseconds; set net.core.rmem_max with sysctl",
+			slog.Int("bytes", got), slog.Int("rmem_max", serve.ReceiveBuffer))
+	}
 	if shown != nil {
 		shown.set = dns.SetCertificate
 		for _, c := range controls {

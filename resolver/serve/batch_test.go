@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -113,6 +116,25 @@ func TestTheWayBackIsTheRoutingTables(t *testing.T) {
 	}
 	if control[16] != 0 {
 		t.Errorf("interface %d is left in what is sent", control[16])
+	}
+}
+
+func TestTheReceiveBufferIsWhatTheKernelAllows(t *testing.T) {
+	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := start(t, Config{Handler: &fakeHandler{}, Workers: 2})
+	if got := s.Buffer(); got != ReceiveBuffer && got != min(ReceiveBuffer, most) {
+		t.Errorf("the buffer has %d bytes, want %d or what net.core.rmem_max allows, %d", got, ReceiveBuffer, most)
+	}
+	s, _ = start(t, Config{Handler: &fakeHandler{}, UDPAddrs: []netip.AddrPort{}, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})
+	if got := s.Buffer(); got != 0 {
+		t.Errorf("without UDP the buffer has %d bytes", got)
 	}
 }
 

@@ -18,14 +18,16 @@ type udpSocket struct {
 	addr netip.AddrPort
 	info bool // bound to all addresses: each answer must name the address its question came to
 
+	buffer int // bytes that the kernel keeps for it
+
 	_    [64]byte // a worker counts on a line of its own
 	read atomic.Uint64
 	_    [56]byte
 }
 
-// receiveBuffer is asked of the kernel for each socket: at 200,000 questions a second of 80 bytes (about 800 in the
+// ReceiveBuffer is asked of the kernel for each socket: at 200,000 questions a second of 80 bytes (about 800 in the
 // kernel's accounting) it covers 25 ms of a stalled worker.
-const receiveBuffer = 4 << 20
+const ReceiveBuffer = 4 << 20
 
 // listenUDP binds one socket; share lets several workers bind the same address (SO_REUSEPORT).
 func listenUDP(a netip.AddrPort, share bool) (*udpSocket, error) {
@@ -48,8 +50,28 @@ func listenUDP(a netip.AddrPort, share bool) (*udpSocket, error) {
 		return nil, err
 	}
 	u := conn.(*net.UDPConn)
-	_ = u.SetReadBuffer(receiveBuffer) // the kernel caps it; less is no reason not to serve
-	return &udpSocket{conn: u, addr: u.LocalAddr().(*net.UDPAddr).AddrPort(), info: info}, nil
+	granted, err := growBuffer(u)
+	if err != nil {
+		_ = u.Close()
+		return nil, err
+	}
+	return &udpSocket{conn: u, addr: u.LocalAddr().(*net.UDPAddr).AddrPort(), info: info, buffer: granted}, nil
+}
+
+// growBuffer asks for ReceiveBuffer and says what there is; less is no reason not to serve. With CAP_NET_ADMIN it is granted, else the
+// kernel's net.core.rmem_max is the most.
+func growBuffer(u *net.UDPConn) (granted int, err error) {
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	e := raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, ReceiveBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, ReceiveBuffer)
+		}
+		granted, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
+	})
+	return granted / 2, errors.Join(e, err) // the kernel doubles it for its own accounting, and says the double
 }
 
 func listenTCP(a netip.AddrPort) (*net.TCPListener, error) {

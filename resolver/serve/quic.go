@@ -51,7 +51,7 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 		return nil, err
 	}
 	l := &quicListener{via: via, socket: c.(*net.UDPConn)}
-	_ = l.socket.SetReadBuffer(receiveBuffer)
+	_ = l.socket.SetReadBuffer(ReceiveBuffer)
 	l.transport = &quic.Transport{
 		Conn:        l.socket,
 		ConnContext: s.enterQUIC,

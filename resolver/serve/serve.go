@@ -281,6 +281,17 @@ func (s *Server) UDPAddrs() (out []netip.AddrPort) {
 	return out
 }
 
+// Buffer is the room that the kernel keeps for questions of each UDP socket, at the least; 0 without any. Less than ReceiveBuffer loses questions
+// when a worker is held up.
+func (s *Server) Buffer() (least int) {
+	for i, u := range s.udp {
+		if i == 0 || u.buffer < least {
+			least = u.buffer
+		}
+	}
+	return least
+}
+
 // TCPAddrs are the addresses bound, one for each of Config.TCPAddrs.
 func (s *Server) TCPAddrs() []netip.AddrPort { return s.bound(wire.TCP) }
 
