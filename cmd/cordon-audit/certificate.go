@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,21 +13,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/cluster/audit"
+	"github.com/cordon-project/cordon/cluster/audit/account"
 	"github.com/cordon-project/cordon/cluster/audit/certificate"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 )
 
 func certificateCommand() *cobra.Command {
 	var f flags
-	var text bool
+	var text, page bool
 	c := &cobra.Command{
 		Use:   "certificate --trust FILE [CERTIFICATE.json] BUNDLE|https://NODE:PORT",
 		Short: "Make an operator's scope certificates again from the log, and compare",
 		Long: `certificate verifies the log, then makes each scope certificate in it again from its records and compares it, byte for byte by its
 SHA-256, with what two of the operator's officers have signed. With the file of a certificate it does so for that one, and says whether
-officers have signed it in this log; --text prints it in words. What an order says of probes is the operator's own claim: no log yields it.`,
+officers have signed it in this log; --text prints it in words, --html prints a page of it and of what was found, which needs nothing else. What an order says of probes is the operator's own claim: no log yields it.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if page && len(args) != 2 {
+				return errors.New("--html makes a page of one certificate: name its file in front of the bundle")
+			}
 			var file []byte
 			if len(args) == 2 {
 				var err error
@@ -47,6 +52,12 @@ officers have signed it in this log; --text prints it in words. What an order sa
 			}
 			found := certify(r, tf.Cluster, file)
 			switch {
+			case page:
+				d, perr := certificate.Parse(file)
+				if perr != nil {
+					return unreadable(perr, "")
+				}
+				err = account.Certificate{Document: d, Pass: found.Pass, Checks: found.Checks}.WriteHTML(c.OutOrStdout())
 			case f.json:
 				enc := json.NewEncoder(c.OutOrStdout())
 				enc.SetIndent("", "  ")
@@ -66,6 +77,9 @@ officers have signed it in this log; --text prints it in words. What an order sa
 	}
 	f.add(c)
 	c.Flags().BoolVar(&text, "text", false, "print the certificate of the file in words, behind the checks")
+	c.Flags().BoolVar(&page, "html", false, "print the certificate of the file as a page of HTML, with the checks")
+	c.MarkFlagsMutuallyExclusive("html", "text")
+	c.MarkFlagsMutuallyExclusive("html", "json")
 	return c
 }
 

@@ -3,7 +3,7 @@
 // In go a verification's report, the facts of the period, and what the newest lists say of their entries' review dates; out comes a document
 // in the terms that courts and legislators ask in: Directive 2011/93/EU, Article 25(2), and the European Court of Human Rights in Kharitonov v.
 // Russia. Each heading says what the log shows and what it cannot show. What failed in the verification stands first. Text of the input is
-// escaped; the page has no script, no link that loads anything, and prints.
+// escaped; the page has no script, no link that loads anything, and prints. A scope certificate comes as such a page too.
 package account
 
 import (
