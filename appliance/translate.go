@@ -8,8 +8,14 @@ import (
 	"github.com/cordon-project/cordon/resolver/dns64"
 )
 
+// upstreams are asked with and without waiting.
+type upstreams interface {
+	resolver.Exchanger
+	resolver.Asker
+}
+
 // translated puts DNS64 in front of an upstream, when the file has a prefix.
-func translated(c *config.Edge, next resolver.Exchanger) (resolver.Exchanger, error) {
+func translated(c *config.Edge, next upstreams) (resolver.Exchanger, error) {
 	if !c.DNS64.IsValid() {
 		return next, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -21,14 +22,14 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-// Exchanger asks an upstream resolver, as resolver.Exchanger says.
-type Exchanger interface {
-	Exchange(ctx context.Context, q wire.Question) ([]byte, error)
+// Asker asks an upstream resolver without waiting, as resolver.Asker says.
+type Asker interface {
+	Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error))
 }
 
-// DNS64 is an Exchanger in front of another one. It may be used concurrently.
+// DNS64 is an Asker, and a resolver.Exchanger, in front of another one. It may be used concurrently.
 type DNS64 struct {
-	next    Exchanger
+	next    Asker
 	prefix  netip.Prefix
 	reverse string // of the prefix: what PTR questions end in, ".ip6.arpa." included
 }
@@ -52,7 +53,7 @@ func CheckPrefix(p netip.Prefix) error {
 }
 
 // New puts DNS64 in front of next.
-func New(next Exchanger, prefix netip.Prefix) (*DNS64, error) {
+func New(next Asker, prefix netip.Prefix) (*DNS64, error) {
 	if err := CheckPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("make dns64: %w", err)
 	}
@@ -91,39 +92,79 @@ func extract(prefix netip.Prefix, six netip.Addr) (netip.Addr, bool) {
 
 // Exchange: see resolver.Exchanger.
 func (d *DNS64) Exchange(ctx context.Context, q wire.Question) ([]byte, error) {
+	type result struct {
+		reply []byte
+		err   error
+	}
+	ended := make(chan result, 1)
+	d.Ask(ctx, q, func(reply []byte, err error) { ended <- result{slices.Clone(reply), err} })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-ended:
+		return r.reply, r.err
+	}
+}
+
+// Ask: see resolver.Asker.
+func (d *DNS64) Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error)) {
+	if q.Class != wire.ClassIN || q.DO && q.CD {
+		d.next.Ask(ctx, q, done)
+		return
+	}
 	name, _, err := dns.UnpackDomainName(q.Name, 0)
 	if err != nil {
-		return nil, fmt.Errorf("dns64: read the name of a question: %w", err)
-	}
-	if q.Class != wire.ClassIN || q.DO && q.CD {
-		return d.next.Exchange(ctx, q)
+		done(nil, fmt.Errorf("dns64: read the name of a question: %w", err))
+		return
 	}
 	if name == discovery || strings.HasSuffix(name, "."+discovery) {
-		return d.discovered(q, name)
+		done(d.discovered(q, name))
+		return
 	}
 	switch q.Type {
 	case wire.TypeAAAA:
-		return d.address(ctx, q, name)
+		d.address(ctx, q, name, done)
+		return
 	case wire.TypePTR:
 		if four, ok := d.pointed(name); ok {
-			return d.pointer(ctx, q, name, four)
+			d.pointer(ctx, q, name, four, done)
+			return
 		}
 	}
-	return d.next.Exchange(ctx, q)
+	d.next.Ask(ctx, q, done)
 }
 
 // defaultTTL is how long a made-up answer is good when the empty one did not say how long that is (RFC 6147 5.1.7).
 const defaultTTL = 600
 
 // address answers an AAAA question.
-func (d *DNS64) address(ctx context.Context, q wire.Question, name string) ([]byte, error) {
-	reply, err := d.next.Exchange(ctx, q)
-	if err != nil {
-		return reply, err
-	}
-	var six dns.Msg
-	if !read(q, reply, &six) || six.Rcode == dns.RcodeNameError || hasAddress(&six) {
-		return reply, nil // what cannot be read is the resolver's to refuse
+func (d *DNS64) address(ctx context.Context, q wire.Question, name string, done func(reply []byte, err error)) {
+	q.Name = slices.Clone(q.Name) // the caller's ends with this call
+	d.next.Ask(ctx, q, func(reply []byte, err error) {
+		var six dns.Msg
+		if err != nil || !read(q, reply, &six) || six.Rcode == dns.RcodeNameError || hasAddress(&six) {
+			done(reply, err) // what cannot be read is the resolver's to refuse
+			return
+		}
+		reply = slices.Clone(reply) // it ends with this call, too
+		of4 := q
+		of4.Type = wire.TypeA
+		d.next.Ask(ctx, of4, func(reply4 []byte, err error) {
+			var four dns.Msg
+			if err == nil && read(of4, reply4, &four) {
+				if out, ok := d.translate(name, &six, &four); ok {
+					reply = out
+				}
+			}
+			done(reply, nil) // whatever is wrong with IPv4, the answer for IPv6 stands
+		})
+	})
+}
+
+// translate makes the AAAA answer of an A answer; ok is false when there is nothing in it to make one of.
+func (d *DNS64) translate(name string, six, four *dns.Msg) (reply []byte, ok bool) {
+	if four.Rcode != dns.RcodeSuccess {
+		return nil, false
 	}
 	most := uint32(defaultTTL)
 	for _, rr := range six.Ns {
@@ -131,36 +172,28 @@ func (d *DNS64) address(ctx context.Context, q wire.Question, name string) ([]by
 			most = min(soa.Hdr.Ttl, soa.Minttl)
 		}
 	}
-	q.Type = wire.TypeA
-	reply4, err := d.next.Exchange(ctx, q)
-	var four dns.Msg
-	if err != nil || !read(q, reply4, &four) || four.Rcode != dns.RcodeSuccess {
-		return reply, nil // whatever is wrong with IPv4, the answer for IPv6 stands
-	}
-	out := &dns.Msg{MsgHdr: four.MsgHdr, Compress: true}
+	out := new(dns.Msg).SetQuestion(name, dns.TypeAAAA)
+	out.MsgHdr, out.Compress = four.MsgHdr, true
 	out.AuthenticatedData = false
-	found := false
 	for _, rr := range four.Answer {
 		h := *rr.Header()
 		switch rr := rr.(type) {
 		case *dns.A:
-			addr, ok := netip.AddrFromSlice(rr.A.To4())
-			if !ok || d.prefix == WellKnown && private(addr) {
+			addr, is4 := netip.AddrFromSlice(rr.A.To4())
+			if !is4 || d.prefix == WellKnown && private(addr) {
 				continue
 			}
-			h.Rrtype, h.Ttl, found = dns.TypeAAAA, min(h.Ttl, most), true
+			h.Rrtype, h.Ttl, ok = dns.TypeAAAA, min(h.Ttl, most), true
 			out.Answer = append(out.Answer, &dns.AAAA{Hdr: h, AAAA: Embed(d.prefix, addr).AsSlice()})
 		case *dns.CNAME, *dns.DNAME:
 			out.Answer = append(out.Answer, rr)
 		}
 	}
-	if !found {
-		return reply, nil
+	if !ok {
+		return nil, false
 	}
-	out.SetQuestion(name, dns.TypeAAAA)
-	out.MsgHdr = four.MsgHdr
-	out.AuthenticatedData = false
-	return out.Pack()
+	reply, err := out.Pack()
+	return reply, err == nil
 }
 
 // errReply is what an upstream sent that was no answer to the question.
@@ -217,28 +250,32 @@ func (d *DNS64) pointed(name string) (netip.Addr, bool) {
 }
 
 // pointer answers a PTR question for an embedded address: an alias of the IPv4 address's name, and what is there (RFC 6147 5.3.1).
-func (d *DNS64) pointer(ctx context.Context, q wire.Question, name string, four netip.Addr) ([]byte, error) {
+func (d *DNS64) pointer(ctx context.Context, q wire.Question, name string, four netip.Addr, done func(reply []byte, err error)) {
 	b := four.As4()
 	target := fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", b[3], b[2], b[1], b[0])
 	packed := make([]byte, wire.MaxName)
 	n, err := dns.PackDomainName(target, packed, 0, nil, false)
 	if err != nil {
-		return nil, fmt.Errorf("dns64: %w", err)
+		done(nil, fmt.Errorf("dns64: %w", err))
+		return
 	}
 	q.Name = packed[:n]
-	reply, err := d.next.Exchange(ctx, q)
-	if err != nil {
-		return reply, err
-	}
-	var m dns.Msg
-	if !read(q, reply, &m) {
-		return nil, errReply
-	}
-	m.Question[0].Name = name
-	m.AuthenticatedData, m.Compress = false, true
-	alias := &dns.CNAME{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: defaultTTL}, Target: target}
-	m.Answer = append([]dns.RR{alias}, m.Answer...)
-	return m.Pack()
+	d.next.Ask(ctx, q, func(reply []byte, err error) {
+		if err != nil {
+			done(reply, err)
+			return
+		}
+		var m dns.Msg
+		if !read(q, reply, &m) {
+			done(nil, errReply)
+			return
+		}
+		m.Question[0].Name = name
+		m.AuthenticatedData, m.Compress = false, true
+		alias := &dns.CNAME{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: defaultTTL}, Target: target}
+		m.Answer = append([]dns.RR{alias}, m.Answer...)
+		done(m.Pack())
+	})
 }
 
 // discovery is the name by which clients find the prefix: it has these two addresses and nothing else.
