@@ -105,6 +105,33 @@ func TestAnsweringDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// A datagram may say that it comes from port 0, where nothing can be sent: the others of its batch are answered all the same.
+func TestAnAnswerThatCannotBeSentDoesNotHoldItsBatch(t *testing.T) {
+	w, _ := worker(t, "127.0.0.1:0", &fakeHandler{})
+	c := dial(t, "udp", w.socket.addr)
+	for range 5 {
+		send(t, c, "idf")
+	}
+	if err := w.raw.Read(w.in.take); err != nil || w.in.n != 5 {
+		t.Fatalf("read %d questions, %v; want 5", w.in.n, err)
+	}
+	for _, i := range []int{0, 2, 4} {
+		w.in.names[i].Port = 0
+	}
+	w.answer()
+	if err := w.raw.Write(w.out.put); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := receive(t, c); got != "idF" {
+			t.Errorf("got %q", got)
+		}
+	}
+	if w.out.n != 0 || w.out.sent != 0 {
+		t.Errorf("%d answers are left, %d of them sent", w.out.n, w.out.sent)
+	}
+}
+
 // The interface a question came in by says nothing about the way back (found by reading: with several ways, or a router in between, answers took
 // the wrong one).
 func TestTheWayBackIsTheRoutingTables(t *testing.T) {
