@@ -68,7 +68,11 @@ func TestZeroRTTIsRefused(t *testing.T) {
 	s := startSecured(t, Config{Handler: &fakeHandler{}})
 	conf := s.client("doq")
 	conf.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	for range 2 {
+	for i, resumed := range []bool{false, true, false} {
+		if i == 2 { // as eight hours later
+			s.secure.nextTickets()
+			s.secure.nextTickets()
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		c, err := quic.DialAddrEarly(ctx, s.QUICAddrs()[0].String(), conf, nil)
 		if err != nil {
@@ -77,8 +81,8 @@ func TestZeroRTTIsRefused(t *testing.T) {
 		if got, err := doq(c, framed(question('f'))); err != nil || got != framed(answered('F')) {
 			t.Errorf("%q, %v", got, err)
 		}
-		if c.ConnectionState().Used0RTT {
-			t.Error("a question was taken before the handshake was done")
+		if state := c.ConnectionState(); state.Used0RTT || state.TLS.DidResume != resumed {
+			t.Errorf("connection %d: 0-RTT is %v, resumed is %v, want %v", i, state.Used0RTT, state.TLS.DidResume, resumed)
 		}
 		_ = c.CloseWithError(0, "")
 		cancel()

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
@@ -166,7 +167,7 @@ func TestOnlyNamedProxiesSayWhoTheClientIs(t *testing.T) {
 		t.Errorf("DoT: got %q", got)
 	}
 	// Who comes by a balancer is not told of HTTP/3.
-	web := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: s.client(), Dial: func(string, string) (net.Conn, error) {
+	web := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: s.client(), DialContext: func(context.Context, string, string) (net.Conn, error) {
 		c := connect("127.0.0.9", s.HTTPSAddrs()[0])
 		_, err := io.WriteString(c, header)
 		return c, err
