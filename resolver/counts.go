@@ -22,7 +22,8 @@ const (
 type counters struct {
 	queries, hits, misses, servfail, refused, ignored atomic.Uint64
 	law, order, voluntary, canary, chains             atomic.Uint64
-	_                                                 [40]byte // to two cache lines
+	stale, crowded                                    atomic.Uint64
+	_                                                 [24]byte // to two cache lines
 
 	lists [listSlots * bases]atomic.Uint64 // answers for listed names, canaries left out, by slot and basis
 }
@@ -52,6 +53,8 @@ type Counts struct {
 	ServFail  uint64 // no set, upstream failed, or too busy
 	Refused   uint64 // malformed, unsupported or not for us
 	Ignored   uint64 // no query at all
+	Stale     uint64 // answers whose time was over, for want of better ones (RFC 8767)
+	Crowded   uint64 // questions refused because their client had too many waiting
 	Law       uint64 // listed, by basis
 	Order     uint64
 	Voluntary uint64
@@ -71,6 +74,8 @@ func (r *Resolver) Counts() (sum Counts) {
 		sum.Misses += c.misses.Load()
 		sum.ServFail += c.servfail.Load()
 		sum.Refused += c.refused.Load()
+		sum.Stale += c.stale.Load()
+		sum.Crowded += c.crowded.Load()
 		sum.Ignored += c.ignored.Load()
 		sum.Law += c.law.Load()
 		sum.Order += c.order.Load()

@@ -226,7 +226,7 @@ func newRigAt(t testing.TB, clock *fakeClock, now func() time.Time) *rig {
 func newRigOf(t testing.TB, clock *fakeClock, c Config) *rig {
 	t.Helper()
 	g := &rig{up: &fakeUpstream{holds: make(chan struct{})}, clock: clock}
-	c.Stop, c.NSID, c.Upstream, c.Cache = testStop, true, g.up, cache.New(cache.Config{Bytes: 1 << 20})
+	c.Stop, c.NSID, c.Upstream, c.Cache = testStop, true, g.up, cache.New(cache.Config{Bytes: 1 << 20, MaxStale: 3600})
 	r, err := New(c)
 	if err != nil {
 		t.Fatalf("make resolver: %v", err)

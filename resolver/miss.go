@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/upstream"
@@ -20,11 +22,28 @@ func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, ans
 		r.say(w, query, resp, answer)
 		return
 	}
-	m := &miss{r: r, ctx: ctx, query: query, from: from, answer: answer}
+	q, key := w.q.Question(), w.q.Key()
+	stale := r.config.Cache.Stale(w.hash, key, r.tick(w.now))
+	if stale != nil && stale.Held(r.tick(w.now)) {
+		if resp, ok := r.stale(w, w.out[:0], query, stale, from); ok {
+			r.say(w, query, resp, answer)
+			return
+		}
+	}
+	slot, ok := r.fair.enter(from.Addr)
+	if !ok {
+		w.counts.crowded.Add(1)
+		r.say(w, query, r.fail(w, w.out[:0], query, wire.EDENetworkError), answer)
+		return
+	}
+	m := &miss{r: r, ctx: ctx, query: query, from: from, answer: answer, slot: slot}
+	if stale != nil {
+		m.query = append([]byte(nil), query...) // read after a stale answer as well
+		m.patience = time.AfterFunc(r.config.Patience, m.impatient)
+	}
 	if r.asker != nil {
-		r.asker.Ask(ctx, w.q.Question(), m.settle)
+		r.asker.Ask(ctx, q, m.settle)
 	} else {
-		q := w.q.Question()
 		q.Name = append([]byte(nil), q.Name...)
 		go func() { m.settle(r.config.Upstream.Exchange(ctx, q)) }()
 	}
@@ -38,16 +57,35 @@ type miss struct {
 	query  []byte
 	from   wire.Client
 	answer func(resp []byte)
+	slot   int
+
+	patience *time.Timer // nil: nothing stale could be served
+	answered atomic.Bool
 }
 
 // settle answers with what the upstream said. reply is read only, and not kept.
 func (m *miss) settle(reply []byte, err error) {
 	r := m.r
-	w := r.pool.Get().(*scratch)
-	r.again(w, m.from)
+	r.fair.leave(m.slot)
+	if m.patience != nil {
+		m.patience.Stop()
+	}
+	w := m.again()
+	resp := r.settle(m.ctx, w, m.query, reply, err, m.from)
+	if !m.answered.CompareAndSwap(false, true) {
+		r.pool.Put(w) // only the cache is better for it
+		return
+	}
+	r.say(w, m.query, resp, m.answer)
+}
+
+// again reads the question once more, which was read before.
+func (m *miss) again() *scratch {
+	w := m.r.pool.Get().(*scratch)
+	m.r.again(w, m.from)
+	w.read(m.r, m.query)
 	w.stream = m.from.Via.Stream()
-	_ = w.q.Parse(m.query) // it was parsed before
-	r.say(w, m.query, r.settle(m.ctx, w, m.query, reply, err, m.from), m.answer)
+	return w
 }
 
 // say hands an answer over, and gives w back.
@@ -74,6 +112,12 @@ func (r *Resolver) settle(ctx context.Context, w *scratch, query, reply []byte, 
 	v = v.of(from.Addr, uint32(r.config.Clock().Unix()))
 	if ede, ok := r.usable(w, reply, err); !ok {
 		now := r.config.Clock()
+		if e := r.config.Cache.Stale(w.hash, w.q.Key(), r.tick(now)); e != nil && ctx.Err() == nil && !dnssecError(ede) {
+			if resp, ok := r.stale(w, dst, query, e, from); ok {
+				e.Hold(r.tick(now) + staleTTL)
+				return resp
+			}
+		}
 		if ctx.Err() == nil && !errors.Is(err, upstream.ErrBusy) {
 			r.config.Cache.PutFailure(w.q.Key(), ede, failureLife, r.tick(now))
 		}

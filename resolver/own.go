@@ -55,7 +55,7 @@ type ownKey struct {
 
 // ownErrors are the Extended DNS Errors that this resolver makes itself; with those about validation that it passes on
 // (dnssecError) they are what RESINFO says.
-var ownErrors = []uint16{wire.EDENotReady, wire.EDEBlocked, wire.EDECensored, wire.EDENoReachableAuthority, wire.EDENetworkError}
+var ownErrors = []uint16{wire.EDEStale, wire.EDEStaleNXDomain, wire.EDENotReady, wire.EDEBlocked, wire.EDECensored, wire.EDENoReachableAuthority, wire.EDENetworkError}
 
 func newOwn(o Own) (own, error) {
 	made := own{answers: map[ownKey][]byte{}}

@@ -31,7 +31,7 @@ func TestTheResolverSpeaksForItself(t *testing.T) {
 		`	300	IN	SVCB	2 dns.isp.test. alpn="doq" port="853"`,
 		`	300	IN	SVCB	3 dns.isp.test. alpn="h2,h3" port="443" ipv4hint="192.0.2.53" dohpath="/dns-query{?dns}"`,
 	}
-	info := []string{`	300	IN	RESINFO	"qnamemin" "exterr=1-2,5-12,14-16,22-23" "infourl=https://isp.test/dns"`}
+	info := []string{`	300	IN	RESINFO	"qnamemin" "exterr=1-3,5-12,14-16,19,22-23" "infourl=https://isp.test/dns"`}
 	for _, tt := range []struct {
 		name  string
 		typ   uint16

@@ -55,6 +55,8 @@ type Config struct {
 	Structured Structured       // texts with the signal for clients that ask for them; the zero value: none
 	Guard      *guard.Guard     // nil: everybody is served, without limits
 	Cache      *cache.Cache     // default: cache.New with its defaults
+	Patience   time.Duration    // how long a client waits before it gets a stale answer, if there is one; default 1.8 s (RFC 8767 5)
+	Waiting    int              // questions waiting for the upstream at once; default 4096
 	Clock      func() time.Time // default time.Now
 }
 
@@ -66,7 +68,8 @@ type Resolver struct {
 	start      time.Time
 	view       atomic.Pointer[view]
 	swaps      atomic.Uint32
-	pool       sync.Pool   // of *scratch
+	pool       sync.Pool // of *scratch
+	fair       *fair
 	asker      Asker       // nil: the upstream is only an Exchanger
 	structured *structured // nil: no texts
 	stripe     atomic.Uint32
@@ -142,6 +145,9 @@ func New(c Config) (*Resolver, error) {
 			return nil, fmt.Errorf("make resolver: stop address %v is not plain IPv6", a)
 		}
 	}
+	if c.Patience == 0 {
+		c.Patience = 1800 * time.Millisecond
+	}
 	if c.Cache == nil {
 		c.Cache = cache.New(cache.Config{})
 	}
@@ -156,6 +162,7 @@ func New(c Config) (*Resolver, error) {
 	if r.structured, err = newStructured(c.Structured); err != nil {
 		return nil, fmt.Errorf("make resolver: %w", err)
 	}
+	r.fair = newFair(c.Waiting)
 	r.asker, _ = c.Upstream.(Asker)
 	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }
 	return r, nil

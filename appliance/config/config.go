@@ -174,6 +174,9 @@ type Edge struct {
 	NSID bool
 	// cache_mb: memory for cached answers in MiB. Default 64, 1 to 65536.
 	CacheMB int
+	// serve_stale: how long behind its time an answer may still be given when no upstream has a better one in 1.8 seconds
+	// (RFC 8767). It then has a TTL of 30s. Listed names are stopped all the same. Default 24h, 1s to 168h, or off.
+	ServeStale time.Duration
 	// never_block: names that must miss when this edge tests a new index. Keep it equal to that of the control nodes.
 	NeverBlock []string
 	// max_stale: how old the cluster's checkpoint may grow before this edge raises an alarm. It never takes a list

@@ -5,11 +5,14 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // What an edge does when its file does not say.
 const (
 	DefaultCacheMB    = 64
+	DefaultServeStale = 24 * time.Hour
 	DefaultMaxStale   = 5 * time.Minute
 	DefaultTTL        = 30 * time.Second
 	DefaultListenPort = 80
@@ -29,6 +32,7 @@ func (f *file) edge(data []byte) *Edge {
 		Control:        some(s, "control", "a list of https://ADDRESS:PORT of control nodes", maxMembers, api),
 		NSID:           read(s, "nsid", true, boolean),
 		CacheMB:        read(s, "cache_mb", DefaultCacheMB, number(1, 65536)),
+		ServeStale:     read(s, "serve_stale", DefaultServeStale, stale),
 		NeverBlock:     each(s, "never_block", maxNeverBlock, domain),
 		MaxStale:       read(s, "max_stale", DefaultMaxStale, duration(2*time.Minute, 720*time.Hour)),
 		LogLevel:       read(s, "log_level", slog.LevelInfo, level),
@@ -128,4 +132,14 @@ func (s *section) stopAddress(key string, port uint16, taken *places) StopAddres
 	}
 	in.done()
 	return a
+}
+
+// StaleOff is the ServeStale of an edge that serves nothing stale.
+const StaleOff time.Duration = -1
+
+func stale(n *yaml.Node) (time.Duration, string) {
+	if word, wrong := scalar(n); wrong == "" && word == "off" {
+		return StaleOff, ""
+	}
+	return duration(time.Second, 168*time.Hour)(n)
 }

@@ -88,7 +88,7 @@ func exampleEdge() *Edge {
 			Report: "https://hotline.example/report", Help: "tel:+99900123456",
 			Languages: []string{"fr", "ar"}, TTL: 20 * time.Second,
 		},
-		NSID: false, CacheMB: 128, NeverBlock: []string{"isp.example", "xn--bcher-kva.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
+		NSID: false, CacheMB: 128, ServeStale: StaleOff, NeverBlock: []string{"isp.example", "xn--bcher-kva.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
 	}
 }
 
@@ -152,9 +152,10 @@ func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
 func TestAnEdgeTakesTheDefaultsOfTheManual(t *testing.T) {
 	e := exampleEdge()
 	e.Clients = Clients{}
+	e.ServeStale = 0
 	e.CacheMB, e.MaxStale, e.Stop.TTL, e.Stop.ListenPort, e.Stop.Languages, e.Stop.Law.Listen = 0, 0, 0, 0, nil, nil
 	text := string(e.YAML())
-	for _, key := range []string{"nsid", "cache_mb", "max_stale", "log_level", "  ttl", "  listen_port"} {
+	for _, key := range []string{"nsid", "cache_mb", "serve_stale", "max_stale", "log_level", "  ttl", "  listen_port"} {
 		text = drop(t, text, key+": ")
 	}
 	got, err := LoadEdge(folder(t, "edge.yaml", []byte(text)))
@@ -164,7 +165,7 @@ func TestAnEdgeTakesTheDefaultsOfTheManual(t *testing.T) {
 	if !reflect.DeepEqual(got.Clients, DefaultClients()) {
 		t.Errorf("clients are %+v", got.Clients)
 	}
-	if !got.NSID || got.CacheMB != 64 || got.MaxStale != 5*time.Minute || got.LogLevel != slog.LevelInfo ||
+	if !got.NSID || got.CacheMB != 64 || got.ServeStale != 24*time.Hour || got.MaxStale != 5*time.Minute || got.LogLevel != slog.LevelInfo ||
 		got.Stop.TTL != 30*time.Second || got.Stop.ListenPort != 80 || !slices.Equal(got.Stop.Law.Listen, got.Stop.Law.Answers()) {
 		t.Errorf("got %+v", got)
 	}
@@ -326,6 +327,7 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a folder as key", "key: node.key", "key: .", "not a plain file"},
 		{"a credential that climbs", "key: node.key", "key: credential:../node", "not a credential"},
 		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials or sealed to the TPM"},
+		{"stale answers for ever", "serve_stale: off", "serve_stale: 9999h", "out of range"},
 		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
 		{"a NAT64 of a length that is none", "2001:db8:64::/96", "2001:db8:64::/97", "has 32, 40, 48, 56, 64 or 96"},

@@ -47,6 +47,7 @@ var edgeManual = map[string]string{
 	"structured_errors":  "A text with the answer for a listed name, for clients that ask for it (off without this section).\noption: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;\norganization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.",
 	"nsid":               "Whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from\noutside. Default true.",
 	"cache_mb":           "Memory for cached answers in MiB. Default 64, 1 to 65536.",
+	"serve_stale":        "How long behind its time an answer may still be given when no upstream has a better one in 1.8 seconds\n(RFC 8767). It then has a TTL of 30s. Listed names are stopped all the same. Default 24h, 1s to 168h, or off.",
 	"never_block":        "Names that must miss when this edge tests a new index. Keep it equal to that of the control nodes.",
 	"max_stale":          "How old the cluster's checkpoint may grow before this edge raises an alarm. It never takes a list\nout of force. Default 5m, at least 2m (an idle cluster renews every minute), at most 720h.",
 	"log_level":          "Debug, info, warn or error. Default info. No level logs a subscriber or a name.",

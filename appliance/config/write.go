@@ -88,6 +88,11 @@ func (e *Edge) YAML() []byte {
 	w.structuredErrors(e.StructuredErrors)
 	w.raw("nsid", strconv.FormatBool(e.NSID))
 	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))
+	if e.ServeStale == StaleOff {
+		w.raw("serve_stale", "off")
+	} else {
+		w.raw("serve_stale", orDefault(e.ServeStale, DefaultServeStale))
+	}
 	w.list("never_block", e.NeverBlock)
 	w.raw("max_stale", orDefault(e.MaxStale, DefaultMaxStale))
 	w.raw("log_level", strings.ToLower(e.LogLevel.String()))

@@ -22,6 +22,7 @@ const (
 	perSlot    = 128 // bytes of cache for each slot: a typical entry takes twice as much, so slots do not run out first
 	minBuckets = 64
 	maxShards  = 64
+	rounds     = 3         // of the eviction's hand that an answer stays after a hit; one that nobody asked for again goes in the first
 	maxAnswer  = 16 << 10  // larger answers are rare and not worth the room
 	minBytes   = 256 << 10 // below this the bound would be smaller than a shard's largest entries
 )
@@ -30,6 +31,7 @@ const (
 type Config struct {
 	Bytes       int64  // all entries with their overhead; default 64 MiB, at least 256 KiB
 	MaxTTL      uint32 // seconds; longer TTLs are lowered, in the answers too; default 86400
+	MaxStale    uint32 // seconds behind its life in which Stale gives an entry; 0: none
 	MaxNegative uint32 // seconds, for negative answers; default 3600 (RFC 2308 5 suggests one to three hours)
 }
 
@@ -106,10 +108,33 @@ func (c *Cache) Find(h uint64, key []byte, now uint32) *Entry {
 		if e.expired(now) {
 			return nil
 		}
-		if e.used.Load() == 0 {
-			e.used.Store(1) // only when needed: a hot entry's line stays shared between cores
+		if e.used.Load() != rounds {
+			e.used.Store(rounds) // only when needed: a hot entry's line stays shared between cores
 		}
 		return e
+	}
+	return nil
+}
+
+// Stale finds an entry whose life is over for no longer than Config.MaxStale (RFC 8767): for who finds no better. It may be gone at any time, as
+// what has expired makes room first. Failures are not given.
+func (c *Cache) Stale(h uint64, key []byte, now uint32) *Entry {
+	if c.config.MaxStale == 0 {
+		return nil
+	}
+	b, tag := &c.buckets[h&c.mask], uint32(h>>32)
+	for i := range b.tags {
+		if b.tags[i].Load() != tag {
+			continue
+		}
+		e := b.slots[i].Load()
+		if e == nil || e.hash != h || string(e.key()) != string(key) {
+			continue
+		}
+		if life := e.expires - e.stored; e.message > 0 && now-e.stored >= life && uint64(now-e.stored) < uint64(life)+uint64(c.config.MaxStale) {
+			return e
+		}
+		return nil
 	}
 	return nil
 }

@@ -234,3 +234,40 @@ func BenchmarkCollecting(b *testing.B) {
 	b.ReportMetric(float64(m.HeapInuse>>20), "MB-heap")
 	b.ReportMetric(float64(c.Bytes()>>20), "MB-counted")
 }
+
+// TestAFloodOfUniqueNamesLeavesHotNames: names that are asked again while many times the cache's size of others goes through are still there.
+func TestAFloodOfUniqueNamesLeavesHotNames(t *testing.T) {
+	c := New(Config{Bytes: 1 << 20})
+	msg, sum := sample(t, "a.test.", 3600, func(m *dns.Msg) {
+		for range 20 { // so that the cache is out of bytes before it is out of slots
+			m.Answer = append(m.Answer, m.Answer[0])
+		}
+	})
+	hot := make([][]byte, 150)
+	for i := range hot {
+		hot[i] = fmt.Appendf(nil, "hot%d", i)
+		c.Put(hot[i], msg, sum, 0, 0)
+	}
+	for _, k := range hot {
+		c.Get(k, 0)
+	}
+	const flood = 60_000
+	asked, lost := 0, 0
+	for i := range flood {
+		c.Put(fmt.Appendf(nil, "unique%d", i), msg, sum, 0, 0)
+		if i%20 != 0 { // so each hot name is asked once in 3,000 questions, about twice what the cache holds
+			continue
+		}
+		k := hot[i/20%len(hot)]
+		if asked++; c.Get(k, 0) == nil {
+			lost++
+			c.Put(k, msg, sum, 0, 0)
+		}
+	}
+	if filled := c.Len(); filled > 3_000 {
+		t.Fatalf("the cache holds %d entries: the flood is no flood", filled)
+	}
+	if lost > asked/20 {
+		t.Errorf("of %d questions for hot names %d found nothing, want one in twenty at most", asked, lost)
+	}
+}

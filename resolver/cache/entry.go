@@ -18,7 +18,8 @@ type Entry struct {
 	stamp   atomic.Uint64
 	stored  uint32 // clock second of Put
 	expires uint32
-	used    atomic.Uint32 // set by hits, cleared by the eviction's hand: a second chance
+	held    atomic.Uint32 // clock second until which it is served stale
+	used    atomic.Uint32 // rounds of the eviction's hand left: set by hits
 	message uint32        // bytes; 0: a failure
 	ttls    uint16        // how many
 	keys    uint16        // bytes of the key
@@ -98,6 +99,12 @@ func (e *Entry) Stamp() uint64 { return e.stamp.Load() }
 
 // SetStamp marks the answer as cleared.
 func (e *Entry) SetStamp(s uint64) { e.stamp.Store(s) }
+
+// Hold has the entry served stale until a clock second without asking anybody.
+func (e *Entry) Hold(until uint32) { e.held.Store(until) }
+
+// Held reports whether Hold's time is not over.
+func (e *Entry) Held(now uint32) bool { return now < e.held.Load() }
 
 // expired treats a clock that went backwards as an end too.
 func (e *Entry) expired(now uint32) bool { return now-e.stored >= e.expires-e.stored }

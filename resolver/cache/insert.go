@@ -32,7 +32,7 @@ func (b *bucket) place(e *Entry) int {
 			return i
 		case old.expired(e.stored):
 			victim = i
-		case victim < 0 && old.used.Swap(0) == 0:
+		case victim < 0 && old.tired():
 			victim = i
 		}
 	}
@@ -53,8 +53,8 @@ func (s *shard) drop(b *bucket, i int) {
 	}
 }
 
-// evict moves the hand over one bucket of the shard: expired and unused entries go, used ones lose their mark. keep is the
-// entry just inserted. Two rounds of the hand free everything else, so the caller's loop ends.
+// evict moves the hand over one bucket of the shard: expired and unused entries go, used ones lose a round. keep is the
+// entry just inserted. Some rounds of the hand free everything else, so the caller's loop ends.
 func (c *Cache) evict(s *shard, index uint64, keep *Entry) {
 	at := uint64(s.hand)*uint64(len(c.shards)) + index
 	if at > c.mask {
@@ -64,8 +64,18 @@ func (c *Cache) evict(s *shard, index uint64, keep *Entry) {
 	b := &c.buckets[at]
 	for i := range b.slots {
 		e := b.slots[i].Load()
-		if e != nil && e != keep && (e.expired(keep.stored) || e.used.Swap(0) == 0) {
+		if e != nil && e != keep && (e.expired(keep.stored) || e.tired()) {
 			s.drop(b, i)
 		}
 	}
+}
+
+// tired takes a round from an entry; true when it has none left. So a flood of names that are asked once must fill the cache some times over
+// between two questions for a name before it is forgotten.
+func (e *Entry) tired() bool {
+	n := e.used.Load()
+	if n > 0 {
+		e.used.Store(n - 1)
+	}
+	return n == 0
 }

@@ -35,6 +35,9 @@ func (q Question) AppendQuery(dst []byte, id, size uint16) []byte {
 	return append(dst, 0, 0)
 }
 
+// FlagAD is the AD bit in the fourth byte of a message.
+const FlagAD = byte(flagAD & 0xff)
+
 // OPTLen is how long the OPT record at the end of AppendQuery's queries is.
 const OPTLen = optFixed
 

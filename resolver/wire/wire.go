@@ -58,9 +58,11 @@ const (
 // Extended DNS Error codes (RFC 8914) that Cordon sends. Zero stands for "none": code 0 (Other) is never sent.
 const (
 	EDENone                 uint16 = 0
+	EDEStale                uint16 = 3
 	EDENotReady             uint16 = 14
 	EDEBlocked              uint16 = 15
 	EDECensored             uint16 = 16
+	EDEStaleNXDomain        uint16 = 19
 	EDENoReachableAuthority uint16 = 22
 	EDENetworkError         uint16 = 23
 )
