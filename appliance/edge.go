@@ -32,7 +32,7 @@ import (
 type Edge struct {
 	dir      *dataDir
 	follower *follower
-	upstream *upstream.Pool
+	upstream *upstream.Zones
 	unbound  *unbound.Resolver // nil unless upstream: recursive
 	dns      *serve.Server
 	shown    *certificateWatch // nil without encrypted transports
@@ -91,7 +91,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		}
 		servers, patience = []netip.AddrPort{own.Addr()}, unbound.Patience
 	}
-	pool, err := upstream.Open(upstream.Config{Servers: servers, Attempt: patience})
+	pool, err := upstream.OpenZones(upstream.Config{Servers: servers, Attempt: patience}, zones(c))
 	if err != nil {
 		return nil, err
 	}

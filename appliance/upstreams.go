@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/resolver/upstream"
 )
 
@@ -34,4 +35,13 @@ func watchUpstreams(ctx context.Context, counts func() upstream.Counts, every ti
 		}
 		last = now
 	}
+}
+
+// zones are the names that have resolvers of their own.
+func zones(c *config.Edge) []upstream.Zone {
+	var out []upstream.Zone
+	for _, f := range c.Forward {
+		out = append(out, upstream.Zone{Name: f.Zone, Servers: f.Servers})
+	}
+	return out
 }

@@ -139,6 +139,9 @@ type Edge struct {
 	// when it changes). root_hints: file with the root's servers (default: the world's). user: whom it runs as when the
 	// edge is root (default: unbound). threads: default 1. cache_mb: default 32, at least 4. May be left out.
 	Recursion Recursion
+	// forward: zones whose names are asked of resolvers of their own (zone, servers), such as names of your own network.
+	// The longest zone decides. Lists are enforced there as everywhere. At most 64. May be left out.
+	Forward []Forward
 	// clients: who is answered. allow, deny: prefixes beside the private addresses, which always are (loopback, 10.0.0.0/8,
 	// 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7, link-local); the longest prefix decides. others: refuse or
 	// drop. And how much one client (ipv4_bits 32, ipv6_bits 56) may ask: questions (5000 a second), and over UDP answers

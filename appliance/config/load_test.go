@@ -78,6 +78,7 @@ func exampleEdge() *Edge {
 			QUICListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSPath: "/dns", Connections: 100, ConnectionsPerClient: 10, Idle: 20 * time.Second,
 			InfoURL: "https://isp.example/dns",
 		},
+		Forward: []Forward{{Zone: "corp.example", Servers: []netip.AddrPort{place("192.0.2.5:53"), place("[2001:db8::5]:53")}}},
 		Proxies: []Proxy{{Listen: place("192.0.2.53:853"), From: []netip.Prefix{netip.MustParsePrefix("192.0.2.4/32"), netip.MustParsePrefix("2001:db8:4::/64")}}},
 		Stop: Stop{
 			Law: StopAddress{IPv4: netip.MustParseAddr("192.0.2.80"), IPv6: netip.MustParseAddr("2001:db8::80"),
@@ -327,6 +328,8 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a folder as key", "key: node.key", "key: .", "not a plain file"},
 		{"a credential that climbs", "key: node.key", "key: credential:../node", "not a credential"},
 		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials or sealed to the TPM"},
+		{"a zone forwarded in a circle", "      - 192.0.2.5:53", "      - 192.0.2.53:53", "in circles"},
+		{"a zone without servers", "    servers:\n      - 192.0.2.5:53\n      - \"[2001:db8::5]:53\"\n", "", "forward.servers is missing"},
 		{"stale answers for ever", "serve_stale: off", "serve_stale: 9999h", "out of range"},
 		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},

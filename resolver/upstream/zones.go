@@ -1,0 +1,91 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// Zone is a name whose questions, and those for names below it, go to servers of its own.
+type Zone struct {
+	Name    string
+	Servers []netip.AddrPort
+}
+
+// Zones asks the pool of the longest zone that a name lies in, and the rest of the world elsewhere. All methods may be called concurrently.
+type Zones struct {
+	rest  *Pool
+	zones map[string]*Pool // by wire name, lower case
+}
+
+// OpenZones makes the pools. Config is that of the rest; those of the zones differ in their servers.
+func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
+	rest, err := Open(c)
+	if err != nil {
+		return nil, err
+	}
+	z := &Zones{rest: rest, zones: make(map[string]*Pool)}
+	defer func() {
+		if err != nil {
+			_ = z.Close()
+		}
+	}()
+	for _, one := range zones {
+		var name [wire.MaxName + 1]byte
+		n, err := dns.PackDomainName(dns.Fqdn(strings.ToLower(one.Name)), name[:], 0, nil, false)
+		if err != nil || n == 1 {
+			return nil, fmt.Errorf("open upstream: zone %q is no name below the root", one.Name)
+		}
+		if z.zones[string(name[:n])] != nil {
+			return nil, fmt.Errorf("open upstream: zone %s is there twice", one.Name)
+		}
+		c.Servers = one.Servers
+		p, err := Open(c)
+		if err != nil {
+			return nil, fmt.Errorf("zone %s: %w", one.Name, err)
+		}
+		z.zones[string(name[:n])] = p
+	}
+	return z, nil
+}
+
+func (z *Zones) pool(name []byte) *Pool {
+	if len(z.zones) == 0 {
+		return z.rest
+	}
+	for len(name) > 1 {
+		if p := z.zones[string(name)]; p != nil {
+			return p
+		}
+		name = name[1+int(name[0]):]
+	}
+	return z.rest
+}
+
+// Ask is Pool.Ask.
+func (z *Zones) Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error)) {
+	z.pool(q.Name).Ask(ctx, q, done)
+}
+
+// Exchange is Pool.Exchange.
+func (z *Zones) Exchange(ctx context.Context, q wire.Question) ([]byte, error) {
+	return z.pool(q.Name).Exchange(ctx, q)
+}
+
+// Counts are those of the rest of the world: a zone's servers say nothing of how names in general are answered.
+func (z *Zones) Counts() Counts { return z.rest.Counts() }
+
+// Close closes all pools.
+func (z *Zones) Close() error {
+	err := z.rest.Close()
+	for _, p := range z.zones {
+		err = errors.Join(err, p.Close())
+	}
+	return err
+}
