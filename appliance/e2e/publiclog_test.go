@@ -196,4 +196,35 @@ func TestWitnessesMustHaveSeenThePublicLog(t *testing.T) {
 	if out, code := w.try("cordon-hotline", "publish", "--dir", "hotline"); code != 4 || !strings.Contains(out, "is not published") || !strings.Contains(out, "--without-witnesses") {
 		t.Errorf("without witnesses: exit %d\n%s", code, out)
 	}
+
+	// The hotline thinks better of the version that stands in the log already: its number goes with it, and auditors read why.
+	if err := os.WriteFile(w.join("import.csv"), []byte(rows(entry("thought-better-of.test", "host", "law"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run("cordon-hotline", "import", "--dir", "hotline", "import.csv")
+	if out, code := w.try("cordon-hotline", "sign", "--dir", "hotline", "--officer", w.officers[0]); code != 4 || !strings.Contains(out, "--again") {
+		t.Errorf("another content of a version in the log: exit %d\n%s", code, out)
+	}
+	w.run("cordon-hotline", "sign", "--dir", "hotline", "--officer", w.officers[0], "--again")
+	w.run("cordon-hotline", "sign", "--dir", "hotline", "--officer", w.officers[1])
+	for _, name := range []string{"c1", "c2"} {
+		w.start("two-"+name, "cordon", "control", "--config", w.join("isp-two", name, "control.yaml"))
+	}
+	w.await("the witnesses are back", func() error {
+		if out, code := w.try("cordon-hotline", "publish", "--dir", "hotline"); code != 0 {
+			return fmt.Errorf("exit %d\n%s", code, out)
+		}
+		return nil
+	})
+	w.inForce(w.profile, 4)
+	w.await("an auditor has the version behind the dropped one", func() error {
+		w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
+		if out := w.run("cordon-audit", "verify", "--trust", w.trust, bundle); !strings.Contains(out, "3 of 3 versions are in their hotlines' public logs") {
+			return fmt.Errorf("audit:\n%s", out)
+		}
+		return nil
+	})
+	if out := w.run("cordon-audit", "publiclog", "--trust", w.trust, w.repoURL, bundle); !strings.Contains(out, "3 versions are in both logs") || !strings.Contains(out, "sequence 3") || !strings.Contains(out, "was dropped before it was published") {
+		t.Errorf("the public log with a dropped version:\n%s", out)
+	}
 }
