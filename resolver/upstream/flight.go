@@ -192,6 +192,13 @@ func (s *shard) forward(f *flight, now time.Time, land *landing) {
 // query sends the question to one server. Errors of the network show when the answer is read.
 func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 	server := s.pool.servers[to]
+	if server.tls != nil {
+		s.pool.counts.attempts.Add(1)
+		a.server, a.socket, a.sent, a.end, a.hedge = server, nil, now, end, time.Time{}
+		a.cased = a.name[:copy(a.name[:], a.flight.q.Name)]
+		s.connect(a)
+		return true
+	}
 	k := s.socket(to)
 	if k == nil {
 		return false

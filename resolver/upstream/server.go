@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,8 @@ import (
 // server is one upstream with its health and speed.
 type server struct {
 	addr netip.AddrPort
+	tls  *tls.Config // nil: UDP, and TCP where that is not enough
+	line line
 
 	noCase atomic.Bool // it does not echo the question's spelling, which it said over TCP
 	noEDNS atomic.Bool // it answers FORMERR to EDNS

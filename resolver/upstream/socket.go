@@ -390,22 +390,31 @@ func mmsg(trap, fd uintptr, h []mmsghdr) (int, syscall.Errno) {
 
 // byTCP moves a question to a connection. It does not wait for it.
 func (s *shard) byTCP(a *attempt) {
-	server, f, turn, end := a.server, a.flight, a.flight.turn, a.end
+	server, end := a.server, a.end
 	s.pool.counts.tcp.Add(1)
-	q := f.q
-	q.Name = append([]byte(nil), a.cased...)
 	a.drop()
 	a.server, a.sent, a.hedge = server, time.Now(), time.Time{}
 	a.end = end.Add(s.pool.config.Attempt) // the clock's look ends it no sooner than the connection does
+	s.connect(a)
+}
+
+// connect asks over the server's connection.
+func (s *shard) connect(a *attempt) {
+	server, f, turn := a.server, a.flight, a.flight.turn
+	q := f.q
+	q.Name = append([]byte(nil), a.cased...)
 	bare := server.noEDNS.Load()
 	s.pool.wait.Go(func() {
-		reply, err := s.pool.tcp(server, q, bare, time.Now().Add(s.pool.config.Attempt))
+		reply, err := s.pool.overStream(server, q, bare, time.Now().Add(s.pool.config.Attempt))
 		var land landing
 		s.mu.Lock()
 		if f.turn == turn && a.server == server && a.socket == nil {
 			if err == nil {
 				if string(reply[wire.HeaderLen:wire.HeaderLen+len(q.Name)]) != string(q.Name) {
 					server.noCase.Store(true)
+				}
+				if server.tls != nil {
+					server.took(time.Since(a.sent))
 				}
 				s.judge(a, reply, &land)
 			} else {
@@ -420,6 +429,12 @@ func (s *shard) byTCP(a *attempt) {
 		s.mu.Unlock()
 		land.tell()
 	})
+}
+
+func randomID() uint16 {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return binary.BigEndian.Uint16(b[:])
 }
 
 // random gives unguessable numbers, a page of the kernel's at a time. It is called with a shard's lock held.

@@ -32,6 +32,7 @@ var (
 // Config of a Pool. Servers is required; the zero value of the rest means the defaults.
 type Config struct {
 	Servers  []netip.AddrPort // in order of preference
+	TLS      *Identity        // asks all servers over TLS (RFC 7858) and no other way, and believes only who proves to be this; nil: UDP and TCP
 	Attempt  time.Duration    // wait for one server over UDP; default 800 ms
 	Total    time.Duration    // wait for one question over all servers; default 4 s
 	InFlight int              // distinct questions at once, beyond it ErrBusy; default 4096
@@ -87,6 +88,9 @@ func Open(c Config) (*Pool, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
+	if c.TLS != nil && c.TLS.Name == "" && len(c.TLS.Pins) == 0 {
+		return nil, errors.New("open upstream: over TLS a server needs a name or a pin, or anybody could be it")
+	}
 	if len(c.Servers) > maxServers {
 		return nil, fmt.Errorf("open upstream: %d servers, want at most %d", len(c.Servers), maxServers)
 	}
@@ -95,7 +99,11 @@ func Open(c Config) (*Pool, error) {
 		if !a.IsValid() || a.Port() == 0 {
 			return nil, fmt.Errorf("open upstream: server %q needs an address and a port", a)
 		}
-		p.servers = append(p.servers, &server{addr: a})
+		s := &server{addr: a, line: line{turn: make(chan struct{}, 1)}}
+		if c.TLS != nil {
+			s.tls = c.TLS.config()
+		}
+		p.servers = append(p.servers, s)
 	}
 	p.inboxes.New, p.outboxes.New = newInbox, newOutgoing
 	p.life, p.cancel = context.WithCancel(context.Background())
