@@ -91,7 +91,11 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		}
 		servers, patience = []netip.AddrPort{own.Addr()}, unbound.Patience
 	}
-	pool, err := upstream.OpenZones(upstream.Config{Servers: servers, Attempt: patience}, zones(c))
+	secure, err := upstreamIdentity(c)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	pool, err := upstream.OpenZones(upstream.Config{Servers: servers, Attempt: patience, TLS: secure}, zones(c))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,10 @@ package appliance
 
 import (
 	"context"
+	"crypto/x509"
+	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/config"
@@ -44,4 +47,23 @@ func zones(c *config.Edge) []upstream.Zone {
 		out = append(out, upstream.Zone{Name: f.Zone, Servers: f.Servers})
 	}
 	return out
+}
+
+// upstreamIdentity is how upstreams prove who they are; nil: they are asked in clear.
+func upstreamIdentity(c *config.Edge) (*upstream.Identity, error) {
+	u := &c.UpstreamTLS
+	if !u.Used() {
+		return nil, nil
+	}
+	id := &upstream.Identity{Name: u.Name, Pins: u.Pins}
+	if u.CA != "" {
+		pem, err := os.ReadFile(u.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read upstream_tls.ca: %w", err)
+		}
+		if id.Roots = x509.NewCertPool(); !id.Roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read upstream_tls.ca: %s holds no certificate; name a PEM file", u.CA)
+		}
+	}
+	return id, nil
 }

@@ -139,6 +139,10 @@ type Edge struct {
 	// when it changes). root_hints: file with the root's servers (default: the world's). user: whom it runs as when the
 	// edge is root (default: unbound). threads: default 1. cache_mb: default 32, at least 4. May be left out.
 	Recursion Recursion
+	// upstream_tls: has all of upstreams asked over TLS (RFC 7858, usually port 853) and never in clear. name: in their
+	// certificate. pins: SHA-256 of their public keys in base64. Of name and pins, what is there must be right. ca: PEM file
+	// with the authorities that vouch for name (default: the system's). May be left out.
+	UpstreamTLS UpstreamTLS
 	// forward: zones whose names are asked of resolvers of their own (zone, servers), such as names of your own network.
 	// The longest zone decides. Lists are enforced there as everywhere. At most 64. May be left out.
 	Forward []Forward

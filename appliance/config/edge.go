@@ -51,6 +51,7 @@ func (f *file) edge(data []byte) *Edge {
 	}
 	udp.taken, udp.by = slices.Clone(taken.taken), slices.Clone(taken.by)
 	e.resolvers(s)
+	e.UpstreamTLS = s.upstreamTLS(e)
 	e.Forward = s.forwards(e)
 	e.Encrypted = s.encrypted(&taken, &udp)
 	e.Proxies = s.proxies(e)

@@ -78,8 +78,9 @@ func exampleEdge() *Edge {
 			QUICListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSPath: "/dns", Connections: 100, ConnectionsPerClient: 10, Idle: 20 * time.Second,
 			InfoURL: "https://isp.example/dns",
 		},
-		Forward: []Forward{{Zone: "corp.example", Servers: []netip.AddrPort{place("192.0.2.5:53"), place("[2001:db8::5]:53")}}},
-		Proxies: []Proxy{{Listen: place("192.0.2.53:853"), From: []netip.Prefix{netip.MustParsePrefix("192.0.2.4/32"), netip.MustParsePrefix("2001:db8:4::/64")}}},
+		UpstreamTLS: UpstreamTLS{Name: "up.isp.example", CA: "ca.crt", Pins: [][32]byte{{1, 2, 3}, {4}}},
+		Forward:     []Forward{{Zone: "corp.example", Servers: []netip.AddrPort{place("192.0.2.5:53"), place("[2001:db8::5]:53")}}},
+		Proxies:     []Proxy{{Listen: place("192.0.2.53:853"), From: []netip.Prefix{netip.MustParsePrefix("192.0.2.4/32"), netip.MustParsePrefix("2001:db8:4::/64")}}},
 		Stop: Stop{
 			Law: StopAddress{IPv4: netip.MustParseAddr("192.0.2.80"), IPv6: netip.MustParseAddr("2001:db8::80"),
 				Listen:    []netip.Addr{netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")},
@@ -121,7 +122,7 @@ func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
 		t.Fatalf("%v\n%s", err, want.YAML())
 	}
 	resolved(filepath.Dir(path), &want.Dir, &want.Cluster, &want.Key, &want.Certificate, &want.CertificateKey, &want.CA, &want.Identity, &want.Analysts,
-		&want.Encrypted.Certificate, &want.Encrypted.CertificateKey)
+		&want.Encrypted.Certificate, &want.Encrypted.CertificateKey, &want.UpstreamTLS.CA)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -132,7 +133,7 @@ func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
 
 func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
 	want := exampleEdge()
-	want.Upstreams, want.Recursive = nil, true
+	want.Upstreams, want.Recursive, want.UpstreamTLS = nil, true, UpstreamTLS{}
 	want.Recursion = Recursion{Listen: place("127.0.0.1:5335"), Program: "/usr/sbin/unbound", TrustAnchor: "node.key", RootHints: "tls.crt", User: "resolver", Threads: 3, CacheMB: 99}
 	path := folder(t, "edge.yaml", want.YAML())
 	got, err := LoadEdge(path)
@@ -143,7 +144,9 @@ func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
 	if got.Recursion != want.Recursion || !got.Recursive || got.Upstreams != nil {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	text := strings.Replace(string(exampleEdge().YAML()), "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive", 1)
+	bare := exampleEdge()
+	bare.UpstreamTLS = UpstreamTLS{}
+	text := strings.Replace(string(bare.YAML()), "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive", 1)
 	got, err = LoadEdge(folder(t, "edge.yaml", []byte(text)))
 	if want := (Recursion{Threads: 1, CacheMB: 32}); err != nil || got.Recursion != want {
 		t.Errorf("without the section: %+v, %v", got, err)
@@ -328,6 +331,9 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a folder as key", "key: node.key", "key: .", "not a plain file"},
 		{"a credential that climbs", "key: node.key", "key: credential:../node", "not a credential"},
 		{"a certificate authority as credential", "ca: ca.crt", "ca: credential:ca", "only keys come as credentials or sealed to the TPM"},
+		{"upstreams that prove nothing", "upstream_tls:\n  name: up.isp.example\n  ca: ca.crt\n  pins:\n    - AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n    - BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", "upstream_tls: {}\n", "anybody could be your upstream"},
+		{"an authority without a name", "  name: up.isp.example\n", "", "vouches for a name"},
+		{"a pin that is none", "    - AQID", "    - AQIDx", "in base64"},
 		{"a zone forwarded in a circle", "      - 192.0.2.5:53", "      - 192.0.2.53:53", "in circles"},
 		{"a zone without servers", "    servers:\n      - 192.0.2.5:53\n      - \"[2001:db8::5]:53\"\n", "", "forward.servers is missing"},
 		{"stale answers for ever", "serve_stale: off", "serve_stale: 9999h", "out of range"},

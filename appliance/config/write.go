@@ -73,6 +73,7 @@ func (e *Edge) YAML() []byte {
 	}
 	w.list("dns_listen", texts(e.DNSListen))
 	w.resolvers(e)
+	w.upstreamTLS(&e.UpstreamTLS)
 	w.forwards(e.Forward)
 	w.clients(e.Clients)
 	w.encrypted(&e.Encrypted)

@@ -24,7 +24,8 @@ type Zones struct {
 	zones map[string]*Pool // by wire name, lower case
 }
 
-// OpenZones makes the pools. Config is that of the rest; those of the zones differ in their servers.
+// OpenZones makes the pools. Config is that of the rest; those of the zones have other servers, which are asked in clear: they
+// are of the own network.
 func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
 	rest, err := Open(c)
 	if err != nil {
@@ -45,7 +46,7 @@ func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
 		if z.zones[string(name[:n])] != nil {
 			return nil, fmt.Errorf("open upstream: zone %s is there twice", one.Name)
 		}
-		c.Servers = one.Servers
+		c.Servers, c.TLS = one.Servers, nil
 		p, err := Open(c)
 		if err != nil {
 			return nil, fmt.Errorf("zone %s: %w", one.Name, err)
