@@ -70,7 +70,9 @@ func play(t *testing.T, file, text string) {
 			steps = append(steps, step{at: fmt.Sprintf("%s:%d", file, i+1), words: strings.Fields(trimmed)})
 		}
 	}
-	g, calls := newRig(t), 0
+	clock := newClock()
+	// what is held back waits for "release", however long this machine takes to come to it
+	g, calls := newRigOf(t, clock, Config{Clock: clock.now, Patience: time.Hour}), 0
 	started := map[string]started{}
 	for _, s := range steps {
 		switch s.words[0] {
