@@ -107,6 +107,9 @@ func (r *Resolver) decide(w *scratch, v *view, dst, query []byte, from wire.Clie
 		return r.about(w, dst, query, from.Via.Stream())
 	}
 	w.counts.hits.Add(1)
+	if r.config.Prefetch && e.Due(tick) {
+		r.prefetch(w, query, from)
+	}
 	return r.copy(w, dst, query, e, tick, from), true
 }
 

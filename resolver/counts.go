@@ -22,8 +22,8 @@ const (
 type counters struct {
 	queries, hits, misses, servfail, refused, ignored atomic.Uint64
 	law, order, voluntary, canary, chains             atomic.Uint64
-	stale, crowded                                    atomic.Uint64
-	_                                                 [24]byte // to two cache lines
+	stale, crowded, prefetches                        atomic.Uint64
+	_                                                 [16]byte // to two cache lines
 
 	lists [listSlots * bases]atomic.Uint64 // answers for listed names, canaries left out, by slot and basis
 }
@@ -54,6 +54,7 @@ type Counts struct {
 	Refused   uint64 // malformed, unsupported or not for us
 	Ignored   uint64 // no query at all
 	Stale     uint64 // answers whose time was over, for want of better ones (RFC 8767)
+	Prefetch  uint64 // questions asked upstream before their answers' time was over
 	Crowded   uint64 // questions refused because their client had too many waiting
 	Law       uint64 // listed, by basis
 	Order     uint64
@@ -75,6 +76,7 @@ func (r *Resolver) Counts() (sum Counts) {
 		sum.ServFail += c.servfail.Load()
 		sum.Refused += c.refused.Load()
 		sum.Stale += c.stale.Load()
+		sum.Prefetch += c.prefetches.Load()
 		sum.Crowded += c.crowded.Load()
 		sum.Ignored += c.ignored.Load()
 		sum.Law += c.law.Load()

@@ -41,13 +41,18 @@ func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, ans
 		m.query = append([]byte(nil), query...) // read after a stale answer as well
 		m.patience = time.AfterFunc(r.config.Patience, m.impatient)
 	}
-	if r.asker != nil {
-		r.asker.Ask(ctx, q, m.settle)
-	} else {
-		q.Name = append([]byte(nil), q.Name...)
-		go func() { m.settle(r.config.Upstream.Exchange(ctx, q)) }()
-	}
+	r.askUpstream(ctx, q, m.settle)
 	r.pool.Put(w)
+}
+
+// askUpstream does not wait. q.Name is not kept.
+func (r *Resolver) askUpstream(ctx context.Context, q wire.Question, done func(reply []byte, err error)) {
+	if r.asker != nil {
+		r.asker.Ask(ctx, q, done)
+		return
+	}
+	q.Name = append([]byte(nil), q.Name...)
+	go func() { done(r.config.Upstream.Exchange(ctx, q)) }()
 }
 
 // miss is a question that waits for an upstream.

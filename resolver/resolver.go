@@ -55,6 +55,7 @@ type Config struct {
 	Structured Structured       // texts with the signal for clients that ask for them; the zero value: none
 	Guard      *guard.Guard     // nil: everybody is served, without limits
 	Cache      *cache.Cache     // default: cache.New with its defaults
+	Prefetch   bool             // answers that are still asked for when a tenth of their life is left are asked for anew
 	Patience   time.Duration    // how long a client waits before it gets a stale answer, if there is one; default 1.8 s (RFC 8767 5)
 	Waiting    int              // questions waiting for the upstream at once; default 4096
 	Clock      func() time.Time // default time.Now

@@ -9,6 +9,8 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
 	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
@@ -82,5 +84,64 @@ func TestAFloodOfOneClientLeavesRoomForOthers(t *testing.T) {
 	}
 	if n := g.fair.taken.Load(); n != 0 {
 		t.Errorf("%d places are still taken", n)
+	}
+}
+
+func TestPopularAnswersAreAskedForBeforeTheirTimeIsOver(t *testing.T) {
+	clock := newClock()
+	g := newRigOf(t, clock, Config{Clock: clock.now, Prefetch: true})
+	g.Swap(makeSet(t))
+	kept := make(chan struct{}, 10)
+	answer := func(rr string) func(q wire.Question) ([]byte, error) {
+		return func(q wire.Question) ([]byte, error) {
+			defer func() { kept <- struct{}{} }()
+			return reply(q, nil, rr)
+		}
+	}
+	g.up.set(key("a.test", dns.TypeA), answer("a.test. 100 IN A 192.0.2.1"))
+	query := question(t, "a.test", dns.TypeA, edns)
+	fast := func(ip string) bool {
+		resp, done := g.Fast(nil, query, over(false))
+		return done && checkAnswer(t, query, resp, false).Answer[0].(*dns.A).A.String() == ip
+	}
+	g.ask(t, query, false)
+	<-kept
+	clock.step(89 * time.Second)
+	if !fast("192.0.2.1") || g.up.calls() != 1 {
+		t.Fatalf("with 11 seconds left the upstream was asked %d times", g.up.calls())
+	}
+	clock.step(time.Second)
+	g.up.set(key("a.test", dns.TypeA), answer("a.test. 100 IN A 192.0.2.9"))
+	for range 5 {
+		if !fast("192.0.2.1") && !fast("192.0.2.9") {
+			t.Fatal("no answer while the next one is asked for")
+		}
+	}
+	<-kept
+	for !fast("192.0.2.9") { // until it is kept
+		<-time.After(time.Millisecond)
+	}
+	if g.up.calls() != 2 || g.Counts().Prefetch != 1 {
+		t.Errorf("the upstream was asked %d times, counts are %+v", g.up.calls(), g.Counts())
+	}
+	// A failure takes nothing away.
+	clock.step(95 * time.Second)
+	failed := make(chan struct{}, 1)
+	g.up.set(key("a.test", dns.TypeA), func(wire.Question) ([]byte, error) {
+		defer func() { failed <- struct{}{} }()
+		return nil, upstream.ErrNoAnswer
+	})
+	fast("192.0.2.9")
+	<-failed
+	for g.fair.taken.Load() != 0 {
+		<-time.After(time.Millisecond)
+	}
+	if !fast("192.0.2.9") {
+		t.Error("the answer is gone because the next one could not be had")
+	}
+	// Nor does it let a name through that was listed meanwhile.
+	g.Swap(makeSet(t, entry{name: "a.test", basis: match.BasisLaw, kind: canon.KindHost}))
+	if fast("192.0.2.9") {
+		t.Error("a listed name passes")
 	}
 }

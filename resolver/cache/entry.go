@@ -24,6 +24,7 @@ type Entry struct {
 	ttls    uint16        // how many
 	keys    uint16        // bytes of the key
 	ede     uint16        // of a failure
+	due     atomic.Uint32 // 1: somebody was told that it is
 }
 
 const (
@@ -99,6 +100,12 @@ func (e *Entry) Stamp() uint64 { return e.stamp.Load() }
 
 // SetStamp marks the answer as cleared.
 func (e *Entry) SetStamp(s uint64) { e.stamp.Store(s) }
+
+// Due reports, once in an entry's life, that a tenth of it is left: time to ask for the next. Answers of less than ten seconds are not worth it.
+func (e *Entry) Due(now uint32) bool {
+	life := e.expires - e.stored
+	return (now-e.stored) >= life-life/10 && life >= 10 && e.message > 0 && e.due.CompareAndSwap(0, 1)
+}
 
 // Hold has the entry served stale until a clock second without asking anybody.
 func (e *Entry) Hold(until uint32) { e.held.Store(until) }
