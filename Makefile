@@ -37,8 +37,8 @@ test: deps build ## everything: vet, all tests, the end-to-end stories
 	$(GO) vet ./...
 	$(GO) test ./...
 
-race: ## all tests under the race detector (needs gcc), but for the whole stories, whose processes are built without it
-	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v /e2e)
+race: ## all tests under the race detector (needs gcc), but for whole stories and the soak, whose processes are built without it
+	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v -e /e2e -e /soak)
 
 lint: ## gofmt and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
