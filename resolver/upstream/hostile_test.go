@@ -30,7 +30,9 @@ func FuzzReply(f *testing.F) {
 	m.Response = true
 	for _, change := range []func(){
 		func() {},
-		func() { m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "a.test.", Rrtype: 1, Class: 1, Ttl: 5}, A: net.IPv4(192, 0, 2, 1)}} },
+		func() {
+			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "a.test.", Rrtype: 1, Class: 1, Ttl: 5}, A: net.IPv4(192, 0, 2, 1)}}
+		},
 		func() { m.Truncated = true },
 		func() { m.Truncated, m.Rcode = false, dns.RcodeFormatError },
 		func() { m.Rcode = dns.RcodeServerFailure },

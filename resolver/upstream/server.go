@@ -17,6 +17,8 @@ type server struct {
 	noCase atomic.Bool // it does not echo the question's spelling, which it said over TCP
 	noEDNS atomic.Bool // it answers FORMERR to EDNS
 
+	cookie atomic.Pointer[[]byte] // what it is sent (RFC 7873): our eight bytes for it, and those that it gave; immutable
+
 	mu       sync.Mutex // guards the rest
 	failures int
 	retry    time.Time     // not preferred before this

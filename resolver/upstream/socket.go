@@ -247,6 +247,23 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 	sum.TTLs = s.ttls[:0]
 	err := wire.Scan(msg, &sum)
 	s.ttls = sum.TTLs[:0]
+	if err == nil && a.socket != nil {
+		switch a.server.cookies(sum.Cookie) {
+		case cookieForged:
+			s.pool.counts.strays.Add(1)
+			s.byTCP(a)
+			return
+		case cookieNew:
+			if sum.Rcode == rcodeBadCookie {
+				s.again(a, time.Now(), land)
+				return
+			}
+		}
+		if sum.Rcode == rcodeBadCookie { // again with the cookie it just gave: it forgets, or somebody answers for it
+			s.byTCP(a)
+			return
+		}
+	}
 	if err != nil || sum.Rcode > 0xf {
 		s.fail(a, ErrNoAnswer, land) // the next server, rather than rubbish for a client
 		return
@@ -286,6 +303,8 @@ func (o *outbox) add(k *socket, q wire.Question, id uint16, bare bool) {
 	if bare {
 		o.bytes = o.bytes[:len(o.bytes)-wire.OPTLen]
 		o.bytes[at+11] = 0
+	} else {
+		o.bytes = wire.AppendCookie(o.bytes, *k.server.cookie.Load())
 	}
 	o.letters = append(o.letters, letter{k, at, len(o.bytes)})
 	if !o.sending {

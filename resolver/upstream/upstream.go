@@ -4,7 +4,7 @@
 // the question that was asked, from the server that was asked, with a random id, spelling (0x20) and port that lives short; truncated
 // replies are fetched again over TCP; identical questions at the same time cost one; the number of questions in
 // flight and the time each takes are bounded. Nothing of the client goes upstream except name, type, class, DO and CD: no
-// EDNS option, no client subnet. It does not read lists and does not judge names.
+// client subnet; the one EDNS option is a cookie of our own (RFC 7873), another one for each server and run. It does not read lists and does not judge names.
 package upstream
 
 import (
@@ -100,6 +100,7 @@ func Open(c Config) (*Pool, error) {
 			return nil, fmt.Errorf("open upstream: server %q needs an address and a port", a)
 		}
 		s := &server{addr: a, line: line{turn: make(chan struct{}, 1)}}
+		s.newCookie()
 		if c.TLS != nil {
 			s.tls = c.TLS.config()
 		}

@@ -62,7 +62,7 @@ func TestAnHonestServerIsForwarded(t *testing.T) {
 	}
 	q := s.Seen()[0]
 	opt := q.IsEdns0()
-	if !q.RecursionDesired || opt == nil || opt.UDPSize() != 1232 || len(opt.Option) != 0 {
+	if !q.RecursionDesired || opt == nil || opt.UDPSize() != 1232 || len(opt.Option) != 1 || opt.Option[0].Option() != dns.EDNS0COOKIE {
 		t.Errorf("the server was asked %v", q.Msg)
 	}
 	if m, err := exchange(p, "a.invalid", dns.TypeA); err != nil || m.Rcode != dns.RcodeNameError {

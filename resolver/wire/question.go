@@ -35,6 +35,14 @@ func (q Question) AppendQuery(dst []byte, id, size uint16) []byte {
 	return append(dst, 0, 0)
 }
 
+// AppendCookie adds a cookie (RFC 7873) to a query that AppendQuery has just written at the end of msg.
+func AppendCookie(msg, cookie []byte) []byte {
+	binary.BigEndian.PutUint16(msg[len(msg)-2:], uint16(optionFixed+len(cookie)))
+	msg = binary.BigEndian.AppendUint16(msg, optionCookie)
+	msg = binary.BigEndian.AppendUint16(msg, uint16(len(cookie)))
+	return append(msg, cookie...)
+}
+
 // FlagAD is the AD bit in the fourth byte of a message.
 const FlagAD = byte(flagAD & 0xff)
 

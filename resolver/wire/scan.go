@@ -9,6 +9,7 @@ type Summary struct {
 	TTLs     []uint16 // offsets of all TTL fields before Cut
 	Life     uint32   // seconds the whole may be kept: smallest TTL, for a negative answer also the SOA minimum; 0: not at all
 	Negative bool     // NXDOMAIN, or no record of the asked type at the end of the chain
+	Cookie   []byte   // of the reply's OPT record (RFC 7873), a part of the message; nil when there is none
 	EDE      uint16   // first Extended DNS Error of the reply, EDENone when there is none
 }
 
@@ -39,6 +40,7 @@ func Scan(msg []byte, s *Summary) error {
 			if rec.Type == TypeOPT {
 				s.Rcode |= int(binary.BigEndian.Uint32(msg[rec.TTLAt:])>>24) << 4
 				s.EDE = firstEDE(msg[rec.Data:rec.End])
+				s.Cookie = option(msg[rec.Data:rec.End], optionCookie)
 			}
 			continue
 		}
@@ -61,16 +63,24 @@ func Scan(msg []byte, s *Summary) error {
 	return nil
 }
 
-func firstEDE(b []byte) uint16 {
-	for len(b) >= 4 {
+// option is the first option with a code; nil when there is none.
+func option(b []byte, want uint16) []byte {
+	for len(b) >= optionFixed {
 		code, n := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
-		if 4+n > len(b) {
+		if optionFixed+n > len(b) {
 			break
 		}
-		if code == optionEDE && n >= 2 {
-			return binary.BigEndian.Uint16(b[4:])
+		if code == want {
+			return b[optionFixed : optionFixed+n : optionFixed+n]
 		}
-		b = b[4+n:]
+		b = b[optionFixed+n:]
+	}
+	return nil
+}
+
+func firstEDE(b []byte) uint16 {
+	if o := option(b, optionEDE); len(o) >= 2 {
+		return binary.BigEndian.Uint16(o)
 	}
 	return EDENone
 }

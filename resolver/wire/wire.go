@@ -88,6 +88,7 @@ const (
 	optFixed      = 11      // root owner, then recordFixed
 	optionFixed   = 4       // code, length
 	optionNSID    = 3       // RFC 5001
+	optionCookie  = 10      // RFC 7873
 	optionEDE     = 15      // RFC 8914
 	ednsDO        = 1 << 15 // in the OPT record's TTL field
 	pointerBits   = 0xc0
