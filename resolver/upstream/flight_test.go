@@ -158,3 +158,19 @@ func TestAWaiterWhoseContextEndsLeaves(t *testing.T) {
 		t.Errorf("counts are %+v", c)
 	}
 }
+
+func TestASilentServerTakesABoundedNumberOfSockets(t *testing.T) {
+	s := upstreamtest.Start(t, func(upstreamtest.Query) upstreamtest.Reply { return upstreamtest.Reply{} })
+	p := pool(t, upstream.Config{Attempt: time.Minute, Total: time.Minute, InFlight: 4000}, s)
+	var told sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	for i := range 4000 {
+		told.Add(1)
+		p.Ask(ctx, wire.Question{Name: name(fmt.Sprintf("n%d.test", i)), Type: dns.TypeA, Class: 1}, func([]byte, error) { told.Done() })
+	}
+	if n := p.Sockets(); n > 512+8 || n < 2 {
+		t.Errorf("4000 questions without an answer hold %d sockets", n)
+	}
+	cancel()
+	told.Wait()
+}

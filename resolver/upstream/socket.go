@@ -27,7 +27,7 @@ const (
 	socketsPerSpan = 32
 	span           = 100 * time.Millisecond
 	maxShare       = 256
-	maxSockets     = 256 // of one server in one shard: beyond it they are shared
+	maxSockets     = 512 // of one server, over all shards: beyond it they are shared, as file descriptors are not without end
 )
 
 // share is a shard's sockets to one server.
@@ -62,7 +62,7 @@ func (s *shard) socket(to int) *socket {
 	}
 	h.asked++
 	k := h.current
-	if k != nil && (k.retired || k.asked >= min(maxShare, 1+max(h.asked, h.last)/socketsPerSpan)) && len(h.open) < maxSockets {
+	if k != nil && (k.retired || k.asked >= min(maxShare, 1+max(h.asked, h.last)/socketsPerSpan)) && len(h.open) < max(maxSockets/len(s.pool.shards), 8) {
 		k.retire()
 		k = nil
 	}

@@ -114,6 +114,8 @@ func Open(c Config) (*Pool, error) {
 			s.servers[i].open = make(map[*socket]*socket)
 		}
 		p.shards = append(p.shards, s)
+	}
+	for _, s := range p.shards {
 		p.wait.Go(s.run)
 	}
 	return p, nil
