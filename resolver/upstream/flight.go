@@ -216,7 +216,7 @@ func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 	}
 	q := a.flight.q
 	q.Name = a.cased
-	s.out.add(k, q, a.id, server.noEDNS.Load())
+	s.out.add(k, q, a.id, s.pool.bare(server))
 	return true
 }
 

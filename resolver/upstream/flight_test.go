@@ -58,15 +58,19 @@ func TestAServerThatDoesNotEchoIsAskedInLowerCase(t *testing.T) {
 	}
 }
 
-func TestAServerThatKnowsNoEDNSIsAskedWithout(t *testing.T) {
+// And with it again later: one FORMERR of another cause must not cost its clients DNSSEC until the next restart.
+func TestAServerThatKnowsNoEDNSIsAskedWithoutForATime(t *testing.T) {
+	var mended atomic.Bool
 	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
 		return upstreamtest.Change(q, func(m *dns.Msg) {
-			if q.IsEdns0() != nil {
+			if q.IsEdns0() != nil && !mended.Load() {
 				m.Rcode, m.Answer, m.Extra = dns.RcodeFormatError, nil, nil
 			}
 		})
 	})
-	p := pool(t, upstream.Config{}, s)
+	var now atomic.Int64
+	now.Store(1_900_000_000)
+	p := pool(t, upstream.Config{Clock: func() time.Time { return time.Unix(now.Load(), 0) }}, s)
 	for i := range 3 {
 		if m, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err != nil || len(m.Answer) != 1 {
 			t.Fatalf("got %v, %v", m, err)
@@ -74,6 +78,14 @@ func TestAServerThatKnowsNoEDNSIsAskedWithout(t *testing.T) {
 	}
 	if got := len(s.Seen()); got != 4 {
 		t.Errorf("three questions took %d queries, want 4", got)
+	}
+	mended.Store(true)
+	now.Add(3600)
+	if m, err := exchange(p, "later.test", dns.TypeA); err != nil || len(m.Answer) != 1 {
+		t.Fatalf("got %v, %v", m, err)
+	}
+	if all := s.Seen(); all[len(all)-1].IsEdns0() == nil {
+		t.Error("an hour later it is still asked without EDNS")
 	}
 }
 

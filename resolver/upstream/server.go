@@ -14,8 +14,8 @@ type server struct {
 	tls  *tls.Config // nil: UDP, and TCP where that is not enough
 	line line
 
-	noCase atomic.Bool // it does not echo the question's spelling, which it said over TCP
-	noEDNS atomic.Bool // it answers FORMERR to EDNS
+	noCase atomic.Bool  // it does not echo the question's spelling, which it said over TCP
+	noEDNS atomic.Int64 // until this second (Unix) it is asked without EDNS, to which it answered FORMERR; 0: it never did
 
 	cookie atomic.Pointer[[]byte] // what it is sent (RFC 7873): our eight bytes for it, and those that it gave; immutable
 
@@ -36,12 +36,21 @@ const (
 	// the order of the file means something.
 	fasterBy = 5 * time.Millisecond
 
+	// How long a server is asked without EDNS, which costs its clients DNSSEC, before it is tried again: FORMERR may have had another cause.
+	withoutEDNS = 15 * time.Minute
+
 	exploreEvery = 64 // questions; the next server of the list is asked, so that its speed is known
 
 	minPatience   = 10 * time.Millisecond
 	samplesToKnow = 8
 	hedgeOneIn    = 20 // questions: the bound of extra traffic
 )
+
+// bare reports that the server is asked without EDNS.
+func (p *Pool) bare(s *server) bool {
+	until := s.noEDNS.Load()
+	return until > 0 && p.config.Clock().Unix() < until
+}
 
 // order appends the servers as this question asks them: those that are not backing off first, the fastest of them in front, then the others:
 // all failing is no reason not to try.

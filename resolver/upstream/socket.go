@@ -221,8 +221,8 @@ func (s *shard) reply(k *socket, msg []byte, now time.Time, land *landing) {
 		s.byTCP(a)
 		return
 	}
-	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !a.server.noEDNS.Load() {
-		a.server.noEDNS.Store(true) // RFC 6891 7: asked again without
+	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !s.pool.bare(a.server) {
+		a.server.noEDNS.Store(s.pool.config.Clock().Add(withoutEDNS).Unix()) // RFC 6891 7: asked again without
 		s.again(a, now, land)
 		return
 	}
@@ -297,7 +297,7 @@ func (s *shard) connect(a *attempt) {
 	server, f, turn := a.server, a.flight, a.flight.turn
 	q := f.q
 	q.Name = append([]byte(nil), a.cased...)
-	bare := server.noEDNS.Load()
+	bare := s.pool.bare(server)
 	s.pool.wait.Go(func() {
 		reply, err := s.pool.overStream(server, q, bare, time.Now().Add(s.pool.config.Attempt))
 		var land landing
