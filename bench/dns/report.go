@@ -123,6 +123,7 @@ func (r *Report) Markdown(command string) string {
 	m := r.Memory
 	fmt.Fprintf(&b, "- memory of Cordon's edge, without a file behind it: %d MB after loading, %d MB after the runs (most: %d MB); mapped list and index beside it: %d and %d MB\n\n",
 		m.LoadedAnon>>20, m.LastAnon>>20, m.MostAnon>>20, m.LoadedFile>>20, m.LastFile>>20)
+	fmt.Fprint(&b, "All questions come from loopback, which an edge's rate limits and budget exempt by default: of its guards, access by prefix is in the figures.\n\n")
 	fmt.Fprintf(&b, "%s\n%s\n", r.Ratios(), strings.TrimSpace(r.Tables))
 	if r.Changes != "" {
 		fmt.Fprintf(&b, "\n## 100 names added, 100 removed\n\nCordon's change is a new version: import, two signatures, publication, three control nodes' agreement, a delta to the edge.\n\n%s\n", strings.TrimSpace(r.Changes))
