@@ -13,3 +13,23 @@ func (p *Pool) Spread(n int) (open int) {
 	}
 	return open
 }
+
+// Flood takes sockets to the first server in each shard until the bound holds and then for n questions more, gives all of them up, and says how
+// many are open then.
+func (p *Pool) Flood(n int) (open int) {
+	p.Spread(maxSockets)
+	for _, s := range p.shards {
+		s.mu.Lock()
+		h := &s.servers[0]
+		for range n {
+			s.socket(0)
+		}
+		for k := range h.open {
+			k.waiting = 0
+			k.rest()
+		}
+		open += len(h.open)
+		s.mu.Unlock()
+	}
+	return open
+}

@@ -180,3 +180,13 @@ func TestASilentServerTakesABoundedNumberOfSockets(t *testing.T) {
 		t.Errorf("800 lone questions without an answer hold %d sockets, want 512", n)
 	}
 }
+
+// A socket that is not the current one any more closes with its last question, also when there were too many to take new ones.
+func TestSocketsOfAFloodAreClosed(t *testing.T) {
+	s := upstreamtest.Start(t, func(upstreamtest.Query) upstreamtest.Reply { return upstreamtest.Reply{} })
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	p := pool(t, upstream.Config{}, s)
+	if n := p.Flood(100_000); n > 1 {
+		t.Errorf("after a flood %d sockets are open, want the current one alone", n)
+	}
+}

@@ -25,7 +25,8 @@ const (
 	socketsPerSpan = 32
 	span           = 100 * time.Millisecond
 	maxShare       = 256
-	maxSockets     = 512 // of one server, over all shards: beyond it they are shared, as file descriptors are not without end
+	maxAsked       = 1 << 14 // of one socket, whatever else: ids run out
+	maxSockets     = 512     // of one server, over all shards: beyond it they are shared, as file descriptors are not without end
 )
 
 // share is a shard's sockets to one server.
@@ -60,11 +61,12 @@ func (s *shard) socket(to int) *socket {
 	}
 	h.asked++
 	k := h.current
-	if k != nil && (k.retired || k.asked >= min(maxShare, 1+max(h.asked, h.last)/socketsPerSpan)) && len(h.open) < max(maxSockets/len(s.pool.shards), 8) {
+	room := len(h.open) < max(maxSockets/len(s.pool.shards), 8)
+	if k != nil && (k.retired || k.asked >= maxAsked || room && k.asked >= min(maxShare, 1+max(h.asked, h.last)/socketsPerSpan)) {
 		k.retire()
 		k = nil
 	}
-	if k == nil || k.retired || k.asked >= 1<<14 {
+	if k == nil {
 		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.pool.servers[to].addr))
 		if err != nil {
 			return nil
