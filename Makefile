@@ -30,7 +30,7 @@ dev: build ## the whole picture on loopback: hotline, three control nodes, an ed
 	@mkdir -p $(DEV_DIR)
 	bin/cordon dev --dir $(DEV_DIR)
 
-deps: ## what the tests need beyond Go and gcc: dig (Debian's bind9-dnsutils), curl, swtpm, SoftHSM
+deps: ## what the tests need beyond Go and gcc, from Debian: other people's DNS clients and servers, curl, Chromium, swtpm, SoftHSM
 	@tools/deps
 
 test: deps build ## everything: vet, all tests, the end-to-end stories
