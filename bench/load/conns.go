@@ -39,6 +39,9 @@ func dial(ctx context.Context, c *Config) (conn, error) {
 		if err != nil {
 			return nil, err
 		}
+		if u, ok := n.(*net.UDPConn); ok {
+			_ = u.SetReadBuffer(4 << 20) // the default holds what a busy server sends in a few milliseconds
+		}
 		return newMatched(n, c.Over == "tcp"), nil
 	case "tls":
 		conf.NextProtos = []string{"dot"}
