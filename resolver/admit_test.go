@@ -190,6 +190,45 @@ func TestReflectionSendsFewLargeAnswers(t *testing.T) {
 	}
 }
 
+// TestABusyResolverReflectsNothingEither: a flood under a forged source is what fills the room for questions that wait.
+func TestABusyResolverReflectsNothingEither(t *testing.T) {
+	g := guarded(t, guard.Config{Errors: 10, Slip: 2})
+	g.Swap(makeSet(t))
+	query := question(t, "new.test", dns.TypeA, edns)
+	busy := func(addr string, via wire.Transport) (whole, cut int) {
+		for range 1000 { // at one time: four seconds of the rate pass
+			resp := g.Busy(nil, query, wire.Client{Addr: netip.MustParseAddr(addr), Via: via})
+			if len(resp) == 0 {
+				continue
+			}
+			m := checkAnswer(t, query, resp, via.Stream())
+			if m.Rcode != dns.RcodeServerFailure {
+				t.Fatalf("got %v", m)
+			}
+			if m.Truncated {
+				cut++
+			} else if whole++; ede(m) != wire.EDENetworkError {
+				t.Fatalf("got %v", m)
+			}
+		}
+		return whole, cut
+	}
+	for _, tt := range []struct {
+		name       string
+		addr       string
+		via        wire.Transport
+		whole, cut int
+	}{
+		{"a client over UDP", "10.0.0.1", wire.UDP, 40, 480},
+		{"over TCP, where a source cannot be forged", "10.0.0.2", wire.TCP, 1000, 0},
+		{"who is exempt", "127.0.0.1", wire.UDP, 1000, 0},
+	} {
+		if whole, cut := busy(tt.addr, tt.via); whole != tt.whole || cut != tt.cut {
+			t.Errorf("%s: %d whole and %d truncated answers of 1000, want %d and %d", tt.name, whole, cut, tt.whole, tt.cut)
+		}
+	}
+}
+
 func TestGuardedFastDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		return

@@ -38,15 +38,17 @@ func (r *Resolver) Fast(dst, query []byte, from wire.Client) (resp []byte, done 
 	return resp, done
 }
 
-// Busy is the answer when there is no room to ask the upstream: SERVFAIL with EDE 23, appended to dst like Fast's.
-func (r *Resolver) Busy(dst, query []byte) []byte {
+// Busy is the answer to a question that Fast has let through when there is no room to ask the upstream: SERVFAIL with EDE 23, appended to dst
+// like Fast's; nothing when its client is above its rate of errors.
+func (r *Resolver) Busy(dst, query []byte, from wire.Client) []byte {
 	w := r.pool.Get().(*scratch)
 	defer r.pool.Put(w)
+	r.again(w, from)
 	if err := w.q.Parse(query); err != nil {
-		return r.reject(w, dst, query, err)
+		return r.ration(w, dst, query, r.reject(w, dst, query, err))
 	}
 	r.options(w, r.view.Load())
-	return r.fail(w, dst, query, wire.EDENetworkError)
+	return r.ration(w, dst, query, r.fail(w, dst, query, wire.EDENetworkError))
 }
 
 // local decides all that can be decided without an upstream.

@@ -52,7 +52,7 @@ func FuzzQuery(f *testing.F) {
 			}
 			resp = g.slow(context.Background(), query, over(tcp))
 		}
-		busy := g.Busy(nil, query)
+		busy := g.Busy(nil, query, over(tcp))
 		if (len(busy) == 0) != (len(resp) == 0) {
 			t.Fatalf("Busy says %x, the answer is %x", busy, resp)
 		}

@@ -196,7 +196,7 @@ func (s *Server) ask(ctx context.Context, dst, query []byte, client wire.Client)
 	if !done {
 		answered := make(chan []byte, 1)
 		if !s.slow(s.asking, query, client, func(resp []byte) { answered <- append([]byte(nil), resp...) }) {
-			resp = s.config.Handler.Busy(dst, query)
+			resp = s.config.Handler.Busy(dst, query, client)
 		} else {
 			select {
 			case late := <-answered:

@@ -31,8 +31,8 @@ type Handler interface {
 	// Slow does not block. It calls answer once, from any goroutine, soon after ctx ends at the latest; nil: nothing is to
 	// be sent. query stays unchanged until then; resp is the callback's until it returns.
 	Slow(ctx context.Context, query []byte, from wire.Client, answer func(resp []byte))
-	// Busy appends the answer that says there is no room for Slow.
-	Busy(dst, query []byte) []byte
+	// Busy appends the answer that says there is no room for Slow; unchanged dst: nothing is to be sent.
+	Busy(dst, query []byte, from wire.Client) []byte
 }
 
 // Worker answers batches as Handler.Fast does, for one goroutine; *resolver.Worker is one.

@@ -54,7 +54,9 @@ func (h *fakeHandler) Slow(ctx context.Context, query []byte, _ wire.Client, ans
 	}()
 }
 
-func (h *fakeHandler) Busy(dst, query []byte) []byte { return answerWith(dst, query, 'B') }
+func (h *fakeHandler) Busy(dst, query []byte, _ wire.Client) []byte {
+	return answerWith(dst, query, 'B')
+}
 
 // start runs a server on loopback until the test ends or stop is called; stop returns what Run did.
 func start(t testing.TB, c Config) (s *Server, stop func() error) {

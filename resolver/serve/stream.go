@@ -118,7 +118,7 @@ func (t *stream) answer(asking context.Context, query []byte) {
 			return
 		}
 		base = len(t.out) + lengthSize
-		resp = h.Busy(append(t.out, 0, 0), query)
+		resp = h.Busy(append(t.out, 0, 0), query, t.client)
 	}
 	if len(resp) > base {
 		t.out = t.finish(resp, base, asked)

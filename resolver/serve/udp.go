@@ -94,7 +94,7 @@ func (w *udpWorker) answer() {
 			continue
 		}
 		if !a.Done {
-			a.Resp = w.server.config.Handler.Busy(a.Resp, a.Query)
+			a.Resp = w.server.config.Handler.Busy(a.Resp, a.Query, a.From)
 		}
 		if len(a.Resp) > 0 {
 			w.out.add(a.Resp, &w.in.names[i], control)
