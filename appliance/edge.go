@@ -109,7 +109,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, err
 	}
 	answers, err := resolver.New(resolver.Config{
-		Stop: stops(c), TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: asked, Prefetch: true, Guard: gate, Structured: structured(c),
+		Stop: stops(c), TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: asked, NAT64: behindNAT64(c), Subnets: c.ClientSubnets, Prefetch: true, Guard: gate, Structured: structured(c),
 		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20, MaxStale: uint32(max(c.ServeStale, 0) / time.Second)}),
 		Clock: o.clock(),
 	})

@@ -18,7 +18,7 @@ func TestAListedNameLeadsThroughTheTranslatorToAStopPageOfIPv4Alone(t *testing.T
 		t.Errorf("without a NAT64: got %+v, want %+v", got, want)
 	}
 	c.DNS64 = netip.MustParsePrefix("64:ff9b::/96")
-	want.LawIPv6 = netip.MustParseAddr("64:ff9b::192.0.2.80")
+	want.LawNAT64, want.VoluntaryNAT64 = netip.MustParseAddr("64:ff9b::192.0.2.80"), netip.MustParseAddr("64:ff9b::192.0.2.81")
 	if got := stops(c); got != want {
 		t.Errorf("with one: got %+v, want %+v", got, want)
 	}

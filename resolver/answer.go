@@ -53,13 +53,16 @@ func (r *Resolver) Busy(dst, query []byte, from wire.Client) []byte {
 
 // local decides all that can be decided without an upstream.
 func (r *Resolver) local(w *scratch, dst, query []byte, from wire.Client) ([]byte, bool) {
-	w.read(r, query)
+	w.read(r, query, from)
 	return r.decide(w, r.view.Load(), dst, query, from)
 }
 
 // read parses a question and hashes its key.
-func (w *scratch) read(r *Resolver, query []byte) {
-	if w.wrong = w.q.Parse(query); w.wrong == nil {
+func (w *scratch) read(r *Resolver, query []byte, from wire.Client) {
+	if w.wrong = w.q.Parse(query); w.wrong == nil && r.marks {
+		w.wrong = r.mark(w, query, from)
+	}
+	if w.wrong == nil {
 		w.hash = r.config.Cache.Hash(w.q.Key())
 	}
 }
@@ -84,7 +87,10 @@ func (r *Resolver) decide(w *scratch, v *view, dst, query []byte, from wire.Clie
 			v, w.first = mine, nil
 		}
 	}
-	e := r.config.Cache.Find(w.hash, w.q.Key(), tick)
+	var e *cache.Entry
+	if w.shared() {
+		e = r.config.Cache.Find(w.hash, w.q.Key(), tick)
+	}
 	if actionOf(w.q.Type) != pass && (e == nil || !v.current(e.Stamp(), unix)) {
 		if verdict := w.asked(v, unix); verdict.Listed {
 			return r.signal(w, v, dst, query, verdict), true
@@ -117,7 +123,7 @@ func (r *Resolver) decide(w *scratch, v *view, dst, query []byte, from wire.Clie
 
 // options resets what our OPT record will carry.
 func (r *Resolver) options(w *scratch, v *view) {
-	w.opt = wire.Options{}
+	w.opt = wire.Options{Subnet: w.q.Subnet}
 	if v != nil && r.config.NSID {
 		w.opt.NSID = v.id[:]
 	}

@@ -51,7 +51,7 @@ func (b *Worker) Answer(batch []wire.Ask) {
 		a := &all[i]
 		a.now, a.likely, a.looking = now, nil, false
 		if a.verdict = r.admit(&a.scratch, batch[i].From); a.verdict == guard.Pass {
-			a.read(r, batch[i].Query)
+			a.read(r, batch[i].Query, batch[i].From)
 			if a.wrong == nil {
 				r.config.Cache.Ahead(a.hash)
 			}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -19,16 +20,23 @@ func (u askable) Ask(ctx context.Context, q wire.Question, done func([]byte, err
 	done(u.fakeUpstream.Exchange(ctx, q))
 }
 
-// TestBehindANAT64ListedNamesAreFoundAtTheEndOfAliasesToo: what DNS64 makes is tested and cached like what an upstream said.
-func TestBehindANAT64ListedNamesAreFoundAtTheEndOfAliasesToo(t *testing.T) {
+// translating is a rig behind DNS64, for some clients.
+func translating(t *testing.T, clients ...netip.Prefix) *rig {
+	t.Helper()
 	g := &rig{up: new(fakeUpstream), clock: newClock()}
 	translated, err := dns64.New(askable{g.up}, dns64.WellKnown)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.Resolver, err = New(Config{Stop: testStop, Upstream: translated, Cache: cache.New(cache.Config{Bytes: 1 << 20}), Clock: g.clock.now}); err != nil {
+	if g.Resolver, err = New(Config{Stop: testStop, Upstream: translated, NAT64: clients, Cache: cache.New(cache.Config{Bytes: 1 << 20}), Clock: g.clock.now}); err != nil {
 		t.Fatal(err)
 	}
+	return g
+}
+
+// TestBehindANAT64ListedNamesAreFoundAtTheEndOfAliasesToo: what DNS64 makes is tested and cached like what an upstream said.
+func TestBehindANAT64ListedNamesAreFoundAtTheEndOfAliasesToo(t *testing.T) {
+	g := translating(t, netip.MustParsePrefix("192.0.2.0/24"))
 	if g.asker == nil {
 		t.Fatal("the resolver waits for DNS64")
 	}

@@ -23,7 +23,10 @@ func (r *Resolver) Slow(ctx context.Context, query []byte, from wire.Client, ans
 		return
 	}
 	q, key := w.q.Question(), w.q.Key()
-	stale := r.config.Cache.Stale(w.hash, key, r.tick(w.now))
+	var stale *cache.Entry
+	if w.shared() {
+		stale = r.config.Cache.Stale(w.hash, key, r.tick(w.now))
+	}
 	if stale != nil && stale.Held(r.tick(w.now)) {
 		if resp, ok := r.stale(w, w.out[:0], query, stale, from); ok {
 			r.say(w, query, resp, answer)
@@ -88,7 +91,7 @@ func (m *miss) settle(reply []byte, err error) {
 func (m *miss) again() *scratch {
 	w := m.r.pool.Get().(*scratch)
 	m.r.again(w, m.from)
-	w.read(m.r, m.query)
+	w.read(m.r, m.query, m.from)
 	w.stream = m.from.Via.Stream()
 	return w
 }
@@ -117,13 +120,13 @@ func (r *Resolver) settle(ctx context.Context, w *scratch, query, reply []byte, 
 	v = v.of(from.Addr, uint32(r.config.Clock().Unix()))
 	if ede, ok := r.usable(w, reply, err); !ok {
 		now := r.config.Clock()
-		if e := r.config.Cache.Stale(w.hash, w.q.Key(), r.tick(now)); e != nil && ctx.Err() == nil && !dnssecError(ede) {
+		if e := r.config.Cache.Stale(w.hash, w.q.Key(), r.tick(now)); e != nil && w.shared() && ctx.Err() == nil && !dnssecError(ede) {
 			if resp, ok := r.stale(w, dst, query, e, from); ok {
 				e.Hold(r.tick(now) + staleTTL)
 				return resp
 			}
 		}
-		if ctx.Err() == nil && !errors.Is(err, upstream.ErrBusy) {
+		if ctx.Err() == nil && w.shared() && !errors.Is(err, upstream.ErrBusy) {
 			r.config.Cache.PutFailure(w.q.Key(), ede, failureLife, r.tick(now))
 		}
 		// Listed meanwhile? Then the signal, not the failure.
@@ -151,7 +154,8 @@ func (r *Resolver) usable(w *scratch, reply []byte, err error) (ede uint16, ok b
 	case len(reply) < wire.HeaderLen,
 		!w.q.Question().Answers(reply, binary.BigEndian.Uint16(reply)),
 		wire.Truncated(reply),
-		wire.Scan(reply, &w.sum) != nil:
+		wire.Scan(reply, &w.sum) != nil,
+		!w.scoped():
 		return wire.EDENoReachableAuthority, false
 	}
 	switch w.sum.Rcode {
@@ -183,23 +187,28 @@ func (r *Resolver) keep(w *scratch, v *view, dst, query, reply []byte, from wire
 			if chained {
 				w.counts.chains.Add(1)
 			}
-			if ok {
+			if ok && w.shared() {
 				r.config.Cache.Put(w.q.Key(), reply, &w.sum, 0, tick)
 			}
 			return r.signal(w, v, dst, query, verdict)
 		}
 		if !ok {
-			r.config.Cache.PutFailure(w.q.Key(), wire.EDENoReachableAuthority, failureLife, tick)
+			if w.shared() {
+				r.config.Cache.PutFailure(w.q.Key(), wire.EDENoReachableAuthority, failureLife, tick)
+			}
 			return r.fail(w, dst, query, wire.EDENoReachableAuthority)
 		}
 		stamp = v.stamp(unix)
 	}
-	e := r.config.Cache.Put(w.q.Key(), reply, &w.sum, stamp, tick)
+	var e *cache.Entry
+	if w.shared() {
+		e = r.config.Cache.Put(w.q.Key(), reply, &w.sum, stamp, tick)
+	}
 	if e == nil {
 		e = cache.NewEntry(w.q.Key(), reply, &w.sum, passTTL, tick)
 	}
 	return r.copy(w, dst, query, e, tick, from)
 }
 
-// passTTL bounds TTLs of answers too large to cache to a week (RFC 8767 4).
+// passTTL bounds TTLs of answers that are not cached to a week (RFC 8767 4).
 const passTTL = 7 * 86400

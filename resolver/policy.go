@@ -11,7 +11,7 @@ import (
 // What a listed name gets, by the type asked (the signals table of the product):
 //
 //	A          stop address of the basis, or NODATA when none is configured
-//	AAAA       stop address of the basis, or NODATA when none is configured
+//	AAAA       stop address of the basis, or NODATA when none is configured; behind a NAT64 that of IPv4, translated
 //	HTTPS SVCB NODATA: they carry addresses and keys of the listed site; also with port and scheme in front (_8443._https.NAME)
 //	ANY        NODATA: it would carry any of the above (in the spirit of RFC 8482)
 //	others     what the upstream says: MX, TXT, NS, SOA, SRV, CNAME, DNAME, DS, ...
@@ -74,6 +74,11 @@ func (r *Resolver) signal(w *scratch, in *view, dst, query []byte, v match.Verdi
 		stop = s.LawIPv6
 	case w.q.Type == wire.TypeAAAA:
 		stop = s.VoluntaryIPv6
+	}
+	if w.q.NAT64 && !stop.IsValid() {
+		if stop = s.VoluntaryNAT64; law {
+			stop = s.LawNAT64
+		}
 	}
 	out := r.stop(w, dst, query, stop)
 	if r.structured == nil || !r.structured.asked(&w.q, query) {

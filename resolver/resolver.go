@@ -43,6 +43,7 @@ type Asker interface {
 type Stop struct {
 	LawIPv4, LawIPv6             netip.Addr // basis law or order
 	VoluntaryIPv4, VoluntaryIPv6 netip.Addr
+	LawNAT64, VoluntaryNAT64     netip.Addr // IPv6 for clients behind a NAT64, where there is no other
 }
 
 // Config of a Resolver. Upstream is required.
@@ -53,6 +54,8 @@ type Config struct {
 	Own        Own           // what it says of itself
 	Upstream   Exchanger
 	Structured Structured       // texts with the signal for clients that ask for them; the zero value: none
+	NAT64      []netip.Prefix   // clients behind a NAT64, for an Upstream that translates for those that Question.NAT64 marks
+	Subnets    []netip.Prefix   // clients, resolvers of one's own, whose client subnets (RFC 7871) go upstream
 	Guard      *guard.Guard     // nil: everybody is served, without limits
 	Cache      *cache.Cache     // default: cache.New with its defaults
 	Prefetch   bool             // answers that are still asked for when a tenth of their life is left are asked for anew
@@ -71,6 +74,7 @@ type Resolver struct {
 	swaps      atomic.Uint32
 	pool       sync.Pool // of *scratch
 	fair       *fair
+	marks      bool        // some clients have answers of their own
 	asker      Asker       // nil: the upstream is only an Exchanger
 	structured *structured // nil: no texts
 	stripe     atomic.Uint32
@@ -141,7 +145,7 @@ func New(c Config) (*Resolver, error) {
 			return nil, fmt.Errorf("make resolver: stop address %v is not IPv4", a)
 		}
 	}
-	for _, a := range []netip.Addr{c.Stop.LawIPv6, c.Stop.VoluntaryIPv6} {
+	for _, a := range []netip.Addr{c.Stop.LawIPv6, c.Stop.VoluntaryIPv6, c.Stop.LawNAT64, c.Stop.VoluntaryNAT64} {
 		if a.IsValid() && (!a.Is6() || a.Is4In6() || a.Zone() != "") {
 			return nil, fmt.Errorf("make resolver: stop address %v is not plain IPv6", a)
 		}
@@ -163,6 +167,7 @@ func New(c Config) (*Resolver, error) {
 	if r.structured, err = newStructured(c.Structured); err != nil {
 		return nil, fmt.Errorf("make resolver: %w", err)
 	}
+	r.marks = len(c.NAT64)+len(c.Subnets) > 0
 	r.fair = newFair(c.Waiting)
 	r.asker, _ = c.Upstream.(Asker)
 	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }

@@ -118,6 +118,19 @@ func translation(n *yaml.Node) (netip.Prefix, string) {
 	return p, wrong
 }
 
+// network reads what some clients alone get, by where they are.
+func (s *section) network(e *Edge) {
+	e.DNS64 = read(s, "dns64", netip.Prefix{}, translation)
+	e.DNS64Clients = each(s, "dns64_clients", maxNetworks, prefix)
+	if len(e.DNS64Clients) > 0 && !s.has("dns64") {
+		s.f.bad(s.at("dns64_clients"), "dns64_clients: there is no dns64, so these clients get nothing; add the prefix of their NAT64, such as dns64: 64:ff9b::/96")
+	}
+	e.ClientSubnets = each(s, "client_subnets", maxNetworks, prefix)
+}
+
+// maxNetworks: a prefix costs each question that the list is about a nanosecond or two.
+const maxNetworks = 64
+
 // clients writes what is not as by default.
 func (w *writer) clients(c Clients) {
 	defaults := DefaultClients()

@@ -172,6 +172,12 @@ type Edge struct {
 	// dns64: the prefix of your NAT64, such as 64:ff9b::/96, for networks of IPv6-only clients (RFC 6147). Names that have
 	// IPv4 addresses alone then get IPv6 ones in it, stop addresses too. May be left out.
 	DNS64 netip.Prefix
+	// dns64_clients: prefixes of the clients that are behind that NAT64; all others are answered as without dns64. Default: every
+	// client is. May be left out.
+	DNS64Clients []netip.Prefix
+	// client_subnets: prefixes of resolvers of your own whose client subnets (EDNS, RFC 7871) are passed to upstreams, and the
+	// answers' scopes back. What they get is not cached here. All others' subnets are left out. Default: all are left out.
+	ClientSubnets []netip.Prefix
 	// structured_errors: a text with the answer for a listed name, for clients that ask for it (off without this section).
 	// option: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;
 	// organization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.

@@ -40,7 +40,7 @@ func (f *file) edge(data []byte) *Edge {
 	e.Hotlines = s.hotlines()
 	e.Clients = s.clients()
 	e.Analysts = s.later("analysts")
-	e.DNS64 = read(s, "dns64", netip.Prefix{}, translation)
+	s.network(e)
 	e.StructuredErrors = s.structuredErrors()
 	e.AcceptKeyOnDisk = s.accepted(e.Key, e.CertificateKey, e.Identity)
 
@@ -53,6 +53,9 @@ func (f *file) edge(data []byte) *Edge {
 	e.resolvers(s)
 	e.UpstreamTLS = s.upstreamTLS(e)
 	e.Forward = s.forwards(e)
+	if e.Recursive && len(e.ClientSubnets) > 0 {
+		s.f.bad(s.at("client_subnets"), "client_subnets: this edge's own Unbound (upstream: recursive) makes no use of client subnets; name upstreams that do, or leave client_subnets out")
+	}
 	e.Encrypted = s.encrypted(&taken, &udp)
 	e.Proxies = s.proxies(e)
 	e.Stop = s.stop(&taken)

@@ -66,6 +66,8 @@ func exampleEdge() *Edge {
 		Upstreams:        []netip.AddrPort{place("127.0.0.1:5353")},
 		Analysts:         "analysts.txt",
 		DNS64:            netip.MustParsePrefix("2001:db8:64::/96"),
+		DNS64Clients:     []netip.Prefix{netip.MustParsePrefix("2001:db8:6::/48")},
+		ClientSubnets:    []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32"), netip.MustParsePrefix("2001:db8:9::/64")},
 		StructuredErrors: StructuredErrors{Option: 26, Law: "§ 1", Voluntary: "agreement", Organization: "ISP: Example", Language: "pt-BR"},
 		Clients: Clients{
 			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}, Deny: []netip.Prefix{netip.MustParsePrefix("192.0.2.128/25")},
@@ -133,7 +135,7 @@ func TestAWrittenEdgeFileLoadsToTheSameValue(t *testing.T) {
 
 func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
 	want := exampleEdge()
-	want.Upstreams, want.Recursive, want.UpstreamTLS = nil, true, UpstreamTLS{}
+	want.Upstreams, want.Recursive, want.UpstreamTLS, want.ClientSubnets = nil, true, UpstreamTLS{}, nil
 	want.Recursion = Recursion{Listen: place("127.0.0.1:5335"), Program: "/usr/sbin/unbound", TrustAnchor: "node.key", RootHints: "tls.crt", User: "resolver", Threads: 3, CacheMB: 99}
 	path := folder(t, "edge.yaml", want.YAML())
 	got, err := LoadEdge(path)
@@ -145,7 +147,7 @@ func TestARecursiveEdgeFileLoadsToTheSameValue(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	bare := exampleEdge()
-	bare.UpstreamTLS = UpstreamTLS{}
+	bare.UpstreamTLS, bare.ClientSubnets = UpstreamTLS{}, nil
 	text := strings.Replace(string(bare.YAML()), "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive", 1)
 	got, err = LoadEdge(folder(t, "edge.yaml", []byte(text)))
 	if want := (Recursion{Threads: 1, CacheMB: 32}); err != nil || got.Recursion != want {
@@ -341,6 +343,8 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
 		{"a NAT64 of a length that is none", "2001:db8:64::/96", "2001:db8:64::/97", "has 32, 40, 48, 56, 64 or 96"},
 		{"a NAT64 of IPv4", "2001:db8:64::/96", "192.0.2.0/24", "dns64: 192.0.2.0/24 is not an IPv6 prefix"},
+		{"clients of a NAT64 that is not there", "dns64: 2001:db8:64::/96\n", "", "add the prefix of their NAT64"},
+		{"client subnets for an Unbound of its own", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive", "makes no use of client subnets"},
 		{"texts that nothing asks for", "  option: 26\n", "", "structured_errors.option is missing"},
 		{"an option that is no number", "  option: 26", "  option: ede", "from 1 to 65535"},
 		{"an unknown language", "  language: pt-BR", "  language: Portuguese of Brazil", "write one like en or pt-BR"},

@@ -46,6 +46,8 @@ var edgeManual = map[string]string{
 	"stop":               "The stop pages and the answers that lead to them.",
 	"analysts":           "Path of the file with accredited analysts' prefixes (cordon analysts writes it), for as long as two officers\nexempt them (cordon exempt). The very file that they signed, or nobody is exempt. It may come later. May be left out.",
 	"dns64":              "The prefix of your NAT64, such as 64:ff9b::/96, for networks of IPv6-only clients (RFC 6147). Names that have\nIPv4 addresses alone then get IPv6 ones in it, stop addresses too. May be left out.",
+	"dns64_clients":      "Prefixes of the clients that are behind that NAT64; all others are answered as without dns64. Default: every\nclient is. May be left out.",
+	"client_subnets":     "Prefixes of resolvers of your own whose client subnets (EDNS, RFC 7871) are passed to upstreams, and the\nanswers' scopes back. What they get is not cached here. All others' subnets are left out. Default: all are left out.",
 	"structured_errors":  "A text with the answer for a listed name, for clients that ask for it (off without this section).\noption: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;\norganization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.",
 	"nsid":               "Whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from\noutside. Default true.",
 	"cache_mb":           "Memory for cached answers in MiB. Default 64, 1 to 65536.",

@@ -87,6 +87,8 @@ func (e *Edge) YAML() []byte {
 	} else {
 		w.set("dns64", "")
 	}
+	w.list("dns64_clients", texts(e.DNS64Clients))
+	w.list("client_subnets", texts(e.ClientSubnets))
 	w.structuredErrors(e.StructuredErrors)
 	w.raw("nsid", strconv.FormatBool(e.NSID))
 	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))

@@ -1,11 +1,13 @@
 // Package dns64 gives IPv6-only clients behind a NAT64 an AAAA answer for names that have IPv4 addresses alone (RFC 6147).
 //
-// In come questions on their way to an upstream; out come its answers, and for AAAA questions without an IPv6 address the same name's A
-// answer with each address embedded in a prefix (RFC 6052). It promises:
+// In come questions on their way to an upstream; out come its answers, and for AAAA questions that are marked (wire.Question.NAT64) and have no
+// IPv6 address the same name's A answer with each address embedded in a prefix (RFC 6052). It promises:
+//   - a question that is not marked is answered as if there were no DNS64;
 //   - a name that has IPv6 addresses keeps them, NXDOMAIN stays NXDOMAIN, and a client that validates by itself (DO and CD) gets what is signed;
 //   - what is made up is never called validated: AD is clear, and no signature is left over it;
 //   - names of aliases stay in the answer, so that whoever tests the names of an answer tests these too;
-//   - ipv4only.arpa, by which clients find the prefix, is answered without an upstream (RFC 7050, RFC 8880).
+//   - ipv4only.arpa, by which clients find the prefix, and the reverse of its addresses are answered without an upstream (RFC 7050, RFC 8880);
+//   - for whom the upstream says that its answer holds (RFC 7871) is said of what is made of it.
 package dns64
 
 import (
@@ -117,8 +119,12 @@ func (d *DNS64) Ask(ctx context.Context, q wire.Question, done func(reply []byte
 		done(nil, fmt.Errorf("dns64: read the name of a question: %w", err))
 		return
 	}
-	if name == discovery || strings.HasSuffix(name, "."+discovery) {
-		done(d.discovered(q, name))
+	if z := zone(name); z != "" {
+		done(d.discovered(q, name, z))
+		return
+	}
+	if !q.NAT64 {
+		d.next.Ask(ctx, q, done)
 		return
 	}
 	switch q.Type {
@@ -192,8 +198,33 @@ func (d *DNS64) translate(name string, six, four *dns.Msg) (reply []byte, ok boo
 	if !ok {
 		return nil, false
 	}
+	if s := narrower(subnet(six), subnet(four)); s != nil {
+		opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}, Option: []dns.EDNS0{s}}
+		opt.SetUDPSize(wire.MaxUDP)
+		out.Extra = []dns.RR{opt}
+	}
 	reply, err := out.Pack()
 	return reply, err == nil
+}
+
+// subnet is for whom a reply holds; nil when it says nothing of that.
+func subnet(m *dns.Msg) *dns.EDNS0_SUBNET {
+	if opt := m.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if s, ok := o.(*dns.EDNS0_SUBNET); ok {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// narrower is for whom an answer holds that was made of two replies.
+func narrower(a, b *dns.EDNS0_SUBNET) *dns.EDNS0_SUBNET {
+	if a == nil || b != nil && b.SourceScope > a.SourceScope {
+		return b
+	}
+	return a
 }
 
 // errReply is what an upstream sent that was no answer to the question.
@@ -251,8 +282,7 @@ func (d *DNS64) pointed(name string) (netip.Addr, bool) {
 
 // pointer answers a PTR question for an embedded address: an alias of the IPv4 address's name, and what is there (RFC 6147 5.3.1).
 func (d *DNS64) pointer(ctx context.Context, q wire.Question, name string, four netip.Addr, done func(reply []byte, err error)) {
-	b := four.As4()
-	target := fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", b[3], b[2], b[1], b[0])
+	target := reverse4(four)
 	packed := make([]byte, wire.MaxName)
 	n, err := dns.PackDomainName(target, packed, 0, nil, false)
 	if err != nil {
@@ -260,7 +290,7 @@ func (d *DNS64) pointer(ctx context.Context, q wire.Question, name string, four 
 		return
 	}
 	q.Name = packed[:n]
-	d.next.Ask(ctx, q, func(reply []byte, err error) {
+	d.Ask(ctx, q, func(reply []byte, err error) {
 		if err != nil {
 			done(reply, err)
 			return
@@ -278,33 +308,55 @@ func (d *DNS64) pointer(ctx context.Context, q wire.Question, name string, four 
 	})
 }
 
-// discovery is the name by which clients find the prefix: it has these two addresses and nothing else.
+func reverse4(four netip.Addr) string {
+	b := four.As4()
+	return fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", b[3], b[2], b[1], b[0])
+}
+
+// discovery is the name by which clients find the prefix: it has these two addresses and nothing else, and their reverse names have it.
 const discovery = "ipv4only.arpa."
 
-var discoveryAddrs = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 0, 170}), netip.AddrFrom4([4]byte{192, 0, 0, 171})}
+var (
+	discoveryAddrs = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 0, 170}), netip.AddrFrom4([4]byte{192, 0, 0, 171})}
+	discoveryZones = []string{discovery, reverse4(discoveryAddrs[0]), reverse4(discoveryAddrs[1])}
+)
+
+// zone is the one of these names that a name is or lies below; empty for all others.
+func zone(name string) string {
+	for _, z := range discoveryZones {
+		if name == z || strings.HasSuffix(name, "."+z) {
+			return z
+		}
+	}
+	return ""
+}
 
 // discoveryTTL is that of the real zone.
 const discoveryTTL = 86400
 
-// discovered answers for ipv4only.arpa, and says of names below that there are none.
-func (d *DNS64) discovered(q wire.Question, name string) ([]byte, error) {
+// discovered answers for one of these zones, and says of names below that there are none.
+func (d *DNS64) discovered(q wire.Question, name, zone string) ([]byte, error) {
 	m := new(dns.Msg).SetQuestion(name, q.Type)
 	m.Response, m.RecursionAvailable = true, true
 	h := dns.RR_Header{Name: name, Rrtype: q.Type, Class: dns.ClassINET, Ttl: discoveryTTL}
 	switch {
-	case name != discovery:
+	case name != zone:
 		m.Rcode = dns.RcodeNameError
+	case zone != discovery:
+		if q.Type == wire.TypePTR {
+			m.Answer = []dns.RR{&dns.PTR{Hdr: h, Ptr: discovery}}
+		}
 	case q.Type == wire.TypeA:
 		for _, a := range discoveryAddrs {
 			m.Answer = append(m.Answer, &dns.A{Hdr: h, A: a.AsSlice()})
 		}
-	case q.Type == wire.TypeAAAA:
+	case q.Type == wire.TypeAAAA && q.NAT64:
 		for _, a := range discoveryAddrs {
 			m.Answer = append(m.Answer, &dns.AAAA{Hdr: h, AAAA: Embed(d.prefix, a).AsSlice()})
 		}
 	}
 	if len(m.Answer) == 0 {
-		m.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: discovery, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: discoveryTTL},
+		m.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: discoveryTTL},
 			Ns: ".", Mbox: ".", Serial: 1, Refresh: discoveryTTL, Retry: discoveryTTL, Expire: discoveryTTL, Minttl: discoveryTTL}}
 	}
 	return m.Pack()

@@ -3,6 +3,7 @@ package dns64
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -96,7 +97,7 @@ func question(t *testing.T, s string) wire.Question {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wire.Question{Name: b[:n], Type: dns.StringToType[typ], Class: wire.ClassIN}
+	return wire.Question{Name: b[:n], Type: dns.StringToType[typ], Class: wire.ClassIN, NAT64: true}
 }
 
 func lines(rrs []dns.RR) (out []string) {
@@ -130,6 +131,8 @@ func TestWhatHasIPv4AloneGetsIPv6(t *testing.T) {
 		"1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR": {"1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 300 IN PTR other.test."},
 	}
 	reverse := "1.0.2.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa."
+	found := "a.a.0.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa."
+	others := func(q *wire.Question) { q.NAT64 = false }
 	for _, tt := range []struct {
 		question string
 		change   func(q *wire.Question)
@@ -156,6 +159,15 @@ func TestWhatHasIPv4AloneGetsIPv6(t *testing.T) {
 		{"ipv4only.arpa. AAAA", nil, 0, []string{"ipv4only.arpa. 86400 IN AAAA 64:ff9b::c000:aa", "ipv4only.arpa. 86400 IN AAAA 64:ff9b::c000:ab"}, false},
 		{"ipv4only.arpa. MX", nil, 0, nil, false},
 		{"x.ipv4only.arpa. AAAA", nil, dns.RcodeNameError, nil, false},
+		{"171.0.0.192.in-addr.arpa. PTR", nil, 0, []string{"171.0.0.192.in-addr.arpa. 86400 IN PTR ipv4only.arpa."}, false},
+		{"170.0.0.192.in-addr.arpa. TXT", nil, 0, nil, false},
+		{"x.170.0.0.192.in-addr.arpa. PTR", nil, dns.RcodeNameError, nil, false},
+		{found + " PTR", nil, 0, []string{found + " 600 IN CNAME 170.0.0.192.in-addr.arpa.", "170.0.0.192.in-addr.arpa. 86400 IN PTR ipv4only.arpa."}, false},
+		// who is not behind it
+		{"four.test. AAAA", others, 0, nil, true},
+		{reverse + " PTR", others, 0, nil, true},
+		{"ipv4only.arpa. A", others, 0, []string{"ipv4only.arpa. 86400 IN A 192.0.0.170", "ipv4only.arpa. 86400 IN A 192.0.0.171"}, false},
+		{"ipv4only.arpa. AAAA", others, 0, nil, false},
 	} {
 		w := &world{records: records}
 		d, err := New(w, WellKnown)
@@ -180,7 +192,7 @@ func TestWhatHasIPv4AloneGetsIPv6(t *testing.T) {
 		if got := lines(m.Answer); !slices.Equal(got, lines(parse(t, tt.want))) || m.Rcode != tt.rcode || m.AuthenticatedData != tt.ad {
 			t.Errorf("%s: got rcode %d, AD %v\n%s\nwant %d, %v\n%s", tt.question, m.Rcode, m.AuthenticatedData, strings.Join(got, "\n"), tt.rcode, tt.ad, strings.Join(tt.want, "\n"))
 		}
-		if len(m.Answer) == 0 && strings.Contains(tt.question, discovery) && (sum.Life == 0 || len(w.asked) != 0) {
+		if len(m.Answer) == 0 && zone(m.Question[0].Name) != "" && (sum.Life == 0 || len(w.asked) != 0) {
 			t.Errorf("%s: life %d, asked %v", tt.question, sum.Life, w.asked)
 		}
 	}
@@ -248,7 +260,7 @@ func FuzzReplies(f *testing.F) {
 				name = "\x011\x010\x012\x010\x010\x010\x010\x01c"
 				name += strings.Repeat("\x010", 16) + "\x01b\x019\x01f\x01f\x014\x016\x010\x010\x03ip6\x04arpa\x00"
 			}
-			reply, err := d.Exchange(t.Context(), wire.Question{Name: []byte(name), Type: typ, Class: wire.ClassIN})
+			reply, err := d.Exchange(t.Context(), wire.Question{Name: []byte(name), Type: typ, Class: wire.ClassIN, NAT64: true})
 			if err != nil || string(reply) == string(six) {
 				continue
 			}
@@ -279,4 +291,48 @@ func mustAddr(t *testing.T, s string) netip.Addr {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestWhatIsMadeOfAnswersForASubnetIsForThatSubnet: of the two scopes the narrower one.
+func TestWhatIsMadeOfAnswersForASubnetIsForThatSubnet(t *testing.T) {
+	subnet := func(scope uint8) *dns.EDNS0_SUBNET {
+		return &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, SourceScope: scope, Address: net.IPv4(198, 51, 100, 0)}
+	}
+	parsed, _ := wire.ParseSubnet([]byte{0, 1, 24, 0, 198, 51, 100})
+	for _, tt := range []struct {
+		six, four *dns.EDNS0_SUBNET
+		want      int // -1: no option
+	}{{nil, nil, -1}, {subnet(24), nil, 24}, {nil, subnet(20), 20}, {subnet(16), subnet(24), 24}, {subnet(24), subnet(16), 24}, {subnet(0), subnet(0), 0}} {
+		d, err := New(exchange(func(q wire.Question) ([]byte, error) {
+			if q.Subnet != parsed {
+				t.Errorf("%d was asked without the subnet", q.Type)
+			}
+			m := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.test.", q.Type))
+			s := tt.six
+			if q.Type == dns.TypeA {
+				m.Answer, s = parse(t, []string{"a.test. 300 IN A 192.0.2.1"}), tt.four
+			}
+			if m.SetEdns0(1232, false); s != nil {
+				m.IsEdns0().Option = []dns.EDNS0{s}
+			}
+			return m.Pack()
+		}), WellKnown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := question(t, "a.test. AAAA")
+		q.Subnet = parsed
+		reply, err := d.Exchange(t.Context(), q)
+		var sum wire.Summary
+		if err != nil || wire.Scan(reply, &sum) != nil {
+			t.Fatalf("%x, %v", reply, err)
+		}
+		got := -1
+		if back, ok := wire.ParseSubnet(sum.Subnet); ok && back.WithScope(0) == parsed {
+			got = int(back.Scope())
+		}
+		if got != tt.want {
+			t.Errorf("of %v and %v: scope %d, want %d", tt.six, tt.four, got, tt.want)
+		}
+	}
 }

@@ -95,7 +95,7 @@ func (p *Pool) Ask(ctx context.Context, q wire.Question, done func(reply []byte,
 	if q.CD {
 		bits |= 2
 	}
-	var key [wire.MaxName + 5]byte
+	var key [wire.MaxName + 5]byte // two that differ in the client's subnet alone meet, and find tells them apart
 	n := copy(key[:], q.Name)
 	n += copy(key[n:], []byte{byte(q.Type >> 8), byte(q.Type), byte(q.Class >> 8), byte(q.Class), bits})
 	h := maphash.Bytes(p.seed, key[:n])
@@ -130,7 +130,7 @@ func (p *Pool) enter() bool {
 
 func (s *shard) find(h uint64, q wire.Question) *flight {
 	for f := s.byHash[h]; f != nil; f = f.chain {
-		if f.q.Type == q.Type && f.q.Class == q.Class && f.q.DO == q.DO && f.q.CD == q.CD && string(f.q.Name) == string(q.Name) {
+		if f.q.Type == q.Type && f.q.Class == q.Class && f.q.DO == q.DO && f.q.CD == q.CD && f.q.Subnet == q.Subnet && string(f.q.Name) == string(q.Name) {
 			return f
 		}
 	}

@@ -30,6 +30,7 @@ func (o *outbox) add(k *socket, q wire.Question, id uint16, bare bool) {
 		o.bytes[at+11] = 0
 	} else {
 		o.bytes = wire.AppendCookie(o.bytes, *k.server.cookie.Load())
+		o.bytes = q.AppendSubnet(o.bytes, at)
 	}
 	o.letters = append(o.letters, letter{k, at, len(o.bytes)})
 	if !o.sending {

@@ -137,6 +137,8 @@ func (t *stream) ask(ctx context.Context, q wire.Question, bare bool, end time.T
 	if bare {
 		msg = msg[:len(msg)-wire.OPTLen]
 		msg[2+11] = 0
+	} else {
+		msg = q.AppendSubnet(msg, 2)
 	}
 	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
 	t.write.Lock()

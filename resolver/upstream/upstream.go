@@ -3,8 +3,8 @@
 // In comes a wire.Question, out comes the whole reply of one of the configured servers. It promises: a reply answers
 // the question that was asked, from the server that was asked, with a random id, spelling (0x20) and port that lives short; truncated
 // replies are fetched again over TCP; identical questions at the same time cost one; the number of questions in
-// flight and the time each takes are bounded. Nothing of the client goes upstream except name, type, class, DO and CD: no
-// client subnet; the one EDNS option is a cookie of our own (RFC 7873), another one for each server and run. It does not read lists and does not judge names.
+// flight and the time each takes are bounded. Nothing of the client goes upstream except what the Question has: name, type, class, DO, CD, and
+// a client's subnet where the caller put one; the other EDNS option is a cookie of our own (RFC 7873), another one for each server and run. It does not read lists and does not judge names.
 package upstream
 
 import (

@@ -17,6 +17,11 @@ type Query struct {
 	DO      bool   // DNSSEC records wanted
 	NSID    bool   // name server id wanted
 
+	// What a caller may set after Parse, which clears both: they go into Question, and NAT64 into Key. An answer for a Subnet is for nobody else,
+	// whatever its key.
+	NAT64  bool
+	Subnet Subnet
+
 	end  int // offset behind the question, 0 when it could not be read
 	opts int // offset of the options of EDNS version 0, 0 for none; checked
 	last int // offset behind them
@@ -34,6 +39,7 @@ type Query struct {
 func (q *Query) Parse(msg []byte) error {
 	q.Type, q.Class, q.EDNS, q.Version, q.Size, q.DO, q.NSID = 0, 0, false, 0, 0, false, false
 	q.end, q.opts, q.last, q.n, q.dots = 0, 0, 0, 0, 0
+	q.NAT64, q.Subnet = false, Subnet{}
 	if len(msg) < HeaderLen {
 		return ErrIgnore
 	}
@@ -167,6 +173,16 @@ func (q *Query) options(b []byte) bool {
 	return true
 }
 
+// ReadSubnet is the client subnet of the packet that was parsed. ok is false when there is one that is malformed.
+func (q *Query) ReadSubnet(query []byte) (s Subnet, ok bool) {
+	data, there := q.Option(query, optionSubnet)
+	if !there {
+		return Subnet{}, true
+	}
+	s, ok = ParseSubnet(data)
+	return s, ok && s.Scope() == 0 // RFC 7871 6
+}
+
 // Option is the first EDNS option with a code, of the packet that was parsed. ok is false when there is none.
 func (q *Query) Option(query []byte, code uint16) (data []byte, ok bool) {
 	for b := query[q.opts:q.last]; len(b) >= optionFixed; {
@@ -186,7 +202,7 @@ func (q *Query) Name() []byte { return q.dot[:q.dots] }
 // WireName is the asked name in lower-case wire form with its root label. It belongs to q until the next Parse.
 func (q *Query) WireName() []byte { return q.low[:q.n] }
 
-// Key is the cache key: lower-case wire name, type, class, and the DO and CD bits. It belongs to q until the next Parse.
+// Key is the cache key: lower-case wire name, type, class, and the DO, CD and NAT64 bits. It belongs to q until the next Parse.
 func (q *Query) Key() []byte {
 	k := q.low[:q.n+keyExtra]
 	binary.BigEndian.PutUint16(k[q.n:], q.Type)
@@ -198,14 +214,17 @@ func (q *Query) Key() []byte {
 	if q.CD() {
 		bits |= 2
 	}
+	if q.NAT64 {
+		bits |= 4
+	}
 	k[q.n+4] = bits
 	return k
 }
 
-// Question is the query as an upstream is asked it: name, type, class, DO and CD, nothing else of the client's. Its
+// Question is the query as an upstream is asked it: name, type, class, DO, CD, NAT64 and Subnet, nothing else of the client's. Its
 // Name belongs to q until the next Parse.
 func (q *Query) Question() Question {
-	return Question{Name: q.WireName(), Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD()}
+	return Question{Name: q.WireName(), Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD(), NAT64: q.NAT64, Subnet: q.Subnet}
 }
 
 // CD reports whether the client asked for checking disabled (RFC 4035).

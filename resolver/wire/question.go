@@ -2,13 +2,16 @@ package wire
 
 import "encoding/binary"
 
-// Question is what one resolver asks another: no client options, no client subnet.
+// Question is what one resolver asks another: no client options, and a client's subnet only where somebody decided that.
 type Question struct {
 	Name  []byte // wire form, lower case, root label included
 	Type  uint16
 	Class uint16
 	DO    bool
 	CD    bool
+
+	NAT64  bool   // for a client behind one: to be translated on the way, by who does that
+	Subnet Subnet // sent by AppendSubnet
 }
 
 // AppendQuery writes a query for it: RD set, AD set (so that the upstream says whether it validated, RFC 6840 5.7),

@@ -6,11 +6,13 @@ import (
 )
 
 // Options is what our own OPT record carries, when the query had one: an Extended DNS Error and, when the client asked for
-// it, the name server id.
+// it, the name server id, or sent it, its subnet with the answer's scope.
 type Options struct {
 	EDE  uint16 // EDENone for none
 	Text []byte // EXTRA-TEXT of the EDE: fixed when the process starts, so that nothing of a question or a list is in it; nil for none
 	NSID []byte // sent only to clients that asked; nil for none
+
+	Subnet Subnet // whom the answer is for, sent only to clients that sent theirs
 }
 
 // The Append methods write a whole answer to the query q was parsed from (query is that packet) behind dst and
@@ -131,6 +133,9 @@ func (q *Query) optLen(o *Options) int {
 	if q.NSID && len(o.NSID) > 0 {
 		n += optionFixed + len(o.NSID)
 	}
+	if o.Subnet.Is() {
+		n += optionFixed + int(o.Subnet.n)
+	}
 	return n
 }
 
@@ -159,6 +164,9 @@ func (q *Query) finish(dst []byte, base, rcode int, o *Options) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, optionNSID)
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(o.NSID)))
 		dst = append(dst, o.NSID...)
+	}
+	if o.Subnet.Is() {
+		dst = appendSubnet(dst, &o.Subnet)
 	}
 	return dst
 }

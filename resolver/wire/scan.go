@@ -10,6 +10,7 @@ type Summary struct {
 	Life     uint32   // seconds the whole may be kept: smallest TTL, for a negative answer also the SOA minimum; 0: not at all
 	Negative bool     // NXDOMAIN, or no record of the asked type at the end of the chain
 	Cookie   []byte   // of the reply's OPT record (RFC 7873), a part of the message; nil when there is none
+	Subnet   []byte   // client subnet of the reply's OPT record (RFC 7871), as Cookie
 	EDE      uint16   // first Extended DNS Error of the reply, EDENone when there is none
 }
 
@@ -41,6 +42,7 @@ func Scan(msg []byte, s *Summary) error {
 				s.Rcode |= int(binary.BigEndian.Uint32(msg[rec.TTLAt:])>>24) << 4
 				s.EDE = firstEDE(msg[rec.Data:rec.End])
 				s.Cookie = option(msg[rec.Data:rec.End], optionCookie)
+				s.Subnet = option(msg[rec.Data:rec.End], optionSubnet)
 			}
 			continue
 		}

@@ -3,7 +3,7 @@
 // In come datagrams and stream messages from strangers, and replies of upstream resolvers; out come the parsed
 // Query, the walk over a reply's records (Reader, Scan) and packed answers appended to buffers of the caller.
 // It promises: no allocation on the way of a question (the caller owns every buffer), no panic and bounded work on
-// any input, and that it never copies a client's EDNS options anywhere. It knows nothing of lists, sockets or clocks.
+// any input, and that of a client's EDNS options it copies none anywhere but the subnet that Query.Subnet was set to. It knows nothing of lists, sockets or clocks.
 package wire
 
 import "errors"
@@ -88,11 +88,12 @@ const (
 	optFixed      = 11      // root owner, then recordFixed
 	optionFixed   = 4       // code, length
 	optionNSID    = 3       // RFC 5001
+	optionSubnet  = 8       // RFC 7871
 	optionCookie  = 10      // RFC 7873
 	optionEDE     = 15      // RFC 8914
 	ednsDO        = 1 << 15 // in the OPT record's TTL field
 	pointerBits   = 0xc0
-	keyExtra      = 5 // type, class, DO and CD bits behind the name in a cache key
+	keyExtra      = 5 // type, class, DO, CD and NAT64 bits behind the name in a cache key
 	maxAdditional = 8 // records after the question of a query; OPT and a signature are two
 )
 
