@@ -106,17 +106,9 @@ func (w *web) Close() error { w.end(); return nil }
 
 func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
 
-// newH3 is the same over HTTP/3.
+// newH3 is the same over HTTP/3; eachStream has the times.
 func (s *Server) newH3() *http3.Server {
-	return &http3.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s.h3busy.RLock()
-			defer s.h3busy.RUnlock()
-			s.serveHTTP(w, r)
-		}),
-		MaxHeaderBytes: maxHeader,
-		IdleTimeout:    s.config.IdleEncrypted,
-	}
+	return &http3.Server{Handler: http.HandlerFunc(s.serveHTTP), MaxHeaderBytes: maxHeader}
 }
 
 // serveHTTP answers RFC 8484's requests. Whatever the DNS answer is, the status is 200; other statuses mean that the
@@ -137,7 +129,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
-	resp := s.ask(r.Context(), (*buffer)[:0], query, client)
+	resp := s.ask((*buffer)[:0], query, client)
 	if len(resp) == 0 { // not a query at all
 		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
 		return
@@ -148,6 +140,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", freshness(resp))
 	if other, _ := r.Context().Value(altSvcKey{}).(string); other != "" {
 		h.Set("Alt-Svc", other)
+	}
+	if r.ProtoMajor > 2 { // HTTP/2 has it from WriteTimeout
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.Idle))
 	}
 	_, _ = w.Write(resp)
 }
@@ -172,9 +167,6 @@ func (s *Server) dohQuery(w http.ResponseWriter, r *http.Request) (query []byte,
 		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != dnsMessage {
 			return nil, http.StatusUnsupportedMediaType
 		}
-		if r.ProtoMajor > 2 { // HTTP/2 has it from ReadTimeout
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Idle))
-		}
 		query, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.config.MaxQuery)))
 		var long *http.MaxBytesError
 		switch {
@@ -188,9 +180,10 @@ func (s *Server) dohQuery(w http.ResponseWriter, r *http.Request) (query []byte,
 	return nil, http.StatusMethodNotAllowed
 }
 
-// ask appends the answer to one question to dst, padded when it is to be; the goroutine of the request waits for it. Nothing
-// is appended when ctx ends first, or there is no answer. The caller does not change query afterwards.
-func (s *Server) ask(ctx context.Context, dst, query []byte, client wire.Client) []byte {
+// ask appends the answer to one question to dst, padded when it is to be, or nothing when there is no answer. The goroutine of the request waits
+// for it, also when its client has taken the request back: else one connection could have any number of questions under way. The caller does not
+// change query afterwards.
+func (s *Server) ask(dst, query []byte, client wire.Client) []byte {
 	asked, base := wire.AskedBy(query), len(dst)
 	resp, done := s.config.Handler.Fast(dst, query, client)
 	if !done {
@@ -198,12 +191,7 @@ func (s *Server) ask(ctx context.Context, dst, query []byte, client wire.Client)
 		if !s.slow(s.asking, query, client, func(resp []byte) { answered <- append([]byte(nil), resp...) }) {
 			resp = s.config.Handler.Busy(dst, query, client)
 		} else {
-			select {
-			case late := <-answered:
-				resp = append(dst, late...)
-			case <-ctx.Done():
-				return dst
-			}
+			resp = append(dst, <-answered...)
 		}
 	}
 	if len(resp) == base {

@@ -68,6 +68,7 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 		MaxConnectionReceiveWindow:     connWindow,
 		MaxIncomingStreams:             int64(s.config.PerConn),
 		MaxIncomingUniStreams:          -1,
+		RequireStreamCreditRelease:     true, // a stream that its client takes back counts until we are done with it
 	}
 	own := s.secure.doq
 	if via == wire.HTTPS {
@@ -130,34 +131,78 @@ func (s *Server) acceptQUIC(ctx context.Context, l *quicListener) {
 		}
 		if l.via == wire.QUIC {
 			s.work.Go(func() { s.serveDoQ(ctx, c) })
-			continue
+		} else {
+			s.work.Go(func() { s.serveH3(ctx, c) })
 		}
-		s.work.Go(func() {
-			_ = s.h3.ServeQUICConn(c)
-			_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
-		})
 	}
 }
 
-// drainH3 takes no more requests, says so (GOAWAY), waits for those that are being answered and closes.
-func (s *Server) drainH3() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout+time.Second)
-	defer cancel()
-	ended := make(chan struct{})
+// serveH3 answers the requests of one connection.
+func (s *Server) serveH3(ctx context.Context, c *quic.Conn) {
+	h, err := s.h3.NewRawServerConn(c)
+	if err != nil { // the client allows no control stream
+		_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeStreamCreationError), "")
+		return
+	}
+	s.work.Go(func() {
+		for {
+			str, err := c.AcceptUniStream(context.Background()) // until the connection is closed
+			if err != nil {
+				return
+			}
+			s.work.Go(func() { h.HandleUnidirectionalStream(str) })
+		}
+	})
+	s.eachStream(ctx, c, h.HandleRequestStream, uint64(http3.ErrCodeNoError), uint64(http3.ErrCodeRequestRejected))
+}
+
+// eachStream has the streams of a connection answered, no more at once than may be, until the client has closed it, asked nothing for a while or
+// the server drains. Then it refuses those that still come, lets what was asked be answered, and closes.
+//
+// The library would have the client open a stream more for each that it takes back, whoever still works for that one: so the turns.
+func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic.Stream), closed, refused uint64) {
+	turns := make(chan struct{}, s.config.PerConn)
+	var due sync.WaitGroup
+	for {
+		turns <- struct{}{} // one is given back: to read, to ask and to write have their times
+		wait, cancel := context.WithTimeout(ctx, s.config.IdleEncrypted)
+		str, err := c.AcceptStream(wait)
+		cancel()
+		if err != nil {
+			break
+		}
+		_ = str.SetReadDeadline(time.Now().Add(s.config.Idle))
+		due.Go(func() {
+			answer(str)
+			<-turns
+		})
+	}
+	s.work.Go(func() {
+		for {
+			str, err := c.AcceptStream(context.Background()) // until the connection is closed
+			if err != nil {
+				return
+			}
+			str.ReleaseStreamCredit()
+			str.CancelRead(quic.StreamErrorCode(refused))
+			str.CancelWrite(quic.StreamErrorCode(refused))
+		}
+	})
+	answered := make(chan struct{})
 	go func() {
-		defer close(ended)
-		_ = s.h3.Shutdown(ctx)
-	}()
-	func() { // until all requests that had begun are answered
-		s.h3busy.Lock()
-		defer s.h3busy.Unlock()
+		due.Wait()
+		close(answered)
 	}()
 	select {
-	case <-ended:
-	case <-time.After(settle):
-		cancel()
-		<-ended
+	case <-answered:
+	case <-time.After(s.config.DrainTimeout + settle): // who sends half a question, or takes no answer
 	}
+	select {
+	case <-c.Context().Done():
+	case <-time.After(settle):
+		_ = c.CloseWithError(quic.ApplicationErrorCode(closed), "")
+	}
+	<-answered
 }
 
 // DoQ's error codes (RFC 9250 8.4).
@@ -168,31 +213,17 @@ const (
 	doqExcessiveLoad    = 0x4
 )
 
-// serveDoQ answers on one connection until the client has closed it, asked nothing for a while, broken a rule, or the
-// server drains.
+// serveDoQ answers the questions of one connection.
 func (s *Server) serveDoQ(ctx context.Context, c *quic.Conn) {
 	client := wire.Client{Addr: addrOf(c.RemoteAddr()), Via: wire.QUIC}
-	var due sync.WaitGroup
-	for {
-		wait, cancel := context.WithTimeout(ctx, s.config.IdleEncrypted)
-		str, err := c.AcceptStream(wait)
-		cancel()
-		if err != nil {
-			break
-		}
-		due.Go(func() { s.answerDoQ(c, str, client) })
-	}
-	due.Wait()
-	select {
-	case <-c.Context().Done():
-	case <-time.After(settle):
-		_ = c.CloseWithError(doqNoError, "")
-	}
+	s.eachStream(ctx, c, func(str *quic.Stream) {
+		s.answerDoQ(c, str, client)
+		str.ReleaseStreamCredit()
+	}, doqNoError, doqNoError)
 }
 
 // answerDoQ reads the one question of a stream and answers it.
 func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
-	_ = str.SetReadDeadline(time.Now().Add(s.config.Idle))
 	query, code := readDoQ(str, s.config.MaxQuery)
 	switch code {
 	case doqNoError:
@@ -207,7 +238,7 @@ func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
 	s.counts.quic.Add(1)
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
-	resp := s.ask(str.Context(), append((*buffer)[:0], 0, 0), query, client)
+	resp := s.ask(append((*buffer)[:0], 0, 0), query, client)
 	if len(resp) == lengthSize {
 		if str.Context().Err() == nil { // not a query at all
 			_ = c.CloseWithError(doqProtocolError, "")

@@ -108,7 +108,6 @@ type Server struct {
 	secure *secure // nil without encrypted addresses
 	web    *web
 	h3     *http3.Server
-	h3busy sync.RWMutex // each request of h3 holds it to read; who drains takes it once all are answered
 
 	mu   sync.Mutex // guards open
 	open map[*guest]struct{}
@@ -381,7 +380,6 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	if s.secure != nil {
 		s.work.Go(s.drainWeb)
-		s.work.Go(s.drainH3)
 	}
 	limit := time.AfterFunc(s.config.DrainTimeout, cancelAsking)
 	defer limit.Stop()

@@ -1,0 +1,163 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// TestNoClientHoldsUpTheEnd: over HTTP/3 and QUIC, clients that keep the line warm, and take no answer or finish no question, keep nobody's
+// server from ending.
+func TestNoClientHoldsUpTheEnd(t *testing.T) {
+	s := startSecured(t, Config{Handler: &fakeHandler{}, Idle: time.Hour, IdleEncrypted: time.Hour, DrainTimeout: 10 * time.Millisecond, MaxQuery: 8000})
+	little := &quic.Config{InitialStreamReceiveWindow: 1200, MaxStreamReceiveWindow: 1200, KeepAlivePeriod: 50 * time.Millisecond}
+	web := &http3.Transport{TLSClientConfig: s.client(), QUICConfig: little}
+	defer web.Close()
+	long := "\x00\x00f" + strings.Repeat("q", 7000)
+	resp, err := (&http.Client{Transport: web, Timeout: 10 * time.Second}).Do(dohRequest(t, "POST", s.url(), long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() // and not read
+	slow, more := io.Pipe()
+	defer more.Close()
+	half := dohRequest(t, "POST", s.url(), long)
+	half.Body, half.ContentLength = slow, -1
+	go func() { _, _ = web.RoundTrip(half) }()
+	if _, err := io.WriteString(more, "half"); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	doq, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("doq"), little)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = doq.CloseWithError(0, "") }()
+	for _, whole := range []bool{true, false} {
+		str, err := doq.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(str, framed(long)); err != nil {
+			t.Fatal(err)
+		}
+		if whole {
+			_ = str.Close()
+			if _, err := io.ReadFull(str, make([]byte, 1)); err != nil { // it is being answered
+				t.Fatal(err)
+			}
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.stop() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the server does not end")
+	}
+}
+
+// TestHalfARequestOverHTTP3LosesItsStream, and the connection goes on.
+func TestHalfARequestOverHTTP3LosesItsStream(t *testing.T) {
+	s := startSecured(t, Config{Handler: &fakeHandler{}, Idle: 100 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := quic.DialAddr(ctx, s.HTTPSAddrs()[0].String(), s.client("h3"), &quic.Config{KeepAlivePeriod: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	str, err := c.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(str, "\x01\x40"); err != nil { // HEADERS of a length
+		t.Fatal(err)
+	}
+	_ = str.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, err = str.Read(make([]byte, 1))
+	var reset *quic.StreamError
+	if !errors.As(err, &reset) || uint64(reset.ErrorCode) != uint64(http3.ErrCodeRequestIncomplete) {
+		t.Errorf("half a request: %v", err)
+	}
+	web := new(http3.Transport).NewClientConn(c)
+	resp, err := web.RoundTrip(dohRequest(t, "POST", s.url(), question('f')))
+	if err != nil {
+		t.Fatalf("after it: %v", err)
+	}
+	_ = resp.Body.Close()
+}
+
+// TestQuestionsTakenBackCountUntilTheyAreOver: who asks and takes back, again and again, has no more questions under way than others
+// (as in "rapid reset", CVE-2023-44487).
+func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
+	for _, over := range []string{"h2", "h3", "doq"} {
+		h := &fakeHandler{release: make(chan struct{})}
+		s := startSecured(t, Config{Handler: h, PerConn: 3})
+		web := map[string]*http.Client{"h2": s.h2(t), "h3": s.h3(t)}[over]
+		var conn *quic.Conn
+		switch over {
+		case "doq":
+			conn = s.dialQUIC(t)
+		case "h2":
+			web.Transport.(*http.Transport).MaxConnsPerHost = 1
+		}
+		ask := func(ctx context.Context) error {
+			if web != nil {
+				resp, err := web.Do(dohRequest(t, "POST", s.url(), question('s')).WithContext(ctx))
+				if err == nil {
+					_ = resp.Body.Close()
+				}
+				return err
+			}
+			str, err := conn.OpenStreamSync(ctx)
+			if err != nil {
+				return err
+			}
+			defer context.AfterFunc(ctx, func() { str.CancelRead(doqRequestCancelled) })()
+			if _, err := io.WriteString(str, framed(question('s'))); err != nil {
+				return err
+			}
+			_ = str.Close()
+			_, err = io.ReadAll(str)
+			return err
+		}
+		ctx, back := context.WithCancel(context.Background())
+		ended := make(chan error)
+		for range 3 {
+			go func() { ended <- ask(ctx) }()
+		}
+		for h.slow.Load() != 3 {
+			<-time.After(time.Millisecond)
+		}
+		back()
+		for range 3 {
+			if err := <-ended; err == nil {
+				t.Errorf("%s: a question that was taken back is answered", over)
+			}
+		}
+		short, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		_ = ask(short)
+		cancel()
+		if n := h.slow.Load(); n != 3 {
+			t.Errorf("%s: %d questions under way, want 3", over, n)
+		}
+		close(h.release)
+		long, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		if err := ask(long); err != nil {
+			t.Errorf("%s: once they are over: %v", over, err)
+		}
+		cancel()
+	}
+}
