@@ -31,7 +31,7 @@ func serveConfig(c *config.Edge, handler serve.Handler, gate *guard.Guard, certi
 	out := serve.Config{
 		Handler: handler, UDPAddrs: c.DNSListen, TCPAddrs: c.DNSListen,
 		TLSAddrs: e.TLSListen, HTTPSAddrs: e.HTTPSListen, QUICAddrs: e.QUICListen, Certificate: certificate, Path: e.HTTPSPath, Serves: gate.Serves,
-		Encrypted: e.Connections, PerHousehold: e.ConnectionsPerClient, IdleEncrypted: e.Idle,
+		Encrypted: e.Connections, PerHousehold: c.Clients.Connections, IdleEncrypted: e.Idle,
 		Proxies: map[netip.AddrPort][]netip.Prefix{},
 	}
 	for _, p := range c.Proxies {

@@ -2,7 +2,10 @@ package appliance
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/resolver/guard"
+	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -54,6 +58,49 @@ func TestZeroInTheFileIsNoLimit(t *testing.T) {
 		g.Met(ticket, uint64(i))
 		if w := g.Answer(ticket, resp[:100+i%2*500]); v != guard.Pass || w != guard.Pass {
 			t.Fatalf("question %d got %d and %d", i, v, w)
+		}
+	}
+}
+
+// parrot is a handler that sends back what it was sent.
+type parrot struct{}
+
+func (parrot) Fast(dst, query []byte, _ wire.Client) ([]byte, bool) {
+	return append(dst, query...), true
+}
+func (parrot) Slow(_ context.Context, q []byte, _ wire.Client, answer func([]byte)) { answer(q) }
+func (parrot) Busy(dst, query []byte, _ wire.Client) []byte                         { return append(dst, query...) }
+
+// TestConnectionsOfAClientAreBoundedWithoutEncryption: an edge with plain DNS alone has the key too.
+func TestConnectionsOfAClientAreBoundedWithoutEncryption(t *testing.T) {
+	c := &config.Edge{DNSListen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Clients: config.DefaultClients()}
+	c.Clients.Connections = 2
+	s, err := serve.Open(serveConfig(c, parrot{}, nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	message := append([]byte{0, 12}, "twelve bytes"...)
+	for i, served := range []bool{true, true, false} {
+		conn, err := net.Dial("tcp", s.TCPAddrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = conn.Write(message)
+		got := make([]byte, len(message))
+		_, err = io.ReadFull(conn, got)
+		if (err == nil && bytes.Equal(got, message)) != served {
+			t.Errorf("connection %d: got %q, %v, want an answer: %v", i+1, got, err, served)
 		}
 	}
 }

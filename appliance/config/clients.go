@@ -26,13 +26,18 @@ type Clients struct {
 	Errors       int // errors: over UDP
 	Slip         int // slip: each so many-th answer above a rate says "over TCP"
 	ListedADay   int // listed_a_day: different listed entries; 0: without limit
+	Connections  int // connections: at once over TCP, and as many encrypted ones, from one IPv4 address or IPv6 /56
 }
+
+// DefaultConnectionsPerClient is far more than a household opens; behind a carrier's NAT address live thousands.
+const DefaultConnectionsPerClient = 128
 
 // DefaultClients is what an edge does when its file does not say.
 func DefaultClients() Clients {
 	return Clients{
 		IPv4Bits: guard.DefaultIPv4Bits, IPv6Bits: guard.DefaultIPv6Bits, Questions: guard.DefaultQuestions, Answers: guard.DefaultAnswers,
 		LargeAnswers: guard.DefaultLarge, Errors: guard.DefaultErrors, Slip: guard.DefaultSlip, ListedADay: guard.DefaultBudget,
+		Connections: DefaultConnectionsPerClient,
 	}
 }
 
@@ -42,6 +47,7 @@ func (c *Clients) numbers() []clientNumber {
 		{"ipv4_bits", &c.IPv4Bits, 8, 32}, {"ipv6_bits", &c.IPv6Bits, 16, 64}, {"questions", &c.Questions, 0, guard.MaxRate},
 		{"answers", &c.Answers, 0, guard.MaxRate}, {"large_answers", &c.LargeAnswers, 0, guard.MaxRate}, {"errors", &c.Errors, 0, guard.MaxRate},
 		{"slip", &c.Slip, 1, 100}, {"listed_a_day", &c.ListedADay, 0, guard.MaxBudget},
+		{"connections", &c.Connections, 1, 1_000_000},
 	}
 }
 

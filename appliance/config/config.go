@@ -151,14 +151,13 @@ type Edge struct {
 	// drop. And how much one client (ipv4_bits 32, ipv6_bits 56) may ask: questions (5000 a second), and over UDP answers
 	// (2500 a second of each kind), large_answers (500, above 512 bytes), errors (500), of those above each slip-th (2) sent
 	// as "ask over TCP"; listed_a_day (32 different listed entries, then it is slowed down). 0: no limit. exempt: prefixes
-	// without limits.
+	// without these limits. connections: from one IPv4 address or IPv6 /56 at once over TCP, and as many encrypted ones (128).
 	Clients Clients
 	// encrypted: DNS over TLS, HTTPS (HTTP/2 and HTTP/3) and QUIC. name: the resolver's, which its certificate must hold.
 	// certificate, certificate_key: PEM files (the key also credential:NAME), read again when they change. tls_listen,
 	// https_listen, quic_listen: addresses and ports, usually 853, 443 and 853; each may be left out. https_path: default
-	// /dns-query. connections: at once, default 4096. connections_per_client: from one IPv4 address or IPv6 /56, default 128.
-	// idle: how long one stays open without a question, default 30s. info_url: a page about this resolver (RFC 9606).
-	// May be left out.
+	// /dns-query. connections: at once, default 4096. idle: how long one stays open without a question, default 30s.
+	// info_url: a page about this resolver (RFC 9606). May be left out.
 	Encrypted Encrypted
 	// proxies: balancers that send PROXY protocol headers (version 1 or 2): listen, one of the addresses above, and from,
 	// their prefixes. Over TCP, that address then takes connections from these alone, and HTTPS has no HTTP/3 there. Over

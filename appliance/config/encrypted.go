@@ -14,10 +14,9 @@ import (
 
 // What encrypted transports do when the file does not say.
 const (
-	DefaultHTTPSPath            = "/dns-query"
-	DefaultConnections          = 4096
-	DefaultConnectionsPerClient = 128
-	DefaultIdle                 = 30 * time.Second
+	DefaultHTTPSPath   = "/dns-query"
+	DefaultConnections = 4096
+	DefaultIdle        = 30 * time.Second
 )
 
 // Encrypted is where subscribers are answered over TLS, HTTPS and QUIC: the section encrypted. Without it, nowhere.
@@ -29,7 +28,6 @@ type Encrypted struct {
 	QUICListen                  []netip.AddrPort
 	HTTPSPath                   string
 	Connections                 int           // connections: at once
-	ConnectionsPerClient        int           // connections_per_client: of them, and of those over plain TCP, from one IPv4 address or IPv6 /56
 	Idle                        time.Duration // idle: how long a connection stays open without a question
 	InfoURL                     string        // info_url: page about this resolver
 }
@@ -47,17 +45,16 @@ func (s *section) encrypted(tcp, udp *places) Encrypted {
 	}
 	in := s.f.section(n, "encrypted")
 	e := Encrypted{
-		Name:                 must(in, "name", "dns.isp.example", domain),
-		Certificate:          in.onDisk("certificate", "dns.crt", false),
-		CertificateKey:       in.onDisk("certificate_key", "dns.key", false),
-		TLSListen:            each(in, "tls_listen", maxListen, addrPort(true)),
-		HTTPSListen:          each(in, "https_listen", maxListen, addrPort(true)),
-		QUICListen:           each(in, "quic_listen", maxListen, addrPort(true)),
-		HTTPSPath:            read(in, "https_path", DefaultHTTPSPath, urlPath),
-		Connections:          read(in, "connections", DefaultConnections, number(16, 1_000_000)),
-		ConnectionsPerClient: read(in, "connections_per_client", DefaultConnectionsPerClient, number(1, 1_000_000)),
-		Idle:                 read(in, "idle", DefaultIdle, duration(time.Second, 10*time.Minute)),
-		InfoURL:              read(in, "info_url", "", link("https://isp.example/dns", "https")),
+		Name:           must(in, "name", "dns.isp.example", domain),
+		Certificate:    in.onDisk("certificate", "dns.crt", false),
+		CertificateKey: in.onDisk("certificate_key", "dns.key", false),
+		TLSListen:      each(in, "tls_listen", maxListen, addrPort(true)),
+		HTTPSListen:    each(in, "https_listen", maxListen, addrPort(true)),
+		QUICListen:     each(in, "quic_listen", maxListen, addrPort(true)),
+		HTTPSPath:      read(in, "https_path", DefaultHTTPSPath, urlPath),
+		Connections:    read(in, "connections", DefaultConnections, number(16, 1_000_000)),
+		Idle:           read(in, "idle", DefaultIdle, duration(time.Second, 10*time.Minute)),
+		InfoURL:        read(in, "info_url", "", link("https://isp.example/dns", "https")),
 	}
 	if in == nil {
 		return e
@@ -148,7 +145,6 @@ func (w *writer) encrypted(e *Encrypted) {
 	}
 	text("https_path", cmp.Or(e.HTTPSPath, DefaultHTTPSPath))
 	w.line("  connections: " + strconv.Itoa(cmp.Or(e.Connections, DefaultConnections)))
-	w.line("  connections_per_client: " + strconv.Itoa(cmp.Or(e.ConnectionsPerClient, DefaultConnectionsPerClient)))
 	w.line("  idle: " + orDefault(e.Idle, DefaultIdle))
 	text("info_url", e.InfoURL)
 }

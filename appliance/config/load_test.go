@@ -72,12 +72,12 @@ func exampleEdge() *Edge {
 		Clients: Clients{
 			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}, Deny: []netip.Prefix{netip.MustParsePrefix("192.0.2.128/25")},
 			Drop: true, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}, IPv4Bits: 24, IPv6Bits: 48,
-			Questions: 100, Answers: 90, LargeAnswers: 20, Errors: 0, Slip: 3, ListedADay: 8,
+			Questions: 100, Answers: 90, LargeAnswers: 20, Errors: 0, Slip: 3, ListedADay: 8, Connections: 10,
 		},
 		Encrypted: Encrypted{
 			Name: "dns.isp.example", Certificate: "tls.crt", CertificateKey: "tls.key",
 			TLSListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSListen: []netip.AddrPort{place("192.0.2.53:443"), place("[2001:db8::53]:443")},
-			QUICListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSPath: "/dns", Connections: 100, ConnectionsPerClient: 10, Idle: 20 * time.Second,
+			QUICListen: []netip.AddrPort{place("192.0.2.53:853")}, HTTPSPath: "/dns", Connections: 100, Idle: 20 * time.Second,
 			InfoURL: "https://isp.example/dns",
 		},
 		UpstreamTLS: UpstreamTLS{Name: "up.isp.example", CA: "ca.crt", Pins: [][32]byte{{1, 2, 3}, {4}}},
