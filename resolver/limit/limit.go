@@ -16,12 +16,19 @@ func New(all, perHousehold int) *Limit {
 	return &Limit{max: all, maxEach: perHousehold, from: map[netip.Prefix]int{}}
 }
 
+// Fair returns a limit of all connections at once for what is soon over, such as handshakes. While half of it is free a household may take any
+// number, beyond a sixteenth of all: so some few who begin and never end leave room for the others.
+func Fair(all int) *Limit {
+	return &Limit{max: all, maxEach: all, scarce: max(all/16, 1), from: map[netip.Prefix]int{}}
+}
+
 // Listener returns l under the limit. Its connections may be closed by anyone, more than once.
 func (g *Limit) Listener(l net.Listener) net.Listener { return &limited{Listener: l, guests: g} }
 
 // Limit counts open connections. It may be used concurrently.
 type Limit struct {
 	max, maxEach int
+	scarce       int // of Fair: maxEach when half of max is taken; else 0
 
 	mu   sync.Mutex // guards the rest
 	all  int
@@ -39,16 +46,19 @@ func (g *Limit) Enter(client netip.Addr) (leave func(), ok bool) {
 }
 
 // Crowded reports that more than half of all places are taken: time to let those go that nobody needs.
-func (g *Limit) Crowded() bool {
+func (g *Limit) Crowded() bool { return g.Taken() > g.max/2 }
+
+// Taken is how many places are taken.
+func (g *Limit) Taken() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.all > g.max/2
+	return g.all
 }
 
 func (g *Limit) enter(house netip.Prefix) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all >= g.max || g.from[house] >= g.maxEach {
+	if g.all >= g.max || g.from[house] >= g.maxEach || g.scarce > 0 && g.all >= g.max/2 && g.from[house] >= g.scarce {
 		return false
 	}
 	g.all++

@@ -28,3 +28,32 @@ func TestGuestsAreForgottenWhenTheyLeave(t *testing.T) {
 		t.Errorf("%d guests and %d households remembered", g.all, len(g.from))
 	}
 }
+
+// TestHalfOfAFairLimitIsForThoseWhoTakeLittle: one household fills half, and a second one does not fill the rest.
+func TestHalfOfAFairLimitIsForThoseWhoTakeLittle(t *testing.T) {
+	g := Fair(64)
+	took := func(house string) (n int) {
+		for {
+			leave, ok := g.Enter(netip.MustParseAddr(house))
+			if !ok {
+				return n
+			}
+			n++
+			if house == "192.0.2.3" {
+				leave()
+				return n
+			}
+		}
+	}
+	for _, tt := range []struct {
+		house string
+		want  int
+	}{{"192.0.2.1", 32}, {"2001:db8::1", 4}, {"2001:db8::2", 0}, {"192.0.2.2", 4}, {"192.0.2.3", 1}} {
+		if got := took(tt.house); got != tt.want {
+			t.Errorf("%s took %d places, want %d", tt.house, got, tt.want)
+		}
+	}
+	if n := g.Taken(); n != 40 {
+		t.Errorf("%d taken, want 40", n)
+	}
+}

@@ -60,9 +60,9 @@ func (s *Server) accept(ctx, asking context.Context, l *listener) {
 	}
 }
 
-// enter finds a place for a connection, or closes it.
+// enter finds a place for a connection, or closes it. Over TCP who is not served is told so, but has no place that others may need.
 func (s *Server) enter(l *listener, g *guest) bool {
-	leave, ok := func() {}, l.via == wire.TCP || s.served(g.client)
+	leave, ok := func() {}, l.via == wire.TCP && !l.guests.Crowded() || s.served(g.client)
 	if ok {
 		leave, ok = l.guests.Enter(g.client)
 	}
@@ -117,13 +117,12 @@ func (s *Server) welcome(asking context.Context, l *listener, g *guest) {
 // handshake makes an encrypted connection of a plain one, or nothing: when as many handshakes as may are under way, or
 // the client does not do its part in time.
 func (s *Server) handshake(l *listener, g *guest) *tls.Conn {
-	select {
-	case s.handshakes <- struct{}{}:
-		defer func() { <-s.handshakes }()
-	default:
+	shaken, ok := s.handshakes.Enter(g.client)
+	if !ok {
 		s.counts.refused.Add(1)
 		return nil
 	}
+	defer shaken()
 	c := tls.Server(g, s.secure.config(l.via))
 	_ = g.SetDeadline(time.Now().Add(s.config.Handshake))
 	if s.draining.Load() || c.Handshake() != nil || s.draining.Load() {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -159,5 +161,62 @@ func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
 			t.Errorf("%s: once they are over: %v", over, err)
 		}
 		cancel()
+	}
+}
+
+// TestOneClientsHandshakesLeaveRoomForOthers: some who begin handshakes and never end them shut out nobody.
+func TestOneClientsHandshakesLeaveRoomForOthers(t *testing.T) {
+	s := startSecured(t, Config{Handler: &fakeHandler{}, Handshakes: 32, Handshake: time.Minute})
+	for _, house := range []string{"127.0.0.8", "127.0.0.9"} {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(house)}}
+		for range 32 {
+			c, err := d.Dial("tcp", s.TLSAddrs()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	}
+	for s.Counts().Conns < 64 || s.handshakes.Taken()+int(s.Counts().Refused) < 64 {
+		<-time.After(time.Millisecond)
+	}
+	dot, conn := s.dialTLS(t), s.dialQUIC(t)
+	send(t, dot, question('f'))
+	if got := receive(t, dot); got != answered('F') {
+		t.Errorf("DoT: %q", got)
+	}
+	if got, err := doq(conn, framed(question('f'))); err != nil || got != framed(answered('F')) {
+		t.Errorf("DoQ: %q, %v", got, err)
+	}
+}
+
+// TestStrangersTakeNoPlaceThatClientsNeed: over TCP they are told REFUSED while half of the places are free, and then nothing.
+func TestStrangersTakeNoPlaceThatClientsNeed(t *testing.T) {
+	stranger := net.ParseIP("127.0.0.66")
+	s, _ := start(t, Config{Handler: &fakeHandler{}, Conns: 8, Serves: func(client netip.Addr) bool { return client.String() != stranger.String() }})
+	ask := func(local net.IP) string {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: local}}
+		c, err := d.Dial("tcp", s.TCPAddrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(c, framed("idf")); err != nil {
+			return err.Error()
+		}
+		return receive(t, c)
+	}
+	refused := 0
+	for range 12 {
+		if got := ask(stranger); got != "idF" {
+			refused++
+		}
+	}
+	if refused != 7 {
+		t.Errorf("%d strangers of 12 found no place, want 7", refused)
+	}
+	if got := ask(net.ParseIP("127.0.0.67")); got != "idF" {
+		t.Errorf("a client got %q", got)
 	}
 }

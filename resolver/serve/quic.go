@@ -57,7 +57,7 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 		ConnContext: s.enterQUIC,
 		MaxTokenAge: ticketKeys * ticketTurn, // what proves an address is no older than what resumes a session
 		// While few handshakes are under way nobody is asked to prove the address; when more are, everybody is.
-		VerifySourceAddress: func(net.Addr) bool { return len(s.handshakes) >= cap(s.handshakes)/8 },
+		VerifySourceAddress: func(net.Addr) bool { return s.handshakes.Taken() >= s.config.Handshakes/8 },
 	}
 	conf := &quic.Config{
 		HandshakeIdleTimeout:           s.config.Handshake,
@@ -89,19 +89,17 @@ func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo) (context.
 		s.counts.refused.Add(1)
 		return nil, errNotServed
 	}
-	select {
-	case s.handshakes <- struct{}{}:
-	default:
+	shaken, ok := s.handshakes.Enter(addrOf(info.RemoteAddr))
+	if !ok {
 		s.counts.refused.Add(1)
 		return nil, errFull
 	}
 	leave, ok := s.encrypted.Enter(addrOf(info.RemoteAddr))
 	if !ok {
-		<-s.handshakes
+		shaken()
 		s.counts.refused.Add(1)
 		return nil, errFull
 	}
-	shaken := sync.OnceFunc(func() { <-s.handshakes })
 	context.AfterFunc(ctx, func() {
 		shaken()
 		leave()

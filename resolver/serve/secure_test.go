@@ -333,8 +333,8 @@ func TestHandshakesAreBounded(t *testing.T) {
 		}
 	}
 	closed("a silent client", dial(t, "tcp", s.TLSAddrs()[0])) // it had its time
-	for range 2 {
-		s.handshakes <- struct{}{} // two are under way
+	for _, house := range []string{"192.0.2.1", "192.0.2.2"} {
+		s.handshakes.Enter(netip.MustParseAddr(house)) // two are under way
 	}
 	closed("DoT while handshakes are many", dial(t, "tcp", s.TLSAddrs()[0]))
 	closed("DoH while handshakes are many", dial(t, "tcp", s.HTTPSAddrs()[0]))

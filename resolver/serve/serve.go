@@ -98,7 +98,7 @@ type Server struct {
 
 	slots            chan struct{} // full: Busy
 	plain, encrypted *limit.Limit  // of connections; full: close
-	handshakes       chan struct{} // full: close
+	handshakes       *limit.Limit  // of connections not yet encrypted; full: close
 	proxied          chan struct{} // PROXY headers being read; full: close
 	draining         atomic.Bool
 	work             sync.WaitGroup
@@ -163,7 +163,7 @@ func Open(c Config) (*Server, error) {
 	s := &Server{
 		config: c, slots: make(chan struct{}, c.Slots),
 		plain: limit.New(c.Conns, c.PerHousehold), encrypted: limit.New(c.Encrypted, c.PerHousehold),
-		handshakes: make(chan struct{}, c.Handshakes), proxied: make(chan struct{}, c.Conns),
+		handshakes: limit.Fair(c.Handshakes), proxied: make(chan struct{}, c.Conns),
 		open: make(map[*guest]struct{}),
 	}
 	if secured {
