@@ -181,7 +181,7 @@ func (s *shard) forward(f *flight, now time.Time, land *landing) {
 			return
 		}
 		s.pool.servers[to].note(false, s.pool.config.Clock())
-		s.pool.counts.failures.Add(1)
+		s.pool.servers[to].counts.failures.Add(1)
 	}
 	if f.tries[0].server != nil || f.tries[1].server != nil {
 		return // another one is still being asked
@@ -193,7 +193,7 @@ func (s *shard) forward(f *flight, now time.Time, land *landing) {
 func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 	server := s.pool.servers[to]
 	if server.tls != nil {
-		s.pool.counts.attempts.Add(1)
+		server.counts.asked.Add(1)
 		a.server, a.socket, a.sent, a.end, a.hedge = server, nil, now, end, time.Time{}
 		a.cased = a.name[:copy(a.name[:], a.flight.q.Name)]
 		s.connect(a)
@@ -203,7 +203,7 @@ func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 	if k == nil {
 		return false
 	}
-	s.pool.counts.attempts.Add(1)
+	server.counts.asked.Add(1)
 	a.server, a.socket, a.strays, a.sent, a.end, a.hedge = server, k, 0, now, end, time.Time{}
 	if wait := server.patience(); wait > 0 && len(a.flight.plan) > 1 && now.Add(wait).Before(end) {
 		a.hedge = now.Add(wait)
@@ -234,7 +234,7 @@ func (a *attempt) drop() {
 func (s *shard) fail(a *attempt, err error, land *landing) {
 	f := a.flight
 	a.server.note(false, s.pool.config.Clock())
-	s.pool.counts.failures.Add(1)
+	a.server.counts.failures.Add(1)
 	if errors.Is(err, ErrNoAnswer) {
 		f.err = ErrNoAnswer
 	}
@@ -321,6 +321,7 @@ func (s *shard) look(now time.Time) (on bool) {
 		turn := f.turn
 		for t := range f.tries {
 			if a := &f.tries[t]; f.turn == turn && a.server != nil && !now.Before(a.end) {
+				a.server.counts.timeouts.Add(1)
 				s.fail(a, ErrNoAnswer, &land)
 			}
 		}
@@ -328,6 +329,7 @@ func (s *shard) look(now time.Time) (on bool) {
 			a.hedge = time.Time{}
 			if f.next < len(f.plan) && s.pool.mayHedge() {
 				s.pool.counts.hedges.Add(1)
+				a.server.counts.hedged.Add(1)
 				s.forward(f, now, &land)
 			}
 		}

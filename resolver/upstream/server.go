@@ -17,10 +17,12 @@ type server struct {
 	noCase atomic.Bool  // it does not echo the question's spelling, which it said over TCP
 	noEDNS atomic.Int64 // until this second (Unix) it is asked without EDNS, to which it answered FORMERR; 0: it never did
 
+	counts serverCounters
 	cookie atomic.Pointer[[]byte] // what it is sent (RFC 7873): our eight bytes for it, and those that it gave; immutable
 
 	mu       sync.Mutex // guards the rest
 	failures int
+	since    time.Time     // of the first of these failures
 	retry    time.Time     // not preferred before this
 	rtt      time.Duration // smoothed (RFC 6298); 0: not known
 	spread   time.Duration
@@ -130,7 +132,9 @@ func (s *server) note(ok bool, now time.Time) {
 		s.failures = 0
 		return
 	}
-	s.failures++
+	if s.failures++; s.failures == 1 {
+		s.since = now
+	}
 	if n := s.failures - failuresToBackOff; n >= 0 {
 		s.retry = now.Add(min(firstBackOff<<min(n, 5), lastBackOff))
 	}

@@ -251,6 +251,7 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 		switch a.server.cookies(sum.Cookie) {
 		case cookieForged:
 			s.pool.counts.strays.Add(1)
+			a.server.counts.badCookies.Add(1)
 			s.byTCP(a)
 			return
 		case cookieNew:
@@ -260,6 +261,7 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 			}
 		}
 		if sum.Rcode == rcodeBadCookie { // again with the cookie it just gave: it forgets, or somebody answers for it
+			a.server.counts.badCookies.Add(1)
 			s.byTCP(a)
 			return
 		}
@@ -270,6 +272,7 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 	}
 	copy(msg[wire.HeaderLen:], f.q.Name) // the question in lower case, whichever spelling was sent
 	a.server.note(true, s.pool.config.Clock())
+	a.server.counts.answers.Add(1)
 	if rcode := int(msg[3] & 0xf); rcode == wire.RcodeSuccess || rcode == wire.RcodeNXDomain {
 		for i := range f.tries {
 			if o := &f.tries[i]; o != a && o.server != nil {
@@ -279,6 +282,7 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 		s.land(f, msg, nil, land)
 		return
 	}
+	a.server.counts.refusals.Add(1)
 	f.second = append([]byte(nil), msg...)
 	a.drop()
 	s.forward(f, time.Now(), land)
@@ -287,7 +291,7 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 // byTCP moves a question to a connection. It does not wait for it.
 func (s *shard) byTCP(a *attempt) {
 	server, end := a.server, a.end
-	s.pool.counts.tcp.Add(1)
+	server.counts.tcp.Add(1)
 	a.drop()
 	a.server, a.sent, a.hedge = server, time.Now(), time.Time{}
 	a.end = end.Add(s.pool.config.Attempt) // the clock's look ends it no sooner than the connection does
@@ -316,8 +320,10 @@ func (s *shard) connect(a *attempt) {
 			} else {
 				kind := ErrNetwork
 				var e net.Error
-				if errors.Is(err, errUnusable) || errors.As(err, &e) && e.Timeout() {
-					kind = ErrNoAnswer
+				if late := errors.As(err, &e) && e.Timeout(); late || errors.Is(err, errUnusable) {
+					if kind = ErrNoAnswer; late {
+						server.counts.timeouts.Add(1)
+					}
 				}
 				s.fail(a, kind, &land)
 			}

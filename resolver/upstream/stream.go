@@ -62,8 +62,9 @@ type line struct {
 
 // stream is an open connection.
 type stream struct {
-	conn  net.Conn
-	write sync.Mutex // one message at a time
+	conn   net.Conn
+	secure bool
+	write  sync.Mutex // one message at a time
 
 	mu      sync.Mutex // guards the rest
 	pending map[uint16]chan []byte
@@ -105,11 +106,16 @@ func (p *Pool) stream(ctx context.Context, s *server) (t *stream, fresh bool, er
 		secure := tls.Client(conn, s.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
+			s.counts.unproven.Add(1)
 			return nil, false, err
+		}
+		if secure.ConnectionState().DidResume {
+			s.counts.resumed.Add(1)
 		}
 		conn = secure
 	}
-	t = &stream{conn: conn, pending: make(map[uint16]chan []byte)}
+	s.counts.connections.Add(1)
+	t = &stream{conn: conn, secure: s.tls != nil, pending: make(map[uint16]chan []byte)}
 	s.line.open = t
 	stop := context.AfterFunc(p.life, func() { _ = conn.Close() })
 	p.wait.Go(func() {
@@ -138,7 +144,9 @@ func (t *stream) ask(ctx context.Context, q wire.Question, bare bool, end time.T
 		msg = msg[:len(msg)-wire.OPTLen]
 		msg[2+11] = 0
 	} else {
-		msg = q.AppendSubnet(msg, 2)
+		if msg = q.AppendSubnet(msg, 2); t.secure {
+			msg = wire.AppendQueryPadding(msg, 2) // who watches the line is not to tell names by their length
+		}
 	}
 	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
 	t.write.Lock()

@@ -40,7 +40,7 @@ func (c *counted) Accept() (net.Conn, error) {
 }
 
 // secureServer answers over TLS with miekg/dns' own server.
-func secureServer(t *testing.T, name string) (at netip.AddrPort, conns *counted, leaf *x509.Certificate) {
+func secureServer(t *testing.T, name string, look ...func(q *dns.Msg)) (at netip.AddrPort, conns *counted, leaf *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,8 +65,13 @@ func secureServer(t *testing.T, name string) (at netip.AddrPort, conns *counted,
 	conns = &counted{Listener: l}
 	up := make(chan struct{})
 	s := &dns.Server{
-		Listener:          tls.NewListener(conns, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"dot"}}),
-		Handler:           dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(devupstream.Answer(q)) }),
+		Listener: tls.NewListener(conns, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"dot"}}),
+		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			for _, f := range look {
+				f(q)
+			}
+			_ = w.WriteMsg(devupstream.Answer(q))
+		}),
 		NotifyStartedFunc: func() { close(up) },
 	}
 	ended := make(chan error, 1)

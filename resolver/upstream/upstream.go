@@ -58,19 +58,6 @@ type Pool struct {
 	wait   sync.WaitGroup
 }
 
-type counters struct{ questions, attempts, failures, tcp, strays, busy, hedges atomic.Uint64 }
-
-// Counts is a snapshot of what a Pool did since it was made.
-type Counts struct {
-	Questions uint64 // distinct questions sent, after singleflight
-	Attempts  uint64 // queries sent to servers
-	Failures  uint64 // attempts without a usable reply
-	TCP       uint64 // attempts that went to TCP
-	Strays    uint64 // datagrams that answered some other question: lost races or forgeries
-	Busy      uint64 // questions refused because too many were in flight
-	Hedges    uint64 // second servers asked because the first was slower than it usually is
-}
-
 // Open checks the configuration. It sends nothing.
 func Open(c Config) (*Pool, error) {
 	if len(c.Servers) == 0 {
@@ -125,15 +112,6 @@ func Open(c Config) (*Pool, error) {
 const maxShards = 32
 
 func (p *Pool) index(s *server) int { return slices.Index(p.servers, s) }
-
-// Counts adds up what happened so far.
-func (p *Pool) Counts() Counts {
-	c := &p.counts
-	return Counts{
-		Questions: c.questions.Load(), Attempts: c.attempts.Load(), Failures: c.failures.Load(),
-		TCP: c.tcp.Load(), Strays: c.strays.Load(), Busy: c.busy.Load(), Hedges: c.hedges.Load(),
-	}
-}
 
 // Exchange asks q and returns the reply, which wire.Scan has accepted: a whole message of any response code that fits
 // the header. The

@@ -22,6 +22,12 @@ type Zone struct {
 type Zones struct {
 	rest  *Pool
 	zones map[string]*Pool // by wire name, lower case
+	named []namedPool
+}
+
+type namedPool struct {
+	name string
+	pool *Pool
 }
 
 // OpenZones makes the pools. Config is that of the rest; those of the zones have other servers, which are asked in clear: they
@@ -52,6 +58,7 @@ func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
 			return nil, fmt.Errorf("zone %s: %w", one.Name, err)
 		}
 		z.zones[string(name[:n])] = p
+		z.named = append(z.named, namedPool{one.Name, p})
 	}
 	return z, nil
 }
@@ -81,6 +88,21 @@ func (z *Zones) Exchange(ctx context.Context, q wire.Question) ([]byte, error) {
 
 // Counts are those of the rest of the world: a zone's servers say nothing of how names in general are answered.
 func (z *Zones) Counts() Counts { return z.rest.Counts() }
+
+// ZoneCounts are those of each zone, in the order of OpenZones.
+func (z *Zones) ZoneCounts() []ZoneCounts {
+	out := make([]ZoneCounts, len(z.named))
+	for i, one := range z.named {
+		out[i] = ZoneCounts{Zone: one.name, Counts: one.pool.Counts()}
+	}
+	return out
+}
+
+// ZoneCounts are the Counts of a zone's servers.
+type ZoneCounts struct {
+	Zone string
+	Counts
+}
 
 // Close closes all pools.
 func (z *Zones) Close() error {

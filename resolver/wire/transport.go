@@ -9,8 +9,11 @@ const (
 	optionPadding   = 12 // RFC 7830
 )
 
-// PaddingBlock is the size to a multiple of which answers are padded (RFC 8467 4.1).
-const PaddingBlock = 468
+// The sizes to a multiple of which messages are padded (RFC 8467 4.1).
+const (
+	PaddingBlock = 468 // answers
+	QueryBlock   = 128 // queries
+)
 
 // Asked is what a query says about its connection. A query that Parse would refuse asks for nothing.
 type Asked struct {
@@ -51,10 +54,15 @@ func AppendKeepalive(msg []byte, base int, tenths uint16) []byte {
 
 // AppendPadding fills the answer that begins at base up to a multiple of PaddingBlock. It must come last. An answer
 // without OPT stays as it is, and so does one that would become longer than a message can be.
-func AppendPadding(msg []byte, base int) []byte {
+func AppendPadding(msg []byte, base int) []byte { return padTo(msg, base, PaddingBlock) }
+
+// AppendQueryPadding does the same to a query of our own, with QueryBlock.
+func AppendQueryPadding(msg []byte, base int) []byte { return padTo(msg, base, QueryBlock) }
+
+func padTo(msg []byte, base, block int) []byte {
 	at := lastOPT(msg[base:])
 	n := len(msg) - base + optionFixed
-	padded := (n + PaddingBlock - 1) / PaddingBlock * PaddingBlock
+	padded := (n + block - 1) / block * block
 	if at < 0 || padded > MaxMessage {
 		return msg
 	}
