@@ -2,13 +2,14 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
 // Draft is a file of a store that is still being written, mapped into memory: a list of a gigabyte is made on disk and never in memory
@@ -73,7 +74,7 @@ func (d *Draft) Unload() error { return unload(d.b) }
 // Commit makes the draft the file sum of the store, on disk for good when it returns. It returns ErrHash when the bytes have another hash.
 func (d *Draft) Commit(ctx context.Context, sum [32]byte) error {
 	fail := func(err error) error { return fmt.Errorf("commit file: %w", err) }
-	if sha256.Sum256(d.b) != sum {
+	if section.Sum(d.b) != sum {
 		return fail(fmt.Errorf("%w: want %x", ErrHash, sum[:8]))
 	}
 	if err := context.Cause(ctx); err != nil {

@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
 // Deltas keeps what is needed of list versions that are no longer held whole: for each the delta that makes its files of those of the
@@ -121,7 +121,7 @@ func (s *Store) leadsTo(sum [32]byte, size int64, fill func(room func(int) ([]by
 	if err := fill(d.Room); err != nil {
 		return err
 	}
-	if got := sha256.Sum256(d.Bytes()); got != sum {
+	if got := section.Sum(d.Bytes()); got != sum {
 		return fmt.Errorf("%w: the delta leads to %x, want %x", ErrHash, got[:8], sum[:8])
 	}
 	return nil

@@ -122,7 +122,7 @@ func (p *Patch) copyColumns(old *Columns, from int, new *Columns, copied func())
 		new, old []byte
 		width    int
 	}{{new.Digests, old.Digests, 16}, {new.Gates, old.Gates, 8}, {new.IDs, old.IDs, 16}, {new.Metas, old.Metas, MetaSize}} {
-		p.Runs(from, func(j, i, n int) { copy(c.new[c.width*j:c.width*(j+n)], c.old[c.width*i:]) })
+		p.Runs(from, func(j, i, n int) { section.Copy(c.new[c.width*j:c.width*(j+n)], c.old[c.width*i:]) })
 		if copied != nil {
 			copied()
 		}

@@ -46,6 +46,15 @@ const (
 // headLen is the length of a head with n sections; the first section starts there.
 func headLen(n int) int { return tableAt + n*entrySize + trailer }
 
+// Size is the length of a file with sections of these lengths.
+func Size(lengths []uint64) int64 {
+	end := uint64(headLen(len(lengths)))
+	for _, n := range lengths {
+		end = align(end + n)
+	}
+	return int64(end)
+}
+
 func align(n uint64) uint64 { return (n + Align - 1) &^ (Align - 1) }
 
 // Writer fills one file. It is used by one goroutine.
@@ -124,7 +133,7 @@ func (w *Writer) Seal() []byte {
 			binary.LittleEndian.PutUint32(e[4:], 1)
 			continue
 		}
-		sum := sha256.Sum256(w.Section(i))
+		sum := Sum(w.Section(i))
 		copy(e[24:56], sum[:])
 	}
 	h := headLen(len(w.size))
@@ -224,7 +233,7 @@ func (r *Reader) Hash() [32]byte {
 // Verify compares every section that is not covered in blocks with its hash in the table.
 func (r *Reader) Verify() error {
 	for i := range r.hashed {
-		sum := sha256.Sum256(r.Section(i))
+		sum := Sum(r.Section(i))
 		if e := r.b[tableAt+i*entrySize:]; !bytes.Equal(sum[:], e[24:56]) {
 			return fmt.Errorf("verify %s: section %d: %w", r.b[:magicSize], i, ErrHash)
 		}
