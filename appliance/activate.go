@@ -28,9 +28,8 @@ type source interface {
 	Keys(ctx context.Context, list match.ListID, epoch uint32) ([]byte, error)
 }
 
-// shelf is an edge's disk: verified edge lists, and keys wrapped to the edge's own node key. Nothing on it can be tested
-// against a guessed name without that node key. Indexes are computed from the lists and live in memory only, so there is none on disk that
-// could be another one.
+// shelf is an edge's disk: verified edge lists with their indexes, and keys wrapped to the edge's own node key. Nothing on it can be tested
+// against a guessed name without that node key.
 type shelf struct {
 	files *fetch.Store // edge lists by hash
 	dir   *dataDir
@@ -51,8 +50,10 @@ func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, err
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir.join("keys"), 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+	for _, name := range []string{"keys", "indexes"} {
+		if err := os.MkdirAll(dir.join(name), 0o700); err != nil {
+			return nil, fmt.Errorf("make data directory: %w", err)
+		}
 	}
 	return &shelf{files: files, dir: dir, key: key, log: log, lists: map[[32]byte]*sharedList{}}, nil
 }
@@ -251,14 +252,16 @@ func (s *shelf) noteMemory(ctx context.Context, m locked.Mode) {
 // tidy removes what no set of keep uses: that in force, the one before it, and the one that a restart would bring back, which is one of the
 // two while manifests can be kept.
 func (s *shelf) tidy(keep ...audit.InForce) {
-	lists, keys := map[[32]byte]bool{}, map[string]bool{}
+	lists, indexes, keys := map[[32]byte]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range keep {
 		for _, in := range f.Lists {
 			lists[in.Edge] = true
+			indexes[filepath.Base(s.indexPath(in.Edge))] = true
 			keys[filepath.Base(s.keyPath(in))] = true
 		}
 	}
 	s.files.RemoveExcept(lists)
+	removeExcept(s.dir.join("indexes"), indexes)
 	removeExcept(s.dir.join("keys"), keys)
 }
 

@@ -48,7 +48,7 @@ type follower struct {
 	seen      audit.Seen    // high-water marks: nothing below them is accepted
 	unkept    []byte        // manifest of active, while it is not on disk
 	kept      audit.InForce // what the manifest on disk puts in force: a restart needs its lists and keys
-	unsettled bool          // a list of active came from deltas and is not verified as a whole, or not on disk
+	unsettled bool          // a list of active came from deltas and is not on disk
 	served    audit.Seen    // newest checkpoint of which active is what must be in force
 	counter   uint64        // of the last receipt
 	retired   []retiree
@@ -154,6 +154,11 @@ func (f *follower) Run(ctx context.Context) error {
 	wg.Go(func() { f.watchFreshness(ctx) })
 	wg.Go(func() { f.watchWithdrawals(ctx) })
 	defer wg.Wait()
+	if f.active != nil { // brought back: an index that was not on disk is put there
+		if err := f.active.settle(ctx); err != nil {
+			f.log.ErrorContext(ctx, "last lists not kept", slog.Any("error", err))
+		}
+	}
 	next := rand.IntN(len(f.controls))
 	failing := 0
 	for ctx.Err() == nil {
@@ -263,7 +268,7 @@ func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) e
 		return err
 	}
 	f.activate(ctx, opened, l)
-	f.unsettled = true // until all of it is verified and on disk: a restart must be able to bring back what is kept as seen
+	f.unsettled = true // until all of it is on disk: a restart must be able to bring back what is kept as seen
 	if err := l.settle(ctx); err != nil {
 		return err
 	}

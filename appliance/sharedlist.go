@@ -22,7 +22,9 @@ type sharedList struct {
 	index *match.Index
 	unmap mapped
 	users int          // guarded by shelf.mu
+	named [32]byte     // hash of the index, as the log has it
 	draft *fetch.Draft // of a list that came from deltas: to be verified as a whole and kept; owned by whoever calls load
+	fresh bool         // the index was computed here and is to be kept; owned by whoever calls load
 }
 
 // mapped is a file in memory that can be let go.
@@ -48,7 +50,7 @@ func (s *shelf) list(ctx context.Context, o audit.OpenedList, src source) (*shar
 		l.users++
 		return l, nil
 	}
-	l, err := s.open(ctx, in, o.Target)
+	l, err := s.open(ctx, o)
 	if err != nil && src != nil {
 		if l, err = s.advance(ctx, o, src); err != nil {
 			if !errors.Is(err, fetch.ErrNoDeltas) {
@@ -56,7 +58,7 @@ func (s *shelf) list(ctx context.Context, o audit.OpenedList, src source) (*shar
 					slog.Any("list", in.List), slog.Uint64("seq", in.Seq), slog.Any("error", err))
 			}
 			if err = s.fetch(ctx, in, src); err == nil {
-				l, err = s.open(ctx, in, o.Target)
+				l, err = s.open(ctx, o)
 			}
 		}
 	}
@@ -80,9 +82,10 @@ func (l *sharedList) Close() error {
 	return l.unmap.Close()
 }
 
-// open maps the edge list, verifies all of it, and computes its index. The signed hash of its head covers every byte of it, so that of the
-// file need not be computed once more.
-func (s *shelf) open(ctx context.Context, in audit.InForceList, t trust.ListTarget) (_ *sharedList, err error) {
+// open maps the edge list, verifies all of it, and computes its index, unless that lies here. The signed hash of its head covers every byte of it,
+// so that of the file need not be computed once more.
+func (s *shelf) open(ctx context.Context, o audit.OpenedList) (_ *sharedList, err error) {
+	in := o.InForceList
 	if !s.files.Has(in.Edge) {
 		return nil, errors.New("edge list is not on this disk and no control node can be asked")
 	}
@@ -95,23 +98,33 @@ func (s *shelf) open(ctx context.Context, in audit.InForceList, t trust.ListTarg
 			closer.Close()
 		}
 	}()
-	edge, err := match.OpenEdge(b)
+	edge, err := match.OpenEdgeHead(b)
 	if err != nil {
 		return nil, err
 	}
-	if err := isOf(edge, in, t); err != nil {
+	if err := isOf(edge, in, o.Target); err != nil {
 		return nil, err
 	}
-	compiled, err := match.Compile(edge)
-	if err != nil {
-		return nil, err
+	l := &sharedList{shelf: s, file: in.Edge, edge: edge, named: o.Publish.Index, unmap: closer, users: 1}
+	if l.index = s.keptIndex(in.Edge, edge, l.named); l.index != nil {
+		err = edge.VerifyBytes()
+	} else if err = edge.Verify(); err == nil {
+		l.index, err = compiled(match.Compile(edge))
+		l.fresh = true
 	}
-	index, err := match.OpenHead(compiled)
 	if err != nil {
 		return nil, err
 	}
 	s.unload(ctx, closer)
-	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, unmap: closer, users: 1}, nil
+	return l, nil
+}
+
+// compiled opens an index that was just made.
+func compiled(b []byte, err error) (*match.Index, error) {
+	if err != nil {
+		return nil, err
+	}
+	return match.OpenHead(b)
 }
 
 // errVersion: the edge list is not the one that its metadata names.
@@ -161,39 +174,47 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 		return nil, err
 	}
 	s.unload(ctx, from.unmap)
-	compiled, err := d.Recompile(from.index, from.edge, edge)
-	if err != nil {
-		return nil, err
-	}
-	index, err := match.OpenHead(compiled)
+	index, err := compiled(d.Recompile(from.index, from.edge, edge))
 	if err != nil {
 		return nil, err
 	}
 	s.log.InfoContext(ctx, "list made from deltas", slog.Any("list", in.List), slog.Uint64("from", d.FromSeq), slog.Uint64("seq", in.Seq))
-	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, unmap: draft, users: 1, draft: draft}, nil
+	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, named: o.Publish.Index, unmap: draft, users: 1, draft: draft, fresh: true}, nil
 }
 
-// settle verifies the lists that came from deltas as a whole and keeps them on disk: the set serves by then, and a restart must find them. A
-// list that does not verify was damaged on this disk before; it is given up, and the next load fetches all of it.
+// settle keeps on disk what came from deltas and what indexes are new: the set serves by then, and a restart must find them. A list whose file has
+// not the signed hash was damaged on this disk before; it is given up, and the next load fetches all of it.
 func (l *loaded) settle(ctx context.Context) error {
 	for _, m := range l.maps {
 		list, ok := m.(*sharedList)
-		if !ok || list.draft == nil {
+		if !ok {
 			continue
 		}
-		err := list.edge.Verify()
-		if err == nil {
-			err = list.draft.Commit(ctx, list.file)
+		if list.draft != nil {
+			if err := list.commit(ctx); err != nil {
+				return fmt.Errorf("keep list %s seq %d that came from deltas: %w", list.edge.Version().List, list.edge.Version().Seq, err)
+			}
 		}
-		if errors.Is(err, match.ErrHash) || errors.Is(err, fetch.ErrHash) {
-			list.shelf.distrust(list)
+		if list.fresh {
+			list.shelf.keepIndex(ctx, list)
+			list.fresh = false
 		}
-		if err != nil {
-			return fmt.Errorf("keep list %s seq %d that came from deltas: %w", list.edge.Version().List, list.edge.Version().Seq, err)
-		}
-		list.draft = nil
-		list.shelf.unload(ctx, list.unmap)
 	}
+	return nil
+}
+
+// commit hashes the file, which is all that is left to be checked: records that the delta touched were checked when it was applied, the others in the
+// list before, and the hash says that these still are what they were.
+func (l *sharedList) commit(ctx context.Context) error {
+	err := l.draft.Commit(ctx, l.file)
+	if errors.Is(err, fetch.ErrHash) {
+		l.shelf.distrust(l)
+	}
+	if err != nil {
+		return err
+	}
+	l.draft = nil
+	l.shelf.unload(ctx, l.unmap)
 	return nil
 }
 

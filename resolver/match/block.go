@@ -155,7 +155,13 @@ func (e *Edge) eachBlock(do func(block int, w *worker) error) (tally, error) {
 
 // Verify checks everything behind the head. It reads the whole file once, on all processors, and changes nothing, so
 // lookups may go on.
-func (e *Edge) Verify() error {
+func (e *Edge) Verify() error { return e.verify(true) }
+
+// VerifyBytes checks that every byte behind the head is the one that the head hash names, and nothing of what the bytes say. It is all that is
+// to be asked of a list that Verify passed before, in this process or another: the same bytes would pass again. It takes half of Verify's time.
+func (e *Edge) VerifyBytes() error { return e.verify(false) }
+
+func (e *Edge) verify(records bool) error {
 	fail := func(err error) error { return fmt.Errorf("verify edge list of %s: %w", e.header.List, err) }
 	if err := e.r.Verify(); err != nil {
 		return fail(err)
@@ -171,10 +177,16 @@ func (e *Edge) Verify() error {
 		if e.columns.hashBlock(w.h, lo, hi, w.sum[:]); !bytes.Equal(w.sum[:], e.hashes[32*block:32*block+32]) {
 			return fmt.Errorf("block %d: %w", block, ErrHash)
 		}
+		if !records {
+			return nil
+		}
 		return e.checkBlock(block, &w.tally)
 	})
 	if err != nil {
 		return fail(err)
+	}
+	if !records {
+		return nil
 	}
 	if t.counts != e.counts {
 		return fail(fmt.Errorf("counts %+v, have %+v: %w", e.counts, t.counts, ErrFormat))

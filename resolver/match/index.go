@@ -47,10 +47,13 @@ func Recompile(old *Index, from, to *Edge, changed []uint64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile index of %s: %w", to.header.List, err)
 	}
-	copy(f.words, old.bloom.words)
+	section.Copy(w.Section(0), old.r.Section(0))
 	f.fill(to.columns.Gates, changed)
 	return w.Seal(), nil
 }
+
+// IndexSize is the length of the index of e.
+func IndexSize(e *Edge) int64 { return section.Size([]uint64{bloomBits(e.n) / 8}) }
 
 // layOut makes the index file of e with an empty filter.
 func layOut(e *Edge) (*section.Writer, *filter, error) {
@@ -146,6 +149,9 @@ func (x *Index) Header() Header { return x.header }
 
 // Hash names the index: the SHA-256 of its head, which holds that of the filter and the hash of the edge list.
 func (x *Index) Hash() [32]byte { return x.r.Hash() }
+
+// Bytes is the whole file. The caller must not write to it.
+func (x *Index) Bytes() []byte { return x.r.Bytes() }
 
 // EdgeHash is Edge.Hash of the list the index was compiled from.
 func (x *Index) EdgeHash() [32]byte { return x.edge }
