@@ -27,13 +27,13 @@ import (
 // own authority names who may answer.
 type Client struct {
 	base      string
-	build     func() audit.SignedBuild // what is said of our own program; nil for nothing
-	encrypted func() Encrypted         // what is said of our encrypted transports; nil for nothing
-	guard     func() Guard             // what is said of what we hold back; nil for nothing
-	recursion func() Recursion         // what is said of the resolver beside us; nil for nothing
-	care      string                   // what is said of our own keys with each request
-	http      *http.Client             // answers, or at least begins to, within its long poll
-	slow      *http.Client             // for staging, which takes minutes for a large list; callers bound it by context
+	build     func() (audit.SignedBuild, error) // what is said of our own program; nil for nothing
+	encrypted func() Encrypted                  // what is said of our encrypted transports; nil for nothing
+	guard     func() Guard                      // what is said of what we hold back; nil for nothing
+	recursion func() Recursion                  // what is said of the resolver beside us; nil for nothing
+	care      string                            // what is said of our own keys with each request
+	http      *http.Client                      // answers, or at least begins to, within its long poll
+	slow      *http.Client                      // for staging, which takes minutes for a large list; callers bound it by context
 }
 
 // NewClient returns a client of the control node at base (https://ADDRESS:PORT). tlsConfig says who we are and whom we trust; it is cloned.
@@ -284,7 +284,9 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 		req.Header.Set(careHeader, c.care)
 	}
 	if c.build != nil && strings.HasPrefix(path, "/v1/manifest?") {
-		req.Header.Set(buildHeader, base64.StdEncoding.EncodeToString(c.build().Encode()))
+		if says, err := c.build(); err == nil {
+			req.Header.Set(buildHeader, base64.StdEncoding.EncodeToString(says.Encode()))
+		}
 	}
 	if c.recursion != nil && strings.HasPrefix(path, "/v1/manifest?") {
 		req.Header.Set(recursionHeader, c.recursion().header())

@@ -171,9 +171,9 @@ func (s *Server) noteBuild(r *http.Request, who caller) {
 	}
 }
 
-// Running has the client tell each node it asks for a manifest which program this edge runs, signed anew each time. Call it before the
-// client is used.
-func (c *Client) Running(sign func() audit.SignedBuild) *Client {
+// Running has the client tell each node it asks for a manifest which program this edge runs, signed anew each time, or nothing when sign fails.
+// Call it before the client is used.
+func (c *Client) Running(sign func() (audit.SignedBuild, error)) *Client {
 	c.build = sign
 	return c
 }
