@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordon-project/cordon/resolver/limit"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
@@ -19,7 +21,7 @@ const acceptPause = 50 * time.Millisecond
 
 // listener is a TCP socket and what its connections speak.
 type listener struct {
-	net.Listener
+	*net.TCPListener
 	via     wire.Transport
 	guests  *limit.Limit
 	altSvc  string         // of HTTPS: where the same is over HTTP/3
@@ -34,9 +36,10 @@ func (s *Server) accept(ctx, asking context.Context, l *listener) {
 		c, err := l.Accept()
 		if err != nil {
 			if s.draining.Load() || errors.Is(err, net.ErrClosed) {
+				_ = l.Close()
 				return
 			}
-			if failed++; failed > maxErrors {
+			if failed++; failed > maxErrors && !passing(err) {
 				s.fail(fmt.Errorf("accept tcp %s: %w", l.Addr(), err))
 				return
 			}
@@ -56,8 +59,18 @@ func (s *Server) accept(ctx, asking context.Context, l *listener) {
 		if !s.enter(l, g) {
 			continue
 		}
-		s.work.Go(func() { s.welcome(asking, l, g) })
+		s.conns.Go(func() { s.welcome(asking, l, g) })
 	}
+}
+
+// passing reports errors of accept that are over when others give something back, however long that takes.
+func passing(err error) bool {
+	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // enter finds a place for a connection, or closes it. Over TCP who is not served is told so, but has no place that others may need.
@@ -68,6 +81,7 @@ func (s *Server) enter(l *listener, g *guest) bool {
 	}
 	if !ok {
 		s.counts.refused.Add(1)
+		s.forget(g)
 		_ = g.Conn.Close()
 		return false
 	}
@@ -75,10 +89,15 @@ func (s *Server) enter(l *listener, g *guest) bool {
 		leave()
 		s.forget(g)
 	}
-	s.mu.Lock()
-	s.open[g] = struct{}{}
-	s.mu.Unlock()
+	s.remember(g)
 	return true
+}
+
+// remember: draining ends this connection's reads.
+func (s *Server) remember(g *guest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[g] = struct{}{}
 }
 
 func (s *Server) served(client netip.Addr) bool {

@@ -7,12 +7,17 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/sys/unix"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // TestNoClientHoldsUpTheEnd: over HTTP/3 and QUIC, clients that keep the line warm, and take no answer or finish no question, keep nobody's
@@ -218,5 +223,119 @@ func TestStrangersTakeNoPlaceThatClientsNeed(t *testing.T) {
 	}
 	if got := ask(net.ParseIP("127.0.0.67")); got != "idF" {
 		t.Errorf("a client got %q", got)
+	}
+}
+
+// gateHandler is a fakeHandler that takes its time over the first question.
+type gateHandler struct {
+	fakeHandler
+	begun, gate chan struct{}
+	once        sync.Once
+}
+
+func (h *gateHandler) Fast(dst, query []byte, from wire.Client) ([]byte, bool) {
+	h.once.Do(func() {
+		close(h.begun)
+		<-h.gate
+	})
+	return h.fakeHandler.Fast(dst, query, from)
+}
+
+// TestDrainingAnswersWhatWaitsOnAConnection: in its socket, or read already behind another question.
+func TestDrainingAnswersWhatWaitsOnAConnection(t *testing.T) {
+	for _, over := range []string{"tcp", "tls"} {
+		h := &gateHandler{begun: make(chan struct{}), gate: make(chan struct{})}
+		s := startSecured(t, Config{Handler: h, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Idle: time.Hour, IdleEncrypted: time.Hour})
+		var c net.Conn
+		if over == "tcp" {
+			c = dial(t, "tcp", s.TCPAddrs()[0])
+		} else {
+			c = s.dialTLS(t)
+		}
+		send(t, c, question('f'))
+		<-h.begun
+		send(t, c, question('f')+"second")
+		send(t, c, question('f')+"third")
+		ended := make(chan error, 1)
+		go func() { ended <- s.stop() }()
+		for !s.draining.Load() {
+			<-time.After(time.Millisecond)
+		}
+		close(h.gate)
+		for _, want := range []string{"", "second", "third"} {
+			if got := receive(t, c); got != answered('F')+want {
+				t.Errorf("%s: got %q, want the answer to %q", over, got, want)
+			}
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("%s: Run: %v", over, err)
+		}
+	}
+}
+
+// TestOverUDPAllIsAnsweredWhileConnectionsEnd: who asks over UDP need not know that somebody else's question still waits for an upstream.
+func TestOverUDPAllIsAnsweredWhileConnectionsEnd(t *testing.T) {
+	h := &fakeHandler{release: make(chan struct{})}
+	s, stop := start(t, Config{Handler: h, DrainTimeout: time.Minute})
+	c, u := dial(t, "tcp", s.TCPAddrs()[0]), dial(t, "udp", s.UDPAddrs()[0])
+	send(t, c, "ids1")
+	for h.slow.Load() != 1 {
+		<-time.After(time.Millisecond)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- stop() }()
+	for !s.draining.Load() {
+		<-time.After(time.Millisecond)
+	}
+	for range 3 {
+		send(t, u, "idf")
+		if got := receive(t, u); got != "idF" {
+			t.Errorf("over UDP: %q", got)
+		}
+	}
+	send(t, u, "ids2")
+	for h.slow.Load() != 2 {
+		<-time.After(time.Millisecond)
+	}
+	close(h.release)
+	if got := receive(t, u); got != "idS2" {
+		t.Errorf("over UDP, of an upstream: %q", got)
+	}
+	if got := receive(t, c); got != "idS1" {
+		t.Errorf("over TCP: %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestAProxyThatSaysNothingDoesNotHoldUpTheEnd of its server.
+func TestAProxyThatSaysNothingDoesNotHoldUpTheEnd(t *testing.T) {
+	at := netip.MustParseAddrPort("127.0.0.1:0")
+	s, stop := start(t, Config{
+		Handler: &fakeHandler{}, TCPAddrs: []netip.AddrPort{at}, Handshake: time.Hour,
+		Proxies: map[netip.AddrPort][]netip.Prefix{at: {netip.MustParsePrefix("127.0.0.1/32")}},
+	})
+	dial(t, "tcp", s.TCPAddrs()[0])
+	for len(s.proxied) != 1 {
+		<-time.After(time.Millisecond)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- stop() }()
+	select {
+	case err := <-ended:
+		if err != nil || len(s.open) != 0 {
+			t.Errorf("Run: %v, %d connections known", err, len(s.open))
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the server does not end")
+	}
+}
+
+func TestAFullTableOfFilesIsNoReasonToEnd(t *testing.T) {
+	for err, want := range map[error]bool{unix.EMFILE: true, unix.ENFILE: true, unix.ENOBUFS: true, unix.ENOMEM: true, unix.EINVAL: false, net.ErrClosed: false} {
+		if got := passing(&net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", err)}); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
 	}
 }

@@ -16,11 +16,10 @@ import (
 // only where an address was named for it, and only from the prefixes named there.
 
 const (
-	proxyTimeout = 5 * time.Second // for the header: a balancer sends it with its first packet
-	proxyLine    = 107             // longest line of version 1
-	proxyHead    = 16              // fixed part of version 2
-	proxyMax     = 4096            // longest rest of version 2 that is read: addresses and a few hundred bytes of TLVs
-	proxyLeast   = 12              // both versions have more
+	proxyLine  = 107  // longest line of version 1
+	proxyHead  = 16   // fixed part of version 2
+	proxyMax   = 4096 // longest rest of version 2 that is read: addresses and a few hundred bytes of TLVs
+	proxyLeast = 12   // both versions have more
 )
 
 var (
@@ -46,11 +45,16 @@ func (s *Server) acceptProxied(asking context.Context, l *listener, g *guest) {
 		_ = g.Conn.Close()
 		return
 	}
-	s.work.Go(func() {
-		_ = g.SetReadDeadline(time.Now().Add(proxyTimeout))
+	s.conns.Go(func() {
+		s.remember(g)
+		_ = g.SetReadDeadline(time.Now().Add(s.config.Handshake)) // a balancer sends the header with its first packet
+		if s.draining.Load() {
+			_ = g.SetReadDeadline(s.goodbye)
+		}
 		client, ahead, err := readProxy(g.Conn)
 		<-s.proxied
-		if err != nil || s.draining.Load() {
+		if err != nil {
+			s.forget(g)
 			_ = g.Conn.Close()
 			return
 		}

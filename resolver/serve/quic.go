@@ -18,10 +18,6 @@ import (
 )
 
 const (
-	// settle is left to the last answers of a connection before it is closed: closing it forgets what was not received
-	// yet, and a lost packet is sent again within this time on all but the worst lines.
-	settle = 200 * time.Millisecond
-
 	// Streams that HTTP/3 opens beside requests: control, two of QPACK, and one that means nothing (RFC 9114 6.2).
 	uniStreams = 4
 
@@ -128,9 +124,9 @@ func (s *Server) acceptQUIC(ctx context.Context, l *quicListener) {
 			shaken()
 		}
 		if l.via == wire.QUIC {
-			s.work.Go(func() { s.serveDoQ(ctx, c) })
+			s.conns.Go(func() { s.serveDoQ(ctx, c) })
 		} else {
-			s.work.Go(func() { s.serveH3(ctx, c) })
+			s.conns.Go(func() { s.serveH3(ctx, c) })
 		}
 	}
 }
@@ -142,13 +138,13 @@ func (s *Server) serveH3(ctx context.Context, c *quic.Conn) {
 		_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeStreamCreationError), "")
 		return
 	}
-	s.work.Go(func() {
+	s.conns.Go(func() {
 		for {
 			str, err := c.AcceptUniStream(context.Background()) // until the connection is closed
 			if err != nil {
 				return
 			}
-			s.work.Go(func() { h.HandleUnidirectionalStream(str) })
+			s.conns.Go(func() { h.HandleUnidirectionalStream(str) })
 		}
 	})
 	s.eachStream(ctx, c, h.HandleRequestStream, uint64(http3.ErrCodeNoError), uint64(http3.ErrCodeRequestRejected))
@@ -175,7 +171,7 @@ func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic
 			<-turns
 		})
 	}
-	s.work.Go(func() {
+	s.conns.Go(func() {
 		for {
 			str, err := c.AcceptStream(context.Background()) // until the connection is closed
 			if err != nil {

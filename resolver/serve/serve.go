@@ -101,7 +101,9 @@ type Server struct {
 	handshakes       *limit.Limit  // of connections not yet encrypted; full: close
 	proxied          chan struct{} // PROXY headers being read; full: close
 	draining         atomic.Bool
-	work             sync.WaitGroup
+	goodbye          time.Time       // until then what comes over open TCP and TLS connections is answered; set before draining
+	conns            sync.WaitGroup  // all about connections
+	work             sync.WaitGroup  // questions that wait for an upstream, and who sends the answers of UDP
 	asking           context.Context // of Run; ends when draining has lasted too long
 	counts           counters
 
@@ -252,7 +254,7 @@ func (s *Server) bindTCP(a, own netip.AddrPort, via wire.Transport) error {
 		}
 		return err
 	}
-	l := &listener{Listener: t, via: via, guests: s.encrypted, proxies: s.config.Proxies[a]}
+	l := &listener{TCPListener: t, via: via, guests: s.encrypted, proxies: s.config.Proxies[a]}
 	switch {
 	case via == wire.TCP:
 		l.guests = s.plain
@@ -342,47 +344,54 @@ func (s *Server) Close() {
 	}
 }
 
-// Run serves until ctx ends, then drains: it reads no more than what already waits in the sockets, answers what was
-// read (for at most DrainTimeout where an upstream is needed), closes everything and returns nil. It returns an error
-// when a socket stopped working; then it has drained as well.
+// settle is left to clients of open connections when the server drains: for what they have sent already, and for the last answers to come
+// through, which a closed connection would forget.
+const settle = 200 * time.Millisecond
+
+// Run serves until ctx ends, then drains and returns nil: connections take no more than what is under way, their questions are answered (for at most
+// DrainTimeout where an upstream is needed) and they are closed; over UDP all is answered meanwhile, in the end what waits in the sockets. It
+// returns an error when a socket stopped working; then it has drained as well.
 func (s *Server) Run(ctx context.Context) error {
 	asking, cancelAsking := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAsking()
 	s.asking = asking
 	ctx, s.stop = context.WithCancel(ctx)
 	defer s.stop()
+	var readers sync.WaitGroup
 	for _, u := range s.udp {
-		s.work.Go(func() { s.serveUDP(asking, u) })
+		readers.Go(func() { s.serveUDP(asking, u) })
 	}
 	for _, l := range s.tcp {
-		s.work.Go(func() { s.accept(ctx, asking, l) })
+		s.conns.Go(func() { s.accept(ctx, asking, l) })
 	}
 	for _, l := range s.quic {
-		s.work.Go(func() { s.acceptQUIC(ctx, l) })
+		s.conns.Go(func() { s.acceptQUIC(ctx, l) })
 	}
 	if s.secure != nil {
-		s.work.Go(func() { s.secure.turnTickets(ctx) })
-		s.work.Go(s.runWeb)
+		s.conns.Go(func() { s.secure.turnTickets(ctx) })
+		s.conns.Go(s.runWeb)
 	}
 	<-ctx.Done()
+	limit := time.AfterFunc(s.config.DrainTimeout, cancelAsking)
+	defer limit.Stop()
+	s.goodbye = time.Now().Add(settle)
 	s.draining.Store(true)
 	for _, l := range s.tcp {
-		_ = l.Close()
-	}
-	past := time.Unix(1, 0)
-	for _, u := range s.udp {
-		_ = u.conn.SetReadDeadline(past)
+		_ = l.SetDeadline(s.goodbye) // connections that wait to be taken have questions, too
 	}
 	s.mu.Lock()
 	for c := range s.open {
-		_ = c.SetReadDeadline(past)
+		_ = c.SetReadDeadline(s.goodbye)
 	}
 	s.mu.Unlock()
 	if s.secure != nil {
-		s.work.Go(s.drainWeb)
+		s.conns.Go(s.drainWeb)
 	}
-	limit := time.AfterFunc(s.config.DrainTimeout, cancelAsking)
-	defer limit.Stop()
+	s.conns.Wait()
+	for _, u := range s.udp {
+		_ = u.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	readers.Wait()
 	s.work.Wait()
 	s.Close()
 	if err := s.failure.Load(); err != nil {

@@ -88,9 +88,9 @@ func (t *stream) next(in *bufio.Reader, query []byte) ([]byte, error) {
 		if err := t.conn.SetReadDeadline(time.Now().Add(t.idle)); err != nil {
 			return query, err
 		}
-	}
-	if t.server.draining.Load() { // after the deadline was set: Run may have set its own in between
-		return query, net.ErrClosed
+		if t.server.draining.Load() { // Run may have set it in between, and it counts
+			_ = t.conn.SetReadDeadline(t.server.goodbye)
+		}
 	}
 	var head [lengthSize]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
@@ -152,7 +152,7 @@ func (t *stream) later(asking context.Context, query []byte, asked wire.Asked) b
 	if t.answers == nil {
 		t.turns = make(chan struct{}, t.server.config.PerConn)
 		t.answers = make(chan []byte, t.server.config.PerConn)
-		t.server.work.Go(t.writeLater)
+		t.server.conns.Go(t.writeLater)
 	}
 	select {
 	case t.turns <- struct{}{}:
