@@ -163,7 +163,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		Law: pageAddrs(c.Stop.Law, c.Stop.ListenPort), Voluntary: pageAddrs(c.Stop.Voluntary, c.Stop.ListenPort),
 		Implementer: c.Stop.Implementer, Contact: c.Stop.Contact,
 		LawReference: c.Stop.Law.Reference, Agreement: c.Stop.Voluntary.Reference,
-		Report: c.Stop.Report, Help: c.Stop.Help, Languages: c.Stop.Languages,
+		Report: c.Stop.Report, Help: c.Stop.Help, Languages: c.Stop.Languages, Freebind: c.Freebind,
 	})
 	if err != nil {
 		return nil, err

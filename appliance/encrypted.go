@@ -29,7 +29,7 @@ const (
 func serveConfig(c *config.Edge, handler serve.Handler, gate *guard.Guard, certificate *tls.Certificate) serve.Config {
 	e := &c.Encrypted
 	out := serve.Config{
-		Handler: handler, UDPAddrs: c.DNSListen, TCPAddrs: c.DNSListen,
+		Handler: handler, UDPAddrs: c.DNSListen, TCPAddrs: c.DNSListen, Freebind: c.Freebind,
 		TLSAddrs: e.TLSListen, HTTPSAddrs: e.HTTPSListen, QUICAddrs: e.QUICListen, Certificate: certificate, Path: e.HTTPSPath, Serves: gate.Serves,
 		Encrypted: e.Connections, PerHousehold: c.Clients.Connections, IdleEncrypted: e.Idle,
 		Proxies: map[netip.AddrPort][]netip.Prefix{},

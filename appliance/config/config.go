@@ -128,6 +128,9 @@ type Edge struct {
 	Hotlines []Hotline
 	// dns_listen: addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.
 	DNSListen []netip.AddrPort
+	// freebind: whether this edge may start without having all addresses that it is to listen on (those of dns_listen,
+	// encrypted and stop), such as an anycast one that comes up later. Without it such an address is an error. Default false.
+	Freebind bool
 	// upstreams: validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one, or
 	// upstream: recursive instead.
 	Upstreams []netip.AddrPort

@@ -46,6 +46,7 @@ func (f *file) edge(data []byte) *Edge {
 
 	var taken, udp places
 	e.DNSListen = some(s, "dns_listen", "a list of addresses and ports such as 192.0.2.53:53", maxListen, addrPort(true))
+	e.Freebind = read(s, "freebind", false, boolean)
 	for _, a := range e.DNSListen {
 		taken.add(s, "dns_listen", a)
 	}

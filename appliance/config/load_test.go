@@ -63,6 +63,7 @@ func exampleEdge() *Edge {
 		CertificateKey: "tls.key", CA: "ca.crt", Identity: "edge.agekey", AcceptKeyOnDisk: true,
 		Control:          []string{"https://192.0.2.10:7443", "https://[2001:db8::11]:7443"},
 		DNSListen:        []netip.AddrPort{place("192.0.2.53:53"), place("[2001:db8::53]:53")},
+		Freebind:         true,
 		Upstreams:        []netip.AddrPort{place("127.0.0.1:5353")},
 		Analysts:         "analysts.txt",
 		DNS64:            netip.MustParsePrefix("2001:db8:64::/96"),

@@ -35,6 +35,7 @@ var edgeManual = map[string]string{
 	"control":            "API URLs of control nodes, https://ADDRESS:PORT. Any one of them is enough.",
 	"hotlines":           "Where each hotline of cluster.json publishes. An edge reads withdrawals there, and nothing else, while\nits cluster can agree on nothing. Trust comes from cluster.json, never from here. May be left out.",
 	"dns_listen":         "Addresses and ports that answer subscribers over UDP and TCP, for example 192.0.2.53:53.",
+	"freebind":           "Whether this edge may start without having all addresses that it is to listen on (those of dns_listen,\nencrypted and stop), such as an anycast one that comes up later. Without it such an address is an error. Default false.",
 	"upstreams":          "Validating resolvers that answer for names not listed, for example 127.0.0.1:5353. At least one, or\nupstream: recursive instead.",
 	"upstream":           "\"recursive\" has this edge find answers for names not listed by itself, from the root down, with an Unbound\nthat it runs and watches (Debian's package unbound). Instead of upstreams.",
 	"recursion":          "That Unbound. listen: its address on this machine (default: 127.0.0.1 and a free port). program: default\nunbound. trust_anchor: file with the root's DNSSEC keys (default: that of Debian's package dns-root-data, taken anew\nwhen it changes). root_hints: file with the root's servers (default: the world's). user: whom it runs as when the\nedge is root (default: unbound). threads: default 1. cache_mb: default 32, at least 4. May be left out.",

@@ -72,6 +72,7 @@ func (e *Edge) YAML() []byte {
 		w.hotlines(e.Hotlines)
 	}
 	w.list("dns_listen", texts(e.DNSListen))
+	w.raw("freebind", strconv.FormatBool(e.Freebind))
 	w.resolvers(e)
 	w.upstreamTLS(&e.UpstreamTLS)
 	w.forwards(e.Forward)

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordon-project/cordon/resolver/limit"
 )
 
@@ -44,6 +46,7 @@ type Config struct {
 	Report         string           // https URL where material can be reported; may be empty
 	Help           string           // https or tel: URL of a help line; may be empty
 	Languages      []string         // codes of Languages that come first; all others follow
+	Freebind       bool             // Law and Voluntary may be addresses that this machine does not have yet
 }
 
 // Server owns the listeners of both pages.
@@ -80,7 +83,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		st := &site{basis: one.basis, page: page}
 		s.sites = append(s.sites, st)
 		for _, a := range one.at {
-			l, err := listen(ctx, a)
+			l, err := listen(ctx, a, c.Freebind)
 			if err != nil {
 				return nil, errors.Join(err, s.Close())
 			}
@@ -97,18 +100,25 @@ const (
 	maxPerHousehold = 64
 )
 
-func listen(ctx context.Context, a netip.AddrPort) (net.Listener, error) {
+func listen(ctx context.Context, a netip.AddrPort, free bool) (net.Listener, error) {
 	if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {
 		return nil, fmt.Errorf("stop page: %s is not one address of this machine, and the address decides the page; name it exactly", a)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.String())
+	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if free {
+			e := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
+			err = errors.Join(e, err)
+		}
+		return err
+	}}
+	l, err := c.Listen(ctx, "tcp", a.String())
 	switch {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("stop page: %s is in use by another program; stop that program (ss -ltnp shows it) or set another stop.listen_port: %w", a, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("stop page: %s is not an address of this machine; add it (ip address add %s dev lo) or correct stop: %w", a, a.Addr(), err)
+		return nil, fmt.Errorf("stop page: %s is not an address of this machine; add it (ip address add %s dev lo), correct stop, or set freebind: true if it comes later: %w", a, a.Addr(), err)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("stop page: this user may not listen on %s; start with systemd (AmbientCapabilities=CAP_NET_BIND_SERVICE) or set a stop.listen_port above 1023: %w", a, err)
 	}

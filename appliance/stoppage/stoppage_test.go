@@ -259,6 +259,22 @@ func TestAnAddressInUseIsNamedWithItsRemedy(t *testing.T) {
 	}
 }
 
+func TestAStopAddressMayComeLater(t *testing.T) {
+	c := example()
+	c.Freebind = true
+	c.Law, c.Voluntary = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:0"), netip.MustParseAddrPort("[2001:db8::1]:0")}, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.3:0")}
+	s, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := s.Addrs(Law); len(at) != 2 || at[1].Addr() != c.Law[1].Addr() {
+		t.Errorf("got %v", at)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnswersAreCountedAndNothingElse(t *testing.T) {
 	s := start(t)
 	for range 3 {

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,6 +29,7 @@ const (
 	anycastIPv4, anycastIPv6 = "198.51.100.200", "2001:db8:200::53" // routed to the edge, whether it has them or not
 	laterIPv4, laterIPv6     = "198.51.100.201", "2001:db8:200::54"
 	secondIPv4, secondIPv6   = "198.51.100.54", "2001:db8:100::54" // more of the edge's own
+	firstIPv6                = "2001:db8:2000::1"                  // one of them
 	cableLink, farLink       = "02:00:00:00:00:01", "02:00:00:00:00:02"
 )
 
@@ -68,7 +70,29 @@ func newSubscribers(t *testing.T) *subscribers {
 			"route add "+anycastIPv4+" via "+cableIPv4, "route add "+laterIPv4+" via "+cableIPv4, "-6 route add 2001:db8:200::/64 via "+cableIPv6)
 	})
 	ip(t, "route add "+subscribersIPv4+" via "+farIPv4, "-6 route add "+subscribersIPv6+" via "+farIPv6)
+	routed(t, cableIPv6, "local")
+	routed(t, secondIPv6, "local")
+	routed(t, farIPv6, "dev cable")
+	routed(t, firstIPv6, "via "+farIPv6)
+	s.do(func() {
+		routed(t, firstIPv6, "local")
+		routed(t, farIPv6, "local")
+		routed(t, cableIPv6, "dev cable")
+		routed(t, anycastIPv6, "via "+cableIPv6)
+	})
 	return s
+}
+
+// routed waits until this namespace knows the way to an address: what is said to "ip" is done for IPv6 a moment later.
+func routed(t *testing.T, address, way string) {
+	t.Helper()
+	await(t, address+" "+way, func() error {
+		out, _ := exec.Command("ip", "-6", "route", "get", address).CombinedOutput()
+		if !strings.Contains(string(out), way) {
+			return errors.New(string(out))
+		}
+		return nil
+	})
 }
 
 func ip(t *testing.T, commands ...string) {
@@ -87,16 +111,19 @@ func (s *subscribers) do(f func()) {
 	<-done
 }
 
+// freely binds addresses of the subscribers' networks: the networks are there, and no interface has an address of them.
+var freely = net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+	_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
+	return err
+}}
+
 // dial is a socket of one subscriber.
 func (s *subscribers) dial(t *testing.T, network, client, server string) *dns.Conn {
 	t.Helper()
 	var conn net.Conn
 	var err error
 	s.do(func() {
-		d := net.Dialer{Timeout: 10 * time.Second, Control: func(_, _ string, raw syscall.RawConn) (err error) {
-			_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) }) // its network is here, no address is
-			return err
-		}}
+		d := net.Dialer{Timeout: 10 * time.Second, Control: freely.Control}
 		if a := net.ParseIP(client); network == "udp" {
 			d.LocalAddr = &net.UDPAddr{IP: a}
 		} else {

@@ -29,22 +29,36 @@ type udpSocket struct {
 // kernel's accounting) it covers 25 ms of a stalled worker.
 const ReceiveBuffer = 4 << 20
 
-// listenUDP binds one socket; share lets several workers bind the same address (SO_REUSEPORT).
-func listenUDP(a netip.AddrPort, share bool) (*udpSocket, error) {
-	info := a.Addr().IsUnspecified()
-	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+// binding prepares sockets before they are bound. free has them take addresses that this machine may not have yet (IP_FREEBIND, which is one option
+// for both families); more may be nil.
+func binding(free bool, more func(fd int) error) net.ListenConfig {
+	return net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		e := raw.Control(func(fd uintptr) {
-			if share {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			if free {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
 			}
-			if err == nil && info && a.Addr().Is4() {
-				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-			} else if err == nil && info {
-				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+			if err == nil && more != nil {
+				err = more(int(fd))
 			}
 		})
 		return errors.Join(e, err)
 	}}
+}
+
+// listenUDP binds one socket; share lets several workers bind the same address (SO_REUSEPORT).
+func listenUDP(a netip.AddrPort, share, free bool) (*udpSocket, error) {
+	info := a.Addr().IsUnspecified()
+	c := binding(free, func(fd int) (err error) {
+		if share {
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		}
+		if err == nil && info && a.Addr().Is4() {
+			err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		} else if err == nil && info {
+			err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		}
+		return err
+	})
 	conn, err := c.ListenPacket(context.Background(), family("udp", a), a.String())
 	if err != nil {
 		return nil, err
@@ -74,8 +88,9 @@ func growBuffer(u *net.UDPConn) (granted int, err error) {
 	return granted / 2, errors.Join(e, err) // the kernel doubles it for its own accounting, and says the double
 }
 
-func listenTCP(a netip.AddrPort) (*net.TCPListener, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), family("tcp", a), a.String())
+func listenTCP(a netip.AddrPort, free bool) (*net.TCPListener, error) {
+	c := binding(free, nil)
+	l, err := c.Listen(context.Background(), family("tcp", a), a.String())
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +113,7 @@ func explain(network string, a netip.AddrPort, err error) error {
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("listen on %s %s: not allowed; ports below 1024 need CAP_NET_BIND_SERVICE: %w", network, a, err)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("listen on %s %s: this machine does not have the address; add it to an interface or choose another: %w", network, a, err)
+		return fmt.Errorf("listen on %s %s: this machine does not have the address; add it to an interface, choose another, or set freebind: true if it comes later: %w", network, a, err)
 	}
 	return fmt.Errorf("listen on %s %s: %w", network, a, err)
 }

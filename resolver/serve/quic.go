@@ -42,7 +42,8 @@ func (l *quicListener) close() {
 // listenQUIC binds a socket. 0-RTT is refused on it: a question in it could be sent again by who recorded it, and what
 // it would save is one round trip of each new connection (RFC 9250 4.5 leaves the choice).
 func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener, error) {
-	c, err := new(net.ListenConfig).ListenPacket(context.Background(), family("udp", a), a.String())
+	bind := binding(s.config.Freebind, nil)
+	c, err := bind.ListenPacket(context.Background(), family("udp", a), a.String())
 	if err != nil {
 		return nil, err
 	}

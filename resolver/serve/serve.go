@@ -60,6 +60,10 @@ type Config struct {
 	// the UDP listener of the same IP, when there is one.
 	UDPAddrs, TCPAddrs []netip.AddrPort
 
+	// Freebind takes addresses of any transport that this machine does not have yet, or has at times: an anycast one that comes up later. Without it
+	// they are an error of Open.
+	Freebind bool
+
 	// The encrypted transports: DoT (RFC 7858), DoH (RFC 8484: HTTP/2 on TCP and HTTP/3 on UDP) and DoQ (RFC 9250). They
 	// need Certificate; SetCertificate changes it, and while there is none handshakes fail. Path is that of DoH, default /dns-query.
 	TLSAddrs, HTTPSAddrs, QUICAddrs []netip.AddrPort
@@ -200,7 +204,7 @@ func (s *Server) bind() error {
 	s.udp, s.tcp, s.quic = nil, nil, nil
 	for _, a := range s.config.UDPAddrs {
 		for range s.config.Workers {
-			u, err := listenUDP(a, s.config.Workers > 1)
+			u, err := listenUDP(a, s.config.Workers > 1, s.config.Freebind)
 			if err != nil {
 				return explain("udp", a, err)
 			}
@@ -246,7 +250,7 @@ func (s *Server) bind() error {
 
 // bindTCP listens on own, which stands for the configured address a, and has its port where a has one.
 func (s *Server) bindTCP(a, own netip.AddrPort, via wire.Transport) error {
-	t, err := listenTCP(own)
+	t, err := listenTCP(own, s.config.Freebind)
 	if err != nil {
 		err = explain("tcp", own, err)
 		if own != a {
