@@ -11,6 +11,10 @@ const (
 	minCookie      = 16 // with the server's part
 	maxCookie      = 40
 	rcodeBadCookie = 23
+
+	// A server that gave cookies and answers so often in a row without has been set up anew. Until then its answers are fetched over TCP; a forger
+	// who got so far needs no such help.
+	withoutCookie = 8
 )
 
 // cookieVerdict is what the cookie of a reply over UDP says.
@@ -33,6 +37,12 @@ func (s *server) newCookie() {
 // who cannot see our queries cannot make one that is right.
 func (s *server) cookies(got []byte) cookieVerdict {
 	have := *s.cookie.Load()
+	if got != nil {
+		s.cookieless.Store(0)
+	} else if len(have) > ownCookie && s.cookieless.Add(1) > withoutCookie {
+		s.newCookie()
+		return cookieFine
+	}
 	switch {
 	case got == nil && len(have) == ownCookie, bytes.Equal(got, have):
 		return cookieFine

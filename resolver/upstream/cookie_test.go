@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"encoding/hex"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -92,5 +93,30 @@ func TestRepliesWithAWrongCookieOrNoneAreNotBelieved(t *testing.T) {
 		if c := p.Counts(); c.TCP != 1 {
 			t.Errorf("%s: counts are %+v, want one over TCP", what, c)
 		}
+	}
+}
+
+// TestAServerMayGiveUpCookies: one that gave them and was set up anew is not asked over TCP until the next restart.
+func TestAServerMayGiveUpCookies(t *testing.T) {
+	var gave atomic.Bool
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		return upstreamtest.Change(q, func(m *dns.Msg) {
+			if m.Extra = nil; !gave.Swap(true) {
+				withCookie(m, cookie(q)[:16]+given)
+			}
+		})
+	})
+	p := pool(t, upstream.Config{}, s)
+	for i := range 30 {
+		if m, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err != nil || len(m.Answer) != 1 {
+			t.Fatalf("got %v, %v", m, err)
+		}
+	}
+	seen := s.Seen()
+	if c := p.Counts(); c.TCP != 8 {
+		t.Errorf("%d of 29 questions over TCP, want 8", c.TCP)
+	}
+	if first, last := cookie(seen[0]), cookie(seen[len(seen)-1]); len(last) != 16 || last == first {
+		t.Errorf("the last cookie is %q, want a new one of our own; the first was %q", last, first)
 	}
 }

@@ -20,6 +20,8 @@ type server struct {
 	counts serverCounters
 	cookie atomic.Pointer[[]byte] // what it is sent (RFC 7873): our eight bytes for it, and those that it gave; immutable
 
+	cookieless atomic.Int32 // replies over UDP in a row without a cookie, since it gave one
+
 	mu       sync.Mutex // guards the rest
 	failures int
 	since    time.Time     // of the first of these failures

@@ -223,12 +223,20 @@ func (s *shard) reply(k *socket, msg []byte, now time.Time, land *landing) {
 		s.byTCP(a)
 		return
 	}
-	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !s.pool.bare(a.server) {
+	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !s.pool.bare(a.server) && !s.edns(msg) {
 		a.server.noEDNS.Store(s.pool.config.Clock().Add(withoutEDNS).Unix()) // RFC 6891 7: asked again without
 		s.again(a, now, land)
 		return
 	}
 	s.judge(a, msg, land)
+}
+
+// edns reports that a reply is of a server that knows EDNS, whatever else it says.
+func (s *shard) edns(msg []byte) bool {
+	sum := wire.Summary{TTLs: s.ttls[:0]}
+	err := wire.Scan(msg, &sum)
+	s.ttls = sum.TTLs[:0]
+	return err == nil && sum.OPT
 }
 
 // again asks the same server once more.

@@ -16,8 +16,13 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-// idleStream is how long a connection stays open without a reply.
-const idleStream = 10 * time.Second
+const (
+	idleStream = 10 * time.Second // a connection stays open without a reply
+
+	// So many questions given up in a row, without any reply in between, and the connection is: its server may have forgotten it, or the way
+	// to it leads nowhere, and TCP would not say so for minutes.
+	maxSilent = 3
+)
 
 var (
 	errUnusable = errors.New("unusable reply")
@@ -63,11 +68,13 @@ type line struct {
 // stream is an open connection.
 type stream struct {
 	conn   net.Conn
+	below  net.Conn // conn, or the TCP connection under its TLS: closing that one waits for nobody
 	secure bool
 	write  sync.Mutex // one message at a time
 
 	mu      sync.Mutex // guards the rest
 	pending map[uint16]chan []byte
+	silent  int // questions given up since the last reply
 	ended   bool
 }
 
@@ -98,14 +105,15 @@ func (p *Pool) stream(ctx context.Context, s *server) (t *stream, fresh bool, er
 	if t := s.line.open; t != nil && t.alive() {
 		return t, false, nil
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.addr.String())
+	below, err := new(net.Dialer).DialContext(ctx, "tcp", s.addr.String())
 	if err != nil {
 		return nil, false, err
 	}
+	conn := below
 	if s.tls != nil {
-		secure := tls.Client(conn, s.tls)
+		secure := tls.Client(below, s.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
+			_ = below.Close()
 			s.counts.unproven.Add(1)
 			return nil, false, err
 		}
@@ -115,9 +123,9 @@ func (p *Pool) stream(ctx context.Context, s *server) (t *stream, fresh bool, er
 		conn = secure
 	}
 	s.counts.connections.Add(1)
-	t = &stream{conn: conn, secure: s.tls != nil, pending: make(map[uint16]chan []byte)}
+	t = &stream{conn: conn, below: below, secure: s.tls != nil, pending: make(map[uint16]chan []byte)}
 	s.line.open = t
-	stop := context.AfterFunc(p.life, func() { _ = conn.Close() })
+	stop := context.AfterFunc(p.life, func() { _ = below.Close() })
 	p.wait.Go(func() {
 		defer stop()
 		t.read()
@@ -159,6 +167,7 @@ func (t *stream) ask(ctx context.Context, q wire.Question, bare bool, end time.T
 	}
 	select {
 	case <-ctx.Done():
+		t.giveUp()
 		return nil, ctx.Err()
 	case reply, ok := <-got:
 		if !ok {
@@ -199,6 +208,17 @@ func (t *stream) leave(id uint16) {
 	}
 }
 
+// giveUp notes that nobody waits for a question's reply any more.
+func (t *stream) giveUp() {
+	t.mu.Lock()
+	t.silent++
+	dead := t.silent >= maxSilent
+	t.mu.Unlock()
+	if dead {
+		t.end()
+	}
+}
+
 // read gives replies to who waits for them, until the connection ends.
 func (t *stream) read() {
 	defer t.end()
@@ -216,6 +236,7 @@ func (t *stream) read() {
 			return
 		}
 		t.mu.Lock()
+		t.silent = 0
 		got := t.pending[binary.BigEndian.Uint16(reply)]
 		delete(t.pending, binary.BigEndian.Uint16(reply))
 		t.mu.Unlock()
@@ -233,7 +254,7 @@ func (t *stream) end() {
 		return
 	}
 	t.ended = true
-	_ = t.conn.Close()
+	_ = t.below.Close()
 	for _, got := range t.pending {
 		close(got)
 	}

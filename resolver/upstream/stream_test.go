@@ -133,3 +133,39 @@ func TestOnlyTheServerThatIsMeantIsBelieved(t *testing.T) {
 		t.Error("a server that proves nothing is accepted")
 	}
 }
+
+// TestAConnectionThatHasDiedIsReplaced long before TCP would say so: its server was replaced, or a firewall on the way has forgotten it.
+func TestAConnectionThatHasDiedIsReplaced(t *testing.T) {
+	var dead atomic.Bool
+	var conns *counted
+	release := make(chan struct{})
+	at, conns, leaf := secureServer(t, "dns.example", func(*dns.Msg) {
+		if dead.Load() && conns.n.Load() == 1 {
+			<-release
+		}
+	})
+	defer close(release)
+	pin := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	p := pool(t, upstream.Config{Servers: []netip.AddrPort{at}, Attempt: time.Second, Total: time.Second, TLS: &upstream.Identity{Pins: [][32]byte{pin}}})
+	if _, err := exchange(p, "before.test", dns.TypeA); err != nil {
+		t.Fatal(err)
+	}
+	dead.Store(true)
+	var work sync.WaitGroup
+	for i := range 3 {
+		work.Go(func() {
+			if m, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err == nil {
+				t.Errorf("got %v", m)
+			}
+		})
+	}
+	work.Wait()
+	for try := range 3 { // a busy machine may need more than a second for a handshake
+		m, err := exchange(p, fmt.Sprintf("after%d.test", try), dns.TypeA)
+		if err == nil {
+			return
+		}
+		t.Logf("got %v, %v", m, err)
+	}
+	t.Error("the next questions are not answered either")
+}

@@ -9,6 +9,7 @@ type Summary struct {
 	TTLs     []uint16 // offsets of all TTL fields before Cut
 	Life     uint32   // seconds the whole may be kept: smallest TTL, for a negative answer also the SOA minimum; 0: not at all
 	Negative bool     // NXDOMAIN, or no record of the asked type at the end of the chain
+	OPT      bool     // the server speaks EDNS
 	Cookie   []byte   // of the reply's OPT record (RFC 7873), a part of the message; nil when there is none
 	Subnet   []byte   // client subnet of the reply's OPT record (RFC 7871), as Cookie
 	EDE      uint16   // first Extended DNS Error of the reply, EDENone when there is none
@@ -39,6 +40,7 @@ func Scan(msg []byte, s *Summary) error {
 		}
 		if rec.Section == Additional {
 			if rec.Type == TypeOPT {
+				s.OPT = true
 				s.Rcode |= int(binary.BigEndian.Uint32(msg[rec.TTLAt:])>>24) << 4
 				s.EDE = firstEDE(msg[rec.Data:rec.End])
 				s.Cookie = option(msg[rec.Data:rec.End], optionCookie)

@@ -146,17 +146,19 @@ func (s *Server) serveTCP() {
 		s.work.Go(func() {
 			defer c.Close()
 			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-			var n [2]byte
-			if _, err := io.ReadFull(c, n[:]); err != nil {
-				return
+			for { // several questions may have come: closing the connection on them would take the answer with it
+				var n [2]byte
+				if _, err := io.ReadFull(c, n[:]); err != nil {
+					return
+				}
+				buf := make([]byte, binary.BigEndian.Uint16(n[:]))
+				if _, err := io.ReadFull(c, buf); err != nil {
+					return
+				}
+				s.take(buf, c.RemoteAddr(), true, func(p []byte) {
+					_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(p))), p...))
+				})
 			}
-			buf := make([]byte, binary.BigEndian.Uint16(n[:]))
-			if _, err := io.ReadFull(c, buf); err != nil {
-				return
-			}
-			s.take(buf, c.RemoteAddr(), true, func(p []byte) {
-				_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(p))), p...))
-			})
 		})
 	}
 }
