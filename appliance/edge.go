@@ -186,8 +186,12 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if shown != nil {
 		shown.set = dns.SetCertificate
 		for _, c := range controls {
-			c.Encrypting(func() api.Encrypted { return shown.says(dns.Counts()) })
+			c.Encrypting(shown.says)
 		}
+	}
+	meters := &meters{answers: answers, guard: gate, dns: dns, has: transportsOf(c), pool: pool, unbound: own, shown: shown, follower: f}
+	for _, c := range controls {
+		c.Counting(meters.traffic)
 	}
 	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.clock(), log: o.Log}
 	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, shown: shown, pages: pages, figures: counting, log: o.Log}, nil

@@ -189,10 +189,10 @@ func (w *certificateWatch) look(ctx context.Context) {
 }
 
 // says is what an edge tells control nodes of its encrypted transports.
-func (w *certificateWatch) says(c serve.Counts) api.Encrypted {
+func (w *certificateWatch) says() api.Encrypted {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := api.Encrypted{TLS: c.TLS, HTTPS: c.HTTPS, QUIC: c.QUIC, Conns: c.Conns, Closed: c.Refused}
+	var out api.Encrypted
 	if w.inForce != nil {
 		out.Ends = w.inForce.Leaf.NotAfter.UTC()
 	}

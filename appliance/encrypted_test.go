@@ -24,7 +24,6 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/resolver"
-	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -137,7 +136,7 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 		look()
 		look("nothing has changed", bad.want)
 		look() // said once
-		if got := w.says(serve.Counts{TLS: 7}); !got.Refused.Equal(now) || !got.Ends.Equal(second) || got.TLS != 7 {
+		if got := w.says(); !got.Refused.Equal(now) || !got.Ends.Equal(second) {
 			t.Errorf("%s: the edge says %+v", bad.name, got)
 		}
 		if t.Failed() {
@@ -149,7 +148,7 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 	writeCertificate(t, e, "dns.isp.test", third)
 	look()
 	look("was changed")
-	if got := w.says(serve.Counts{}); !got.Refused.IsZero() || !got.Ends.Equal(third) {
+	if got := w.says(); !got.Refused.IsZero() || !got.Ends.Equal(third) {
 		t.Errorf("the edge says %+v", got)
 	}
 	if want := []time.Time{second.UTC(), third.UTC()}; !reflect.DeepEqual(set, want) {
@@ -171,7 +170,7 @@ func TestABadCertificateAtTheStartStopsNoPlainDNS(t *testing.T) {
 	if err != nil || w.inForce != nil || !strings.Contains(log.String(), "get one that names it, or change encrypted.name") {
 		t.Fatalf("got %+v, %v, log %s", w, err, &log)
 	}
-	said := w.says(serve.Counts{})
+	said := w.says()
 	if !said.Ends.IsZero() || !strings.Contains(certificateTrouble(&said, time.Now()), "answer nobody") {
 		t.Errorf("the edge says %+v", said)
 	}
@@ -180,7 +179,7 @@ func TestABadCertificateAtTheStartStopsNoPlainDNS(t *testing.T) {
 	writeCertificate(t, &c.Encrypted, "dns.isp.test", time.Now().Add(time.Hour))
 	w.look(context.Background())
 	w.look(context.Background())
-	if said := w.says(serve.Counts{}); set == nil || said.Ends.IsZero() || !said.Refused.IsZero() {
+	if said := w.says(); set == nil || said.Ends.IsZero() || !said.Refused.IsZero() {
 		t.Errorf("after it was put right: %v, %+v", set, said)
 	}
 	c.Encrypted.Name = "other.test"
@@ -240,12 +239,12 @@ func TestStatusSaysWhatAnEdgesCertificateNeeds(t *testing.T) {
 		Report(&b, nodes, now)
 		return b.String()
 	}
-	well := api.Encrypted{Ends: now.Add(90 * 24 * time.Hour), TLS: 1, HTTPS: 2, QUIC: 3, Conns: 4, Closed: 5, At: now}
+	well := api.Encrypted{Ends: now.Add(90 * 24 * time.Hour), At: now}
 	ended, refused, soon, old := well, well, well, well
 	ended.Ends, refused.Refused, soon.Ends = now, now.Add(-time.Hour), now.Add(time.Hour)
 	old.At, old.Ends = now.Add(-time.Hour), now
 	if text := report(&old, &well); !strings.HasPrefix(text, "All is well.") || strings.Count(text, "encrypted:") != 1 ||
-		!strings.Contains(text, "    encrypted: certificate until 2026-12-20 14:13:20Z; questions over TLS 1, HTTPS 2, QUIC 3; 4 connections, 5 closed at once\n") {
+		!strings.Contains(text, "    encrypted: certificate until 2026-12-20 14:13:20Z\n") {
 		t.Errorf("the newest word is that all is well:\n%s", text)
 	}
 	for want, e := range map[string]*api.Encrypted{

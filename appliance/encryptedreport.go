@@ -33,8 +33,7 @@ func reportEncrypted(w io.Writer, e *api.Encrypted) {
 	if !e.Ends.IsZero() {
 		until = "certificate until " + clock(e.Ends)
 	}
-	fmt.Fprintf(w, "    encrypted: %s; questions over TLS %d, HTTPS %d, QUIC %d; %d connections, %d closed at once\n",
-		until, e.TLS, e.HTTPS, e.QUIC, e.Conns, e.Closed)
+	fmt.Fprintf(w, "    encrypted: %s\n", until)
 }
 
 // certificateTrouble is what a person has to do about an edge's certificate; "" for nothing.

@@ -102,7 +102,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		fmt.Fprintf(w, "  %s: %s, log %d, checkpoint %d\n", s.Name, s.Role, s.LogSize, s.CheckpointSize)
 	}
 	fmt.Fprintln(w, "\nEdges:")
-	resolvers, guards, shown := recursions(nodes), guards(nodes), encrypteds(nodes)
+	resolvers, guards, shown, traffics := recursions(nodes), guards(nodes), encrypteds(nodes), traffics(nodes)
 	for _, e := range best.Status.Edges {
 		switch {
 		case e.Counter == 0:
@@ -118,6 +118,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		}
 		r, known := resolvers[e.Name]
 		reportRecursion(w, r, known)
+		reportTraffic(w, traffics[e.Name])
 		reportGuard(w, guards[e.Name])
 		reportEncrypted(w, shown[e.Name])
 	}
@@ -219,7 +220,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		say("control node %s has not answered the others since %s", name, clock(failing[name].FailingSince))
 	}
 	if best := newest(nodes); best != nil {
-		resolvers, shown := recursions(nodes), encrypteds(nodes)
+		resolvers, shown, traffics := recursions(nodes), encrypteds(nodes), traffics(nodes)
 		for _, a := range best.Status.Node.Alarms {
 			if ofAll[a.What] {
 				say("%s, since %s", a.Text, clock(a.Since))
@@ -241,6 +242,9 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			}
 			if r := resolvers[e.Name]; whyNoRecursion[r.State] != "" {
 				say("edge %s finds no answers for names that are not listed, since %s: %s", e.Name, clock(r.Since), whyNoRecursion[r.State])
+			}
+			for _, what := range upstreamTrouble(traffics[e.Name]) {
+				say("edge %s %s", e.Name, what)
 			}
 			if what := certificateTrouble(shown[e.Name], now); what != "" {
 				say("edge %s: %s", e.Name, what)

@@ -30,6 +30,7 @@ type Client struct {
 	build     func() (audit.SignedBuild, error) // what is said of our own program; nil for nothing
 	encrypted func() Encrypted                  // what is said of our encrypted transports; nil for nothing
 	guard     func() Guard                      // what is said of what we hold back; nil for nothing
+	traffic   func() Traffic                    // what is said of what went through us; nil for nothing
 	recursion func() Recursion                  // what is said of the resolver beside us; nil for nothing
 	care      string                            // what is said of our own keys with each request
 	http      *http.Client                      // answers, or at least begins to, within its long poll
@@ -293,6 +294,9 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	}
 	if c.encrypted != nil && strings.HasPrefix(path, "/v1/manifest?") {
 		req.Header.Set(encryptedHeader, c.encrypted().header())
+	}
+	if c.traffic != nil && strings.HasPrefix(path, "/v1/manifest?") {
+		req.Header.Set(trafficHeader, c.traffic().header())
 	}
 	if c.guard != nil && strings.HasPrefix(path, "/v1/manifest?") {
 		req.Header.Set(guardHeader, c.guard().header())

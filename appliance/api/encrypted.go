@@ -9,24 +9,18 @@ import (
 	"github.com/cordon-project/cordon/cluster/transport"
 )
 
-// Encrypted is how an edge's TLS, HTTPS and QUIC are doing, in its own words: dates of its certificate and sums since it started, for people.
-// Nothing is decided by it, and nothing of a client or a question can be in it.
+// Encrypted is how the certificate of an edge's TLS, HTTPS and QUIC is doing, in its own words: for people, nothing is decided by it.
 type Encrypted struct {
 	Ends    time.Time `json:"ends,omitzero"`    // of the certificate in force; zero: there is none
 	Refused time.Time `json:"refused,omitzero"` // since when its files hold one that cannot be used
-	TLS     uint64    `json:"tls"`              // questions, as the next two
-	HTTPS   uint64    `json:"https"`
-	QUIC    uint64    `json:"quic"`
-	Conns   uint64    `json:"connections"`        // taken, of plain TCP too
-	Closed  uint64    `json:"connections_closed"` // at once, because there were too many or they came past a balancer
-	At      time.Time `json:"at,omitzero"`        // when it last said so
+	At      time.Time `json:"at,omitzero"`      // when it last said so
 }
 
 // encryptedHeader carries an Encrypted with an edge's requests for the manifest, as JSON.
 const encryptedHeader = "Cordon-Encrypted"
 
-// maxEncrypted bounds the header: five numbers of 20 digits and three times.
-const maxEncrypted = 384
+// maxEncrypted bounds the header: three times.
+const maxEncrypted = 192
 
 func (e Encrypted) header() string {
 	b, err := json.Marshal(e)

@@ -102,6 +102,7 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request, who caller) er
 	s.cares.note(who, r, s.clock())
 	s.recursions.note(who, r.Header, s.clock())
 	s.guards.note(who, r.Header, s.clock())
+	s.traffics.note(who, r.Header, s.clock())
 	s.encrypteds.note(who, r.Header, s.clock())
 	s.noteBuild(r, who)
 	since, err := strconv.ParseUint(r.FormValue("since"), 10, 63)

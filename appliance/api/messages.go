@@ -53,6 +53,7 @@ type EdgeStatus struct {
 	Keys      KeyCare    `json:"keys,omitzero"`         // how it keeps its keys, as it told the node that was asked; left out when it has not
 	Recursion *Recursion `json:"recursion,omitempty"`   // how its own resolver is doing, as it told the node that was asked; left out when it has none
 	Encrypted *Encrypted `json:"encrypted,omitempty"`   // how its encrypted transports are doing, as it told the node that was asked; left out when it has none
+	Traffic   *Traffic   `json:"traffic,omitempty"`     // what went through it since it started, and how its upstreams are doing, as it told the node that was asked
 	Guard     *Guard     `json:"guard,omitempty"`       // what it held back since it started, as it told the node that was asked
 	Behind    time.Time  `json:"behind_since,omitzero"` // since when something is in force that the edge has not confirmed; zero when it has
 }

@@ -72,6 +72,7 @@ type Server struct {
 	recursions recursions
 	guards     guards
 	encrypteds encrypteds
+	traffics   traffics
 	readers    readers
 	posts      asks   // statements, of each household
 	all        bucket // and of all together

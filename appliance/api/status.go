@@ -19,6 +19,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 	s.recursions.keep(enrolled)
 	s.guards.keep(enrolled)
 	s.encrypteds.keep(enrolled)
+	s.traffics.keep(enrolled)
 	if s.witness != nil {
 		st.Witness = s.witness.Status()
 	}
@@ -50,7 +51,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request, _ caller) error 
 }
 
 func (s *Server) edgeStatus(view *state.View, e state.Edge, changed time.Time) EdgeStatus {
-	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name), Recursion: s.recursions.get(e.Name), Guard: s.guards.get(e.Name), Encrypted: s.encrypteds.get(e.Name)}
+	es := EdgeStatus{Name: e.Name, Since: time.Unix(e.Since, 0).UTC(), Counter: e.Counter, Keys: s.cares.get(e.Name), Recursion: s.recursions.get(e.Name), Guard: s.guards.get(e.Name), Encrypted: s.encrypteds.get(e.Name), Traffic: s.traffics.get(e.Name)}
 	if e.Receipt != nil {
 		if r, err := e.Receipt.Receipt(); err == nil {
 			es.State, es.At = hex.EncodeToString(r.State[:]), time.Unix(r.Time, 0).UTC()

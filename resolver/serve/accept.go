@@ -50,7 +50,7 @@ func (s *Server) accept(ctx, asking context.Context, l *listener) {
 			continue
 		}
 		failed = 0
-		s.counts.conns.Add(1)
+		s.counts.by[l.via].conns.Add(1)
 		g := &guest{Conn: c, client: addrOf(c.RemoteAddr()), altSvc: l.altSvc}
 		if l.proxies != nil {
 			s.acceptProxied(asking, l, g)
@@ -75,17 +75,23 @@ func passing(err error) bool {
 
 // enter finds a place for a connection, or closes it. Over TCP who is not served is told so, but has no place that others may need.
 func (s *Server) enter(l *listener, g *guest) bool {
-	leave, ok := func() {}, l.via == wire.TCP && !l.guests.Crowded() || s.served(g.client)
-	if ok {
-		leave, ok = l.guests.Enter(g.client)
-	}
-	if !ok {
-		s.counts.refused.Add(1)
+	counts := &s.counts.by[l.via]
+	if !(l.via == wire.TCP && !l.guests.Crowded() || s.served(g.client)) {
+		counts.strangers.Add(1)
 		s.forget(g)
 		_ = g.Conn.Close()
 		return false
 	}
+	leave, ok := l.guests.Enter(g.client)
+	if !ok {
+		counts.crowded.Add(1)
+		s.forget(g)
+		_ = g.Conn.Close()
+		return false
+	}
+	counts.open.Add(1)
 	g.leave = func() {
+		counts.open.Add(-1)
 		leave()
 		s.forget(g)
 	}
@@ -138,13 +144,21 @@ func (s *Server) welcome(asking context.Context, l *listener, g *guest) {
 func (s *Server) handshake(l *listener, g *guest) *tls.Conn {
 	shaken, ok := s.handshakes.Enter(g.client)
 	if !ok {
-		s.counts.refused.Add(1)
+		s.counts.by[l.via].crowded.Add(1)
 		return nil
 	}
 	defer shaken()
 	c := tls.Server(g, s.secure.config(l.via))
 	_ = g.SetDeadline(time.Now().Add(s.config.Handshake))
-	if s.draining.Load() || c.Handshake() != nil || s.draining.Load() {
+	if s.draining.Load() {
+		return nil
+	}
+	err := c.Handshake()
+	if s.draining.Load() {
+		return nil
+	}
+	if err != nil {
+		s.counts.by[l.via].handshakes.Add(1)
 		return nil
 	}
 	_ = g.SetDeadline(time.Time{})

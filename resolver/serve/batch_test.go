@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // Questions for an upstream stand between others, in more than one batch, and none of either kind is lost.
@@ -56,7 +58,7 @@ func TestQuestionsForAnUpstreamDoNotHoldTheirBatch(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("%s: Run: %v", address, err)
 		}
-		if got := s.Counts().UDP; got != 3*n {
+		if got := s.Counts().By[wire.UDP].Questions; got != 3*n {
 			t.Errorf("%s: %d datagrams read, want %d", address, got, 3*n)
 		}
 	}

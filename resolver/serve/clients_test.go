@@ -142,7 +142,7 @@ func TestOtherPeoplesHTTPIsAnswered(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, &m, err)
 		}
 	}
-	if n := s.Counts().HTTPS; n != 2 {
+	if n := s.Counts().By[wire.HTTPS].Questions; n != 2 {
 		t.Errorf("%d questions over HTTPS, want 2", n)
 	}
 }
@@ -177,7 +177,7 @@ func TestAChromiumWithSecureDNSComesToTheStopPage(t *testing.T) {
 	if !strings.Contains(string(out), "this is the stop page") {
 		t.Errorf("chromium: %v\n%s", err, out)
 	}
-	if s.Counts().HTTPS == 0 {
+	if s.Counts().By[wire.HTTPS].Questions == 0 {
 		t.Error("chromium has not asked over HTTPS")
 	}
 }

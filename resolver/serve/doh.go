@@ -122,7 +122,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	s.counts.https.Add(1)
+	s.counts.by[wire.HTTPS].questions.Add(1)
 	client := wire.Client{Via: wire.HTTPS}
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		client.Addr = a.Addr().Unmap().WithZone("")

@@ -150,7 +150,7 @@ func TestHTTP1IsNotSpoken(t *testing.T) {
 			t.Errorf("%q: HTTP/1.1 is answered: %q", protocols, b)
 		}
 	}
-	if n := s.Counts().HTTPS; n != 0 {
+	if n := s.Counts().By[wire.HTTPS].Questions; n != 0 {
 		t.Errorf("%d questions", n)
 	}
 }

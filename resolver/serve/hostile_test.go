@@ -182,7 +182,7 @@ func TestOneClientsHandshakesLeaveRoomForOthers(t *testing.T) {
 			t.Cleanup(func() { _ = c.Close() })
 		}
 	}
-	for s.Counts().Conns < 64 || s.handshakes.Taken()+int(s.Counts().Refused) < 64 {
+	for s.Counts().Sum().Conns < 64 || s.handshakes.Taken()+int(s.Counts().Sum().Refused()) < 64 {
 		<-time.After(time.Millisecond)
 	}
 	dot, conn := s.dialTLS(t), s.dialQUIC(t)

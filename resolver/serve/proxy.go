@@ -34,14 +34,14 @@ func (s *Server) acceptProxied(asking context.Context, l *listener, g *guest) {
 		allowed = allowed || p.Contains(g.client)
 	}
 	if !allowed {
-		s.counts.refused.Add(1)
+		s.counts.by[l.via].unproxied.Add(1)
 		_ = g.Conn.Close()
 		return
 	}
 	select {
 	case s.proxied <- struct{}{}:
 	default:
-		s.counts.refused.Add(1)
+		s.counts.by[l.via].crowded.Add(1)
 		_ = g.Conn.Close()
 		return
 	}
@@ -54,6 +54,7 @@ func (s *Server) acceptProxied(asking context.Context, l *listener, g *guest) {
 		client, ahead, err := readProxy(g.Conn)
 		<-s.proxied
 		if err != nil {
+			s.counts.by[l.via].unproxied.Add(1)
 			s.forget(g)
 			_ = g.Conn.Close()
 			return

@@ -158,6 +158,9 @@ func TestOnlyNamedProxiesSayWhoTheClientIs(t *testing.T) {
 			t.Errorf("connection %d: got %q", i, got)
 		}
 	}
+	if c := s.Counts().By[wire.TCP]; c.Conns != 12 || c.Unproxied != 4 || c.Crowded != 1 || c.Strangers != 0 {
+		t.Errorf("counts: %+v", c)
+	}
 	// The header comes before the handshake.
 	plain := connect("127.0.0.9", s.TLSAddrs()[0])
 	_, _ = io.WriteString(plain, header)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -50,8 +51,10 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 	l := &quicListener{via: via, socket: c.(*net.UDPConn)}
 	_ = l.socket.SetReadBuffer(ReceiveBuffer)
 	l.transport = &quic.Transport{
-		Conn:        l.socket,
-		ConnContext: s.enterQUIC,
+		Conn: l.socket,
+		ConnContext: func(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+			return s.enterQUIC(ctx, info, via)
+		},
 		MaxTokenAge: ticketKeys * ticketTurn, // what proves an address is no older than what resumes a session
 		// While few handshakes are under way nobody is asked to prove the address; when more are, everybody is.
 		VerifySourceAddress: func(net.Addr) bool { return s.handshakes.Taken() >= s.config.Handshakes/8 },
@@ -81,27 +84,38 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 type shakenKey struct{}
 
 // enterQUIC finds places for a connection: one of those whose handshake is under way, and one of its household.
-func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo, via wire.Transport) (context.Context, error) {
+	counts := &s.counts.by[via]
+	counts.conns.Add(1)
 	if !s.served(addrOf(info.RemoteAddr)) {
-		s.counts.refused.Add(1)
+		counts.strangers.Add(1)
 		return nil, errNotServed
 	}
 	shaken, ok := s.handshakes.Enter(addrOf(info.RemoteAddr))
 	if !ok {
-		s.counts.refused.Add(1)
+		counts.crowded.Add(1)
 		return nil, errFull
 	}
 	leave, ok := s.encrypted.Enter(addrOf(info.RemoteAddr))
 	if !ok {
 		shaken()
-		s.counts.refused.Add(1)
+		counts.crowded.Add(1)
 		return nil, errFull
 	}
+	counts.open.Add(1)
+	var done atomic.Bool
 	context.AfterFunc(ctx, func() {
+		if !done.Load() {
+			counts.handshakes.Add(1)
+		}
+		counts.open.Add(-1)
 		shaken()
 		leave()
 	})
-	return context.WithValue(ctx, shakenKey{}, shaken), nil
+	return context.WithValue(ctx, shakenKey{}, func() {
+		done.Store(true)
+		shaken()
+	}), nil
 }
 
 var (
@@ -120,7 +134,6 @@ func (s *Server) acceptQUIC(ctx context.Context, l *quicListener) {
 			}
 			return
 		}
-		s.counts.conns.Add(1)
 		if shaken, ok := c.Context().Value(shakenKey{}).(func()); ok {
 			shaken()
 		}
@@ -230,7 +243,7 @@ func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
 		str.CancelWrite(quic.StreamErrorCode(code))
 		return
 	}
-	s.counts.quic.Add(1)
+	s.counts.by[wire.QUIC].questions.Add(1)
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	resp := s.ask(append((*buffer)[:0], 0, 0), query, client)

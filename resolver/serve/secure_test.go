@@ -23,6 +23,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 const resolverName = "dns.isp.test"
@@ -174,7 +176,7 @@ func TestEveryTransportAnswers(t *testing.T) {
 		}
 	}
 	c := s.Counts()
-	if c.TLS != 2 || c.HTTPS != 8 || c.QUIC != 2 || c.Conns != 6 {
+	if c.By[wire.TLS].Questions != 2 || c.By[wire.HTTPS].Questions != 8 || c.By[wire.QUIC].Questions != 2 || c.Sum().Conns != 6 || c.Sum().Refused() != 0 {
 		t.Errorf("counts: %+v", c)
 	}
 }
@@ -263,7 +265,7 @@ func TestACertificateIsChangedWithoutDroppingConnections(t *testing.T) {
 	fresh, roots := certificate(t, resolverName)
 	s.SetCertificate(fresh)
 	ask("after")
-	if n := s.Counts().Conns; n != 4 {
+	if n := s.Counts().Sum().Conns; n != 4 {
 		t.Errorf("%d connections, want the first four", n)
 	}
 	s.roots = roots // a new client sees the new one, everywhere

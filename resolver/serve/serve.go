@@ -122,20 +122,6 @@ type Server struct {
 	stop    context.CancelFunc // of Run
 }
 
-type counters struct{ tcp, tls, https, quic, busy, conns, refused atomic.Uint64 }
-
-// Counts is a snapshot of what a Server did.
-type Counts struct {
-	UDP     uint64 // datagrams read
-	TCP     uint64 // questions read from connections
-	TLS     uint64 // the same, over TLS
-	HTTPS   uint64 // questions read from requests
-	QUIC    uint64 // questions read from streams of DoQ
-	Busy    uint64 // questions answered with Busy
-	Conns   uint64 // connections accepted
-	Refused uint64 // connections closed at once: too many, past a proxy, or of who is not served
-}
-
 // processors is how many the process began with, whatever it takes for other things later (appliance.SpareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
@@ -323,16 +309,6 @@ func (s *Server) bound(via wire.Transport) (out []netip.AddrPort) {
 		}
 	}
 	return out
-}
-
-// Counts adds up what happened so far.
-func (s *Server) Counts() Counts {
-	c := &s.counts
-	sum := Counts{TCP: c.tcp.Load(), TLS: c.tls.Load(), HTTPS: c.https.Load(), QUIC: c.quic.Load(), Busy: c.busy.Load(), Conns: c.conns.Load(), Refused: c.refused.Load()}
-	for _, u := range s.udp {
-		sum.UDP += u.read.Load()
-	}
-	return sum
 }
 
 // Close frees the sockets of a server that is not run. After Run there is nothing left to close.

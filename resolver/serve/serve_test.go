@@ -144,7 +144,7 @@ func TestBothTransportsAnswerOnThePortChosen(t *testing.T) {
 			t.Errorf("tcp: got %q, want %q", got, want)
 		}
 	}
-	if got := s.Counts(); got.UDP != 40 || got.TCP != 4 || got.Conns != 1 {
+	if got := s.Counts(); got.By[wire.UDP].Questions != 40 || got.By[wire.TCP] != (Traffic{Questions: 4, Conns: 1, Open: 1}) {
 		t.Errorf("counts are %+v", got)
 	}
 	if err := stop(); err != nil {

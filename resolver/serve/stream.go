@@ -64,11 +64,7 @@ func (t *stream) serve(asking context.Context) {
 		if query, err = t.next(in, query); err != nil {
 			return
 		}
-		if t.client.Via == wire.TLS {
-			t.server.counts.tls.Add(1)
-		} else {
-			t.server.counts.tcp.Add(1)
-		}
+		t.server.counts.by[t.client.Via].questions.Add(1)
 		t.answer(asking, query)
 	}
 }

@@ -1,0 +1,178 @@
+package appliance
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/resolver"
+	"github.com/cordon-project/cordon/resolver/guard"
+	"github.com/cordon-project/cordon/resolver/serve"
+	"github.com/cordon-project/cordon/resolver/upstream"
+	"github.com/cordon-project/cordon/resolver/upstream/unbound"
+	"github.com/cordon-project/cordon/resolver/wire"
+)
+
+// meters are what counts in an edge.
+type meters struct {
+	answers  *resolver.Resolver
+	guard    *guard.Guard
+	dns      *serve.Server
+	has      []wire.Transport
+	pool     *upstream.Zones
+	unbound  *unbound.Resolver // nil unless upstream: recursive
+	shown    *certificateWatch // nil without encrypted transports
+	follower *follower
+}
+
+// transportsOf are those that an edge has.
+func transportsOf(c *config.Edge) []wire.Transport {
+	out := []wire.Transport{wire.UDP, wire.TCP}
+	for _, x := range []struct {
+		via    wire.Transport
+		listen []netip.AddrPort
+	}{{wire.TLS, c.Encrypted.TLSListen}, {wire.HTTPS, c.Encrypted.HTTPSListen}, {wire.QUIC, c.Encrypted.QUICListen}} {
+		if len(x.listen) > 0 {
+			out = append(out, x.via)
+		}
+	}
+	return out
+}
+
+// traffic is what an edge tells control nodes of what went through it. An Unbound of its own is told of elsewhere.
+func (m *meters) traffic() api.Traffic {
+	r, s := m.answers.Counts(), m.dns.Counts()
+	t := api.Traffic{Missed: r.Misses, Prefetched: r.Prefetch, Stale: r.Stale, ServFail: r.ServFail, Busy: s.Busy, Crowded: r.Crowded, Draining: s.Draining}
+	for _, via := range m.has {
+		c := s.By[via]
+		t.Transports = append(t.Transports, api.Transport{
+			Name: api.Transports[via], Questions: c.Questions, Connections: c.Conns, Open: c.Open, Crowded: c.Crowded, Strangers: c.Strangers, Unproxied: c.Unproxied,
+			Handshakes: c.Handshakes,
+		})
+	}
+	if m.unbound == nil {
+		t.Upstreams = upstreamsOf(nil, "", m.pool.Counts().Servers)
+	}
+	for _, z := range m.pool.ZoneCounts() {
+		t.Upstreams = upstreamsOf(t.Upstreams, z.Zone, z.Servers)
+	}
+	return t
+}
+
+func upstreamsOf(out []api.Upstream, zone string, all []upstream.ServerCounts) []api.Upstream {
+	for _, s := range all {
+		u := api.Upstream{
+			Server: s.Server, Zone: zone, RTT: s.RTT, Cookies: s.Cookies, Asked: s.Asked, Answers: s.Answers, Refusals: s.Refusals, Failures: s.Failures,
+			Timeouts: s.Timeouts, Hedged: s.Hedged, TCP: s.TCP, BadCookies: s.BadCookies, Connections: s.Connections, Resumed: s.Resumed, Unproven: s.Unproven,
+		}
+		if !s.Failing.IsZero() {
+			u.Failing = s.Failing.UTC().Truncate(time.Second)
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// traffics are what edges last said went through them, to any control node.
+func traffics(nodes []NodeStatus) map[string]*api.Traffic {
+	out := map[string]*api.Traffic{}
+	for _, x := range nodes {
+		if x.Status == nil {
+			continue
+		}
+		for _, e := range x.Status.Edges {
+			if have := out[e.Name]; e.Traffic != nil && (have == nil || e.Traffic.At.After(have.At)) {
+				out[e.Name] = e.Traffic
+			}
+		}
+	}
+	return out
+}
+
+// reportTraffic prints what went through an edge, if it said anything: a line, and one for each upstream.
+func reportTraffic(w io.Writer, t *api.Traffic) {
+	if t == nil {
+		return
+	}
+	var parts []string
+	var sum api.Transport
+	for _, x := range t.Transports {
+		text := fmt.Sprintf("%s %d questions", strings.ToUpper(x.Name), x.Questions)
+		if x.Name != "udp" {
+			text += fmt.Sprintf(" (connections: %d open of %d)", x.Open, x.Connections)
+		}
+		parts = append(parts, text)
+		sum.Crowded += x.Crowded
+		sum.Strangers += x.Strangers
+		sum.Unproxied += x.Unproxied
+		sum.Handshakes += x.Handshakes
+	}
+	fmt.Fprintf(w, "    %s; connections closed at once: too many %d, of strangers %d, past a balancer or without its header %d; handshakes failed %d\n",
+		strings.Join(parts, ", "), sum.Crowded, sum.Strangers, sum.Unproxied, sum.Handshakes)
+	fmt.Fprintf(w, "    %d questions needed an upstream, and %d were asked ahead of time; %d answers were stale; %d failed, of them %d for want of room, %d of clients with too many waiting\n",
+		t.Missed, t.Prefetched, t.Stale, t.ServFail, t.Busy, t.Crowded)
+	for _, u := range t.Upstreams {
+		state, zone := "well", ""
+		if !u.Failing.IsZero() {
+			state = "failing since " + clock(u.Failing)
+		}
+		if u.RTT > 0 {
+			state += ", " + u.RTT.Round(10*time.Microsecond).String()
+		}
+		if u.Zone != "" {
+			zone = " (" + u.Zone + ")"
+		}
+		fmt.Fprintf(w, "    upstream %s%s: %s; asked %d, answered %d (%d of them failures), no usable answer %d (%d not in time); slower than usual %d; over TCP %d; wrong cookies %d; %s\n",
+			u.Server, zone, state, u.Asked, u.Answers, u.Refusals, u.Failures, u.Timeouts, u.Hedged, u.TCP, u.BadCookies, connectionsOf(&u))
+	}
+	if t.More > 0 {
+		fmt.Fprintf(w, "    and %d upstreams more, which its metrics show\n", t.More)
+	}
+}
+
+func connectionsOf(u *api.Upstream) string {
+	out := fmt.Sprintf("%d connections", u.Connections)
+	if u.Resumed > 0 {
+		out += fmt.Sprintf(" (%d went on with a session)", u.Resumed)
+	}
+	if u.Unproven > 0 {
+		out += fmt.Sprintf(", %d handshakes failed", u.Unproven)
+	}
+	return out
+}
+
+// upstreamTrouble names zones of an edge for which no upstream answers, each with since when; the empty one is all other names.
+func upstreamTrouble(t *api.Traffic) (out []string) {
+	if t == nil || t.More > 0 {
+		return nil // some are not known
+	}
+	since, well := map[string]time.Time{}, map[string]bool{}
+	for _, u := range t.Upstreams {
+		if u.Failing.IsZero() {
+			well[u.Zone] = true
+		} else if u.Failing.After(since[u.Zone]) {
+			since[u.Zone] = u.Failing
+		}
+	}
+	zones := make([]string, 0, len(since))
+	for z := range since {
+		if !well[z] {
+			zones = append(zones, z)
+		}
+	}
+	slices.SortFunc(zones, cmp.Compare[string])
+	for _, z := range zones {
+		what := "names that are not listed"
+		if z != "" {
+			what = "names below " + z
+		}
+		out = append(out, fmt.Sprintf("finds no answers for %s, since %s: none of its upstreams answers", what, clock(since[z])))
+	}
+	return out
+}
