@@ -71,7 +71,7 @@ func (s *server) read() ServerCounts {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if out.RTT = s.rtt; s.failures >= failuresToBackOff {
+	if out.RTT = s.rtt; s.failures.Load() >= failuresToBackOff {
 		out.Failing = s.since
 	}
 	return out

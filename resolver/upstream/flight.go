@@ -19,13 +19,13 @@ type shard struct {
 	wake chan struct{} // there is a flight again: cap 1
 
 	mu      sync.Mutex // guards the rest, and the flights, attempts and sockets of the shard
-	byHash  map[uint64]*flight
+	table   []*flight  // by hash; its length is a power of two
 	flights []*flight
 	free    []*flight // to be used again
 	servers []share   // sockets of each of the pool's servers
 	out     outbox
+	now     time.Time // when the first of out came
 	random  random
-	ttls    []uint16 // of the last reply
 	closed  bool
 }
 
@@ -33,7 +33,7 @@ type shard struct {
 type flight struct {
 	shard   *shard
 	hash    uint64
-	chain   *flight // another question with the same hash
+	chain   *flight // another question in the same place of the table
 	at      int     // in shard.flights
 	q       wire.Question
 	name    [wire.MaxName]byte // of q
@@ -45,11 +45,30 @@ type flight struct {
 	second  []byte // a reply that says it failed
 	err     error
 	turn    uint32 // changes when the flight has landed: what comes later is of no use
+
+	lone  bool          // no flight, but one that left it
+	reply []byte        // of a flight that has landed
+	sum   *wire.Summary // of reply; nil: nobody has it
 }
 
+// Waiter waits for the answer to one question.
+type Waiter interface {
+	// Told is called once, from any goroutine, also before Queue returns. It must not block, as it holds up others that wait for answers. The reply
+	// is what Exchange would return; it may be read until Told returns, as may sum, which wire.Scan made of it: nil when nobody has it.
+	Told(reply []byte, sum *wire.Summary, err error)
+	// Flush is called once behind Told, when all have been told whose answers came with this one: what Told has put off is done now.
+	Flush()
+}
+
+// told is a Waiter that puts nothing off.
+type told func(reply []byte, err error)
+
+func (f told) Told(reply []byte, _ *wire.Summary, err error) { f(reply, err) }
+func (told) Flush()                                          {}
+
 type waiter struct {
-	ctx  context.Context
-	done func(reply []byte, err error)
+	ctx context.Context
+	Waiter
 }
 
 // attempt is one query to one server.
@@ -66,27 +85,70 @@ type attempt struct {
 	name   [wire.MaxName]byte
 }
 
-// landing is what is owed to waiters once the shard is unlocked.
-type landing struct {
-	waiters []waiter
-	reply   []byte
-	err     error
+// landed are flights whose waiters are to be told once the shard is unlocked.
+type landed []*flight
+
+// tell tells them, and takes the flights back.
+func (l landed) tell() {
+	if len(l) == 0 {
+		return
+	}
+	for _, f := range l {
+		for _, w := range f.waiters {
+			w.Told(f.reply, f.sum, f.err)
+		}
+	}
+	for _, f := range l {
+		for _, w := range f.waiters {
+			w.Flush()
+		}
+		clear(f.waiters)
+		f.waiters, f.reply, f.sum = f.waiters[:0], nil, nil
+		if cap(f.waiters) > maxWaiters {
+			f.waiters = nil
+		}
+	}
+	s := l[0].shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range l {
+		if !f.lone && len(s.free) < maxFree {
+			s.free = append(s.free, f)
+		}
+		l[i] = nil
+	}
 }
 
-func (l *landing) tell() {
-	for i := range l.waiters {
-		l.waiters[i].done(l.reply, l.err)
-		l.waiters[i] = waiter{}
-	}
-	l.waiters = l.waiters[:0]
-}
+// What is kept to be used again: flights, and room for waiters in each.
+const (
+	maxFree    = 1024
+	maxWaiters = 16
+)
 
 // Ask asks q. done is called once, from any goroutine, also before Ask returns; it must not block and holds up others that wait for answers. The
 // reply is what Exchange would return, and may be read until done returns. When ctx ends first done gets its error soon after.
 func (p *Pool) Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error)) {
+	if s := p.queue(ctx, q, told(done)); s != nil {
+		s.flush()
+	}
+}
+
+// Queue is Ask, but nothing need be sent before Flush: questions that come together leave together.
+func (p *Pool) Queue(ctx context.Context, q wire.Question, w Waiter) { p.queue(ctx, q, w) }
+
+// Flush sends what Queue has put off.
+func (p *Pool) Flush() {
+	for _, s := range p.shards {
+		s.flush()
+	}
+}
+
+// queue gives the shard that has something to send.
+func (p *Pool) queue(ctx context.Context, q wire.Question, w Waiter) *shard {
 	if err := ctx.Err(); err != nil {
-		done(nil, err)
-		return
+		w.Told(nil, nil, err)
+		w.Flush()
+		return nil
 	}
 	bits := byte(0)
 	if q.DO {
@@ -101,23 +163,26 @@ func (p *Pool) Ask(ctx context.Context, q wire.Question, done func(reply []byte,
 	h := maphash.Bytes(p.seed, key[:n])
 	s := p.shards[h%uint64(len(p.shards))]
 
-	var land landing
+	var lands landed
 	s.mu.Lock()
-	f := s.find(h, q)
-	switch {
+	switch f := s.find(h, q); {
 	case f != nil:
-		f.waiters = append(f.waiters, waiter{ctx, done})
+		f.waiters = append(f.waiters, waiter{ctx, w})
 	case s.closed || !p.enter():
 		p.counts.busy.Add(1)
 		s.mu.Unlock()
-		done(nil, ErrBusy)
-		return
+		w.Told(nil, nil, ErrBusy)
+		w.Flush()
+		return nil
 	default:
-		f = s.start(h, q, waiter{ctx, done})
-		s.forward(f, time.Now(), &land)
+		if len(s.out.letters) == 0 {
+			s.now = time.Now() // of all that leave together
+		}
+		s.forward(s.start(h, q, waiter{ctx, w}, s.now), s.now, &lands)
 	}
 	s.mu.Unlock()
-	land.tell()
+	lands.tell()
+	return s
 }
 
 func (p *Pool) enter() bool {
@@ -128,9 +193,11 @@ func (p *Pool) enter() bool {
 	return true
 }
 
+func (s *shard) place(h uint64) **flight { return &s.table[(h>>32)&uint64(len(s.table)-1)] }
+
 func (s *shard) find(h uint64, q wire.Question) *flight {
-	for f := s.byHash[h]; f != nil; f = f.chain {
-		if f.q.Type == q.Type && f.q.Class == q.Class && f.q.DO == q.DO && f.q.CD == q.CD && f.q.Subnet == q.Subnet && string(f.q.Name) == string(q.Name) {
+	for f := *s.place(h); f != nil; f = f.chain {
+		if f.hash == h && f.q.Type == q.Type && f.q.Class == q.Class && f.q.DO == q.DO && f.q.CD == q.CD && f.q.Subnet == q.Subnet && string(f.q.Name) == string(q.Name) {
 			return f
 		}
 	}
@@ -138,7 +205,7 @@ func (s *shard) find(h uint64, q wire.Question) *flight {
 }
 
 // start makes the flight. Hot path: no allocation when there is a free one.
-func (s *shard) start(h uint64, q wire.Question, w waiter) *flight {
+func (s *shard) start(h uint64, q wire.Question, w waiter, now time.Time) *flight {
 	s.pool.counts.questions.Add(1)
 	var f *flight
 	if n := len(s.free); n > 0 {
@@ -147,13 +214,14 @@ func (s *shard) start(h uint64, q wire.Question, w waiter) *flight {
 		f = &flight{shard: s}
 		f.tries[0].flight, f.tries[1].flight = f, f
 	}
-	f.hash, f.chain, f.at = h, s.byHash[h], len(s.flights)
+	place := s.place(h)
+	f.hash, f.chain, f.at = h, *place, len(s.flights)
 	f.q = q
 	f.q.Name = f.name[:copy(f.name[:], q.Name)]
 	f.waiters = append(f.waiters[:0], w)
 	f.plan, f.next = s.pool.order(f.plan[:0]), 0
-	f.began, f.second, f.err = time.Now(), nil, ErrNetwork
-	s.byHash[h] = f
+	f.began, f.second, f.err = now, nil, ErrNetwork
+	*place = f
 	if s.flights = append(s.flights, f); len(s.flights) == 1 {
 		select {
 		case s.wake <- struct{}{}:
@@ -164,7 +232,7 @@ func (s *shard) start(h uint64, q wire.Question, w waiter) *flight {
 }
 
 // forward asks the next server, or lands.
-func (s *shard) forward(f *flight, now time.Time, land *landing) {
+func (s *shard) forward(f *flight, now time.Time, lands *landed) {
 	total := f.began.Add(s.pool.config.Total)
 	for f.next < 2*len(f.plan) && (f.next < len(f.plan) || f.second == nil) && now.Before(total) && !s.closed {
 		to := f.plan[f.next%len(f.plan)]
@@ -180,13 +248,13 @@ func (s *shard) forward(f *flight, now time.Time, land *landing) {
 		if s.query(a, int(to), now, end) {
 			return
 		}
-		s.pool.servers[to].note(false, s.pool.config.Clock())
+		s.pool.servers[to].failed(s.pool.config.Clock())
 		s.pool.servers[to].counts.failures.Add(1)
 	}
 	if f.tries[0].server != nil || f.tries[1].server != nil {
 		return // another one is still being asked
 	}
-	s.land(f, f.second, f.err, land)
+	s.land(f, f.second, nil, f.err, lands)
 }
 
 // query sends the question to one server. Errors of the network show when the answer is read.
@@ -199,14 +267,16 @@ func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 		s.connect(a)
 		return true
 	}
-	k := s.socket(to)
+	k := s.socket(to, now)
 	if k == nil {
 		return false
 	}
 	server.counts.asked.Add(1)
 	a.server, a.socket, a.strays, a.sent, a.end, a.hedge = server, k, 0, now, end, time.Time{}
-	if wait := server.patience(); wait > 0 && len(a.flight.plan) > 1 && now.Add(wait).Before(end) {
-		a.hedge = now.Add(wait)
+	if len(a.flight.plan) > 1 {
+		if wait := server.patience(); wait > 0 && now.Add(wait).Before(end) {
+			a.hedge = now.Add(wait)
+		}
 	}
 	a.id = k.id(&s.random)
 	k.pending[a.id] = a
@@ -231,19 +301,19 @@ func (a *attempt) drop() {
 }
 
 // fail counts an attempt without a usable reply and goes on to the next server.
-func (s *shard) fail(a *attempt, err error, land *landing) {
+func (s *shard) fail(a *attempt, err error, lands *landed) {
 	f := a.flight
-	a.server.note(false, s.pool.config.Clock())
+	a.server.failed(s.pool.config.Clock())
 	a.server.counts.failures.Add(1)
 	if errors.Is(err, ErrNoAnswer) {
 		f.err = ErrNoAnswer
 	}
 	a.drop()
-	s.forward(f, time.Now(), land)
+	s.forward(f, time.Now(), lands)
 }
 
-// land gives the waiters what they waited for. reply must be whole until they are told.
-func (s *shard) land(f *flight, reply []byte, err error, land *landing) {
+// land gives the waiters what they waited for. reply and sum must be whole until they are told.
+func (s *shard) land(f *flight, reply []byte, sum *wire.Summary, err error, lands *landed) {
 	if reply != nil {
 		err = nil
 	}
@@ -252,32 +322,20 @@ func (s *shard) land(f *flight, reply []byte, err error, land *landing) {
 			f.tries[i].drop()
 		}
 	}
-	*land = landing{waiters: f.waiters, reply: reply, err: err}
-	f.waiters = nil
+	f.reply, f.sum, f.err, f.second = reply, sum, err, nil
 	f.turn++
 	last := len(s.flights) - 1
 	s.flights[f.at] = s.flights[last]
 	s.flights[f.at].at = f.at
 	s.flights[last] = nil
 	s.flights = s.flights[:last]
-	if s.byHash[f.hash] == f {
-		if f.chain == nil {
-			delete(s.byHash, f.hash)
-		} else {
-			s.byHash[f.hash] = f.chain
-		}
-	} else {
-		for g := s.byHash[f.hash]; g != nil; g = g.chain {
-			if g.chain == f {
-				g.chain = f.chain
-			}
-		}
+	at := s.place(f.hash)
+	for *at != f {
+		at = &(*at).chain
 	}
-	f.chain, f.second = nil, nil
-	if len(s.free) < 1024 {
-		s.free = append(s.free, f)
-	}
+	*at, f.chain = f.chain, nil
 	s.pool.flights.Add(-1)
+	*lands = append(*lands, f)
 }
 
 // run looks at the clock for as long as there are flights.
@@ -307,22 +365,19 @@ func (s *shard) run() {
 // look ends attempts whose time is up, asks second servers, and lets waiters go whose context ended. The table is bounded by Config.InFlight: to
 // read all of it every 10 ms costs less than keeping it in order.
 func (s *shard) look(now time.Time) (on bool) {
-	var lands []landing
+	var lands landed
 	s.mu.Lock()
 	for i := len(s.flights) - 1; i >= 0; i-- {
 		if i >= len(s.flights) {
 			continue
 		}
 		f := s.flights[i]
-		if left := f.leave(); left.waiters != nil {
-			lands = append(lands, left)
-		}
-		var land landing
+		f.leave(&lands)
 		turn := f.turn
 		for t := range f.tries {
 			if a := &f.tries[t]; f.turn == turn && a.server != nil && !now.Before(a.end) {
 				a.server.counts.timeouts.Add(1)
-				s.fail(a, ErrNoAnswer, &land)
+				s.fail(a, ErrNoAnswer, &lands)
 			}
 		}
 		if a := &f.tries[0]; f.turn == turn && a.server != nil && !a.hedge.IsZero() && !now.Before(a.hedge) && f.tries[1].server == nil {
@@ -330,53 +385,44 @@ func (s *shard) look(now time.Time) (on bool) {
 			if f.next < len(f.plan) && s.pool.mayHedge() {
 				s.pool.counts.hedges.Add(1)
 				a.server.counts.hedged.Add(1)
-				s.forward(f, now, &land)
+				s.forward(f, now, &lands)
 			}
-		}
-		if land.waiters != nil {
-			lands = append(lands, land)
 		}
 	}
 	on = len(s.flights) > 0
 	s.mu.Unlock()
-	for i := range lands {
-		lands[i].tell()
-	}
+	s.flush()
+	lands.tell()
 	return on
 }
 
 // leave takes the waiters out whose context ended. The flight goes on for the others, and for the cache of whoever asks next.
-func (f *flight) leave() (out landing) {
+func (f *flight) leave(lands *landed) {
 	kept := f.waiters[:0]
 	for _, w := range f.waiters {
 		if err := w.ctx.Err(); err != nil {
-			out.waiters, out.err = append(out.waiters, w), err
+			*lands = append(*lands, &flight{shard: f.shard, lone: true, waiters: []waiter{w}, err: err})
 			continue
 		}
 		kept = append(kept, w)
 	}
 	clear(f.waiters[len(kept):])
 	f.waiters = kept
-	return out
 }
 
 // end lands all flights: the pool is closed.
 func (s *shard) end() {
-	var lands []landing
+	var lands landed
 	s.mu.Lock()
 	s.closed = true
 	for len(s.flights) > 0 {
-		var land landing
-		s.land(s.flights[0], nil, ErrNetwork, &land)
-		lands = append(lands, land)
+		s.land(s.flights[0], nil, nil, ErrNetwork, &lands)
 	}
 	for i := range s.servers {
 		for _, k := range s.servers[i].open {
-			_ = k.conn.Close()
+			k.shut()
 		}
 	}
 	s.mu.Unlock()
-	for i := range lands {
-		lands[i].tell()
-	}
+	lands.tell()
 }

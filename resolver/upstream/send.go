@@ -13,7 +13,6 @@ import (
 type outbox struct {
 	letters, spare   []letter
 	bytes, spareText []byte
-	sending          bool
 }
 
 type letter struct {
@@ -21,7 +20,7 @@ type letter struct {
 	from, to int
 }
 
-// add queues a query. Whoever holds the shard's lock may call it.
+// add queues a query. Whoever holds the shard's lock may call it, and calls flush without it.
 func (o *outbox) add(k *socket, q wire.Question, id uint16, bare bool) {
 	at := len(o.bytes)
 	o.bytes = q.AppendQuery(o.bytes, id, wire.MaxUDP)
@@ -33,52 +32,59 @@ func (o *outbox) add(k *socket, q wire.Question, id uint16, bare bool) {
 		o.bytes = q.AppendSubnet(o.bytes, at)
 	}
 	o.letters = append(o.letters, letter{k, at, len(o.bytes)})
-	if !o.sending {
-		o.sending = true
-		k.shard.pool.wait.Go(k.shard.send)
-	}
 }
 
-// send sends until nothing waits.
-func (s *shard) send() {
+// flush sends what is queued. It does not wait: what finds no room in a socket is left to a goroutine.
+func (s *shard) flush() {
+	s.mu.Lock()
+	letters, bytes := s.out.letters, s.out.bytes
+	if len(letters) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	s.out.letters, s.out.bytes = s.out.spare[:0], s.out.spareText[:0]
+	s.out.spare, s.out.spareText = nil, nil
+	s.mu.Unlock()
+	if rest := s.send(letters, bytes, false); len(rest) > 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			s.pool.wait.Go(func() { s.send(rest, bytes, true) })
+		}
+		return
+	}
+	clear(letters)
+	s.mu.Lock()
+	s.out.spare, s.out.spareText = letters, bytes
+	s.mu.Unlock()
+}
+
+// send sends queries, those of one socket together, and gives those that there was no room for; none when it waits for room.
+func (s *shard) send(letters []letter, bytes []byte, wait bool) (rest []letter) {
 	out := s.pool.outboxes.Get().(*outgoing)
 	defer s.pool.outboxes.Put(out)
-	for {
-		s.mu.Lock()
-		letters, bytes := s.out.letters, s.out.bytes
-		if len(letters) == 0 {
-			s.out.sending = false
-			s.mu.Unlock()
-			return
+	for len(letters) > 0 {
+		k, n := letters[0].socket, 0
+		for n < min(len(letters), batchSize) && letters[n].socket == k {
+			l := letters[n]
+			out.vectors[n].Base = &bytes[l.from]
+			out.vectors[n].SetLen(l.to - l.from)
+			n++
 		}
-		s.out.letters, s.out.bytes = s.out.spare[:0], s.out.spareText[:0]
-		s.out.spare, s.out.spareText = nil, nil
-		s.mu.Unlock()
-		for from := 0; from < len(letters); {
-			k, n := letters[from].socket, 0
-			for from < len(letters) && n < batchSize && letters[from].socket == k {
-				l := letters[from]
-				out.vectors[n].Base = &bytes[l.from]
-				out.vectors[n].SetLen(l.to - l.from)
-				n++
-				from++
-			}
-			out.n, out.sent, out.failed = n, 0, false
-			if k.raw.Write(out.put) != nil || !out.failed {
-				continue // closed: nobody waits for it
-			}
+		out.n, out.sent, out.failed, out.full, out.wait = n, 0, false, false, wait
+		if k.raw.Write(out.put) == nil && out.failed { // else it is sent, or the socket closed: nobody waits for it
+			var lands landed
 			s.mu.Lock()
-			lands := s.broken(k, nil) // what the path said to an earlier query
+			s.broken(k, &lands) // what the path said to an earlier query
 			s.mu.Unlock()
-			for i := range lands {
-				lands[i].tell()
-			}
+			s.flush()
+			lands.tell()
+		} else if out.full {
+			return letters[out.sent:]
 		}
-		clear(letters)
-		s.mu.Lock()
-		s.out.spare, s.out.spareText = letters, bytes
-		s.mu.Unlock()
+		letters = letters[n:]
 	}
+	return nil
 }
 
 // outgoing is memory for sendmmsg.
@@ -86,6 +92,8 @@ type outgoing struct {
 	heads   [batchSize]mmsghdr
 	vectors [batchSize]unix.Iovec
 	n, sent int
+	wait    bool // for room in the socket
+	full    bool // there is none, and it is not waited for
 	failed  bool
 	put     func(fd uintptr) bool
 }
@@ -100,7 +108,8 @@ func newOutgoing() any {
 		for o.sent < o.n {
 			n, errno := mmsg(unix.SYS_SENDMMSG, fd, o.heads[o.sent:o.n])
 			if errno == unix.EAGAIN {
-				return false
+				o.full = !o.wait
+				return o.full
 			}
 			if errno != 0 {
 				o.failed = true

@@ -22,13 +22,14 @@ type server struct {
 
 	cookieless atomic.Int32 // replies over UDP in a row without a cookie, since it gave one
 
-	mu       sync.Mutex // guards the rest
-	failures int
-	since    time.Time     // of the first of these failures
-	retry    time.Time     // not preferred before this
-	rtt      time.Duration // smoothed (RFC 6298); 0: not known
-	spread   time.Duration
-	samples  int
+	failures atomic.Int64 // in a row
+
+	mu      sync.Mutex    // guards the rest, and the writing of failures
+	since   time.Time     // of the first of these failures
+	retry   time.Time     // not preferred before this
+	rtt     time.Duration // smoothed (RFC 6298); 0: not known
+	spread  time.Duration
+	samples int
 }
 
 const (
@@ -99,7 +100,7 @@ func (s *server) speed(now time.Time) (rtt time.Duration, ready bool) {
 	if s.samples >= samplesToKnow {
 		rtt = s.rtt
 	}
-	return rtt, s.failures < failuresToBackOff || !now.Before(s.retry)
+	return rtt, s.failures.Load() < failuresToBackOff || !now.Before(s.retry)
 }
 
 // patience is how long nearly all of its answers take; 0: not known.
@@ -126,18 +127,24 @@ func (s *server) took(d time.Duration) {
 	s.spread += (max(off, -off) - s.spread) / 4
 }
 
-// note counts a result. After three failures in a row the server is tried last, for 1 s, 2 s, 4 s .. 30 s.
-func (s *server) note(ok bool, now time.Time) {
+// well notes an answer.
+func (s *server) well() {
+	if s.failures.Load() > 0 {
+		s.mu.Lock()
+		s.failures.Store(0)
+		s.mu.Unlock()
+	}
+}
+
+// failed counts an attempt without an answer. After three in a row the server is tried last, for 1 s, 2 s, 4 s .. 30 s.
+func (s *server) failed(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok {
-		s.failures = 0
-		return
-	}
-	if s.failures++; s.failures == 1 {
+	n := s.failures.Add(1)
+	if n == 1 {
 		s.since = now
 	}
-	if n := s.failures - failuresToBackOff; n >= 0 {
+	if n -= failuresToBackOff; n >= 0 {
 		s.retry = now.Add(min(firstBackOff<<min(n, 5), lastBackOff))
 	}
 }

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	batchSize  = 64
-	maxMessage = 4096 // of a datagram; a server that sends more than MaxUDP although our OPT record forbids it is still read whole
+	batchSize = 64
+
+	// maxMessage is of a datagram: a server that sends more than MaxUDP although our OPT record forbids it is still read whole. An odd number of
+	// cache lines, so that the fronts of the buffers do not share the few places of the first-level cache.
+	maxMessage = 65 * 64
 
 	// maxStrays is how many datagrams that answer nothing a socket steps over. A forger's guesses beyond it move its questions to TCP, where
 	// guessing does not work.
@@ -53,9 +56,8 @@ type socket struct {
 }
 
 // socket is one for the next question to a server; nil when there is none to be had.
-func (s *shard) socket(to int) *socket {
+func (s *shard) socket(to int, now time.Time) *socket {
 	h := &s.servers[to]
-	now := time.Now()
 	if now.After(h.until) {
 		h.last, h.asked, h.until = h.asked, 0, now.Add(span)
 	}
@@ -97,9 +99,14 @@ func (k *socket) rest() {
 		if k.share.current == k {
 			k.share.current = nil
 		}
-		_ = k.conn.Close()
+		k.shut()
 	}
 }
+
+// shut ends the reader, which closes the socket. Closing waits for the reader, and the reader may be waiting for the shard.
+func (k *socket) shut() { _ = k.conn.SetReadDeadline(past) }
+
+var past = time.Unix(1, 0)
 
 // id is a random one that the socket has not used.
 func (k *socket) id(r *random) uint16 {
@@ -116,6 +123,8 @@ type inbox struct {
 	heads   [batchSize]mmsghdr
 	vectors [batchSize]unix.Iovec
 	data    [batchSize][maxMessage]byte
+	sums    [batchSize]wire.Summary // of data
+	lands   landed
 }
 
 func newInbox() any {
@@ -129,50 +138,35 @@ func newInbox() any {
 	return in
 }
 
-// read takes answers until the socket is closed.
+// read takes answers until the socket is shut. It waits when a call has given less than it could: what comes behind is told by the poller anew,
+// so there is no need to ask for it in vain.
 func (k *socket) read() {
-	var (
-		in    *inbox
-		n     int
-		errno syscall.Errno
-	)
-	take := func(fd uintptr) bool {
-		in = k.shard.pool.inboxes.Get().(*inbox)
-		if n, errno = mmsg(unix.SYS_RECVMMSG, fd, in.heads[:]); errno != unix.EAGAIN {
-			return true
+	defer k.conn.Close()
+	_ = k.raw.Read(func(fd uintptr) bool {
+		for {
+			in := k.shard.pool.inboxes.Get().(*inbox)
+			n, errno := mmsg(unix.SYS_RECVMMSG, fd, in.heads[:])
+			if errno != unix.EAGAIN {
+				k.shard.receive(k, in, n, errno)
+			}
+			k.shard.pool.inboxes.Put(in)
+			if errno == unix.EAGAIN || errno == 0 && n < batchSize {
+				return false
+			}
 		}
-		k.shard.pool.inboxes.Put(in)
-		in = nil
-		return false
-	}
-	var lands []landing
-	for {
-		if k.raw.Read(take) != nil {
-			return // closed
-		}
-		lands = k.shard.receive(k, in, n, errno, lands[:0])
-		for i := range lands {
-			lands[i].tell()
-			lands[i] = landing{}
-		}
-		k.shard.pool.inboxes.Put(in)
-	}
+	})
 }
 
 // receive matches replies to questions.
-func (s *shard) receive(k *socket, in *inbox, n int, errno syscall.Errno, lands []landing) []landing {
+func (s *shard) receive(k *socket, in *inbox, n int, errno syscall.Errno) {
+	lands := in.lands[:0]
 	now := time.Now()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if errno != 0 { // the path's (ICMP): nobody is there
-		return s.broken(k, lands)
+		s.broken(k, &lands)
 	}
 	for i := range n {
-		var land landing
-		s.reply(k, in.data[i][:in.heads[i].n], now, &land)
-		if land.waiters != nil {
-			lands = append(lands, land)
-		}
+		s.reply(k, in.data[i][:in.heads[i].n], &in.sums[i], now, &lands)
 	}
 	if k.strays > maxStrays {
 		k.retired = true
@@ -183,28 +177,28 @@ func (s *shard) receive(k *socket, in *inbox, n int, errno syscall.Errno, lands 
 		}
 		k.rest()
 	}
-	return lands
+	more := len(s.out.letters) > 0
+	s.mu.Unlock()
+	if more {
+		s.flush()
+	}
+	lands.tell()
+	in.lands = lands[:0]
 }
 
 // broken fails what waits for a socket. Its errors are of the server's address or the way to it, so other questions go elsewhere as well.
-func (s *shard) broken(k *socket, lands []landing) []landing {
+func (s *shard) broken(k *socket, lands *landed) {
 	k.retired = true
 	for _, a := range k.pending {
-		if a == nil || a.socket != k {
-			continue
-		}
-		var land landing
-		s.fail(a, ErrNetwork, &land)
-		if land.waiters != nil {
-			lands = append(lands, land)
+		if a != nil && a.socket == k {
+			s.fail(a, ErrNetwork, lands)
 		}
 	}
 	k.rest()
-	return lands
 }
 
 // reply judges one datagram.
-func (s *shard) reply(k *socket, msg []byte, now time.Time, land *landing) {
+func (s *shard) reply(k *socket, msg []byte, sum *wire.Summary, now time.Time, lands *landed) {
 	var a *attempt
 	ours := false
 	if len(msg) >= wire.HeaderLen {
@@ -223,38 +217,33 @@ func (s *shard) reply(k *socket, msg []byte, now time.Time, land *landing) {
 		s.byTCP(a)
 		return
 	}
-	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !s.pool.bare(a.server) && !s.edns(msg) {
+	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !s.pool.bare(a.server) && !edns(msg) {
 		a.server.noEDNS.Store(s.pool.config.Clock().Add(withoutEDNS).Unix()) // RFC 6891 7: asked again without
-		s.again(a, now, land)
+		s.again(a, now, lands)
 		return
 	}
-	s.judge(a, msg, land)
+	s.judge(a, msg, sum, now, lands)
 }
 
 // edns reports that a reply is of a server that knows EDNS, whatever else it says.
-func (s *shard) edns(msg []byte) bool {
-	sum := wire.Summary{TTLs: s.ttls[:0]}
-	err := wire.Scan(msg, &sum)
-	s.ttls = sum.TTLs[:0]
-	return err == nil && sum.OPT
+func edns(msg []byte) bool {
+	var sum wire.Summary
+	return wire.Scan(msg, &sum) == nil && sum.OPT
 }
 
 // again asks the same server once more.
-func (s *shard) again(a *attempt, now time.Time, land *landing) {
+func (s *shard) again(a *attempt, now time.Time, lands *landed) {
 	to, end := s.pool.index(a.server), a.end
 	a.drop()
 	if !s.query(a, to, now, end) {
-		s.forward(a.flight, now, land)
+		s.forward(a.flight, now, lands)
 	}
 }
 
-// judge takes a reply that is the server's.
-func (s *shard) judge(a *attempt, msg []byte, land *landing) {
+// judge takes a reply that is the server's. sum is room for what is found in it.
+func (s *shard) judge(a *attempt, msg []byte, sum *wire.Summary, now time.Time, lands *landed) {
 	f := a.flight
-	var sum wire.Summary
-	sum.TTLs = s.ttls[:0]
-	err := wire.Scan(msg, &sum)
-	s.ttls = sum.TTLs[:0]
+	err := wire.Scan(msg, sum)
 	if err == nil && a.socket != nil {
 		switch a.server.cookies(sum.Cookie) {
 		case cookieForged:
@@ -264,7 +253,7 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 			return
 		case cookieNew:
 			if sum.Rcode == rcodeBadCookie {
-				s.again(a, time.Now(), land)
+				s.again(a, now, lands)
 				return
 			}
 		}
@@ -275,25 +264,25 @@ func (s *shard) judge(a *attempt, msg []byte, land *landing) {
 		}
 	}
 	if err != nil || sum.Rcode > 0xf {
-		s.fail(a, ErrNoAnswer, land) // the next server, rather than rubbish for a client
+		s.fail(a, ErrNoAnswer, lands) // the next server, rather than rubbish for a client
 		return
 	}
 	copy(msg[wire.HeaderLen:], f.q.Name) // the question in lower case, whichever spelling was sent
-	a.server.note(true, s.pool.config.Clock())
+	a.server.well()
 	a.server.counts.answers.Add(1)
 	if rcode := int(msg[3] & 0xf); rcode == wire.RcodeSuccess || rcode == wire.RcodeNXDomain {
 		for i := range f.tries {
 			if o := &f.tries[i]; o != a && o.server != nil {
-				o.server.took(time.Since(o.sent)) // it was slower than this, and nobody will know by how much
+				o.server.took(now.Sub(o.sent)) // it was slower than this, and nobody will know by how much
 			}
 		}
-		s.land(f, msg, nil, land)
+		s.land(f, msg, sum, nil, lands)
 		return
 	}
 	a.server.counts.refusals.Add(1)
 	f.second = append([]byte(nil), msg...)
 	a.drop()
-	s.forward(f, time.Now(), land)
+	s.forward(f, now, lands)
 }
 
 // byTCP moves a question to a connection. It does not wait for it.
@@ -314,7 +303,8 @@ func (s *shard) connect(a *attempt) {
 	bare := s.pool.bare(server)
 	s.pool.wait.Go(func() {
 		reply, err := s.pool.overStream(server, q, bare, time.Now().Add(s.pool.config.Attempt))
-		var land landing
+		var lands landed
+		now := time.Now()
 		s.mu.Lock()
 		if f.turn == turn && a.server == server && a.socket == nil {
 			if err == nil {
@@ -322,9 +312,9 @@ func (s *shard) connect(a *attempt) {
 					server.noCase.Store(true)
 				}
 				if server.tls != nil {
-					server.took(time.Since(a.sent))
+					server.took(now.Sub(a.sent))
 				}
-				s.judge(a, reply, &land)
+				s.judge(a, reply, new(wire.Summary), now, &lands)
 			} else {
 				kind := ErrNetwork
 				var e net.Error
@@ -333,10 +323,11 @@ func (s *shard) connect(a *attempt) {
 						server.counts.timeouts.Add(1)
 					}
 				}
-				s.fail(a, kind, &land)
+				s.fail(a, kind, &lands)
 			}
 		}
 		s.mu.Unlock()
-		land.tell()
+		s.flush()
+		lands.tell()
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -95,8 +96,10 @@ func Open(c Config) (*Pool, error) {
 	}
 	p.inboxes.New, p.outboxes.New = newInbox, newOutgoing
 	p.life, p.cancel = context.WithCancel(context.Background())
-	for range min(runtime.GOMAXPROCS(0), maxShards) {
-		s := &shard{pool: p, wake: make(chan struct{}, 1), byHash: make(map[uint64]*flight), servers: make([]share, len(p.servers))}
+	shards := min(runtime.GOMAXPROCS(0), maxShards)
+	places := 1 << bits.Len(uint(min(c.InFlight, maxPlaces)/shards))
+	for range shards {
+		s := &shard{pool: p, wake: make(chan struct{}, 1), table: make([]*flight, places), servers: make([]share, len(p.servers))}
 		for i := range s.servers {
 			s.servers[i].open = make(map[*socket]*socket)
 		}
@@ -110,6 +113,9 @@ func Open(c Config) (*Pool, error) {
 
 // maxShards: more do not make waiting rarer.
 const maxShards = 32
+
+// maxPlaces bounds the tables of questions in flight; with more questions some share a place.
+const maxPlaces = 1 << 16
 
 func (p *Pool) index(s *server) int { return slices.Index(p.servers, s) }
 

@@ -81,6 +81,19 @@ func (z *Zones) Ask(ctx context.Context, q wire.Question, done func(reply []byte
 	z.pool(q.Name).Ask(ctx, q, done)
 }
 
+// Queue is Pool.Queue.
+func (z *Zones) Queue(ctx context.Context, q wire.Question, w Waiter) {
+	z.pool(q.Name).Queue(ctx, q, w)
+}
+
+// Flush is Pool.Flush.
+func (z *Zones) Flush() {
+	z.rest.Flush()
+	for _, p := range z.zones {
+		p.Flush()
+	}
+}
+
 // Exchange is Pool.Exchange.
 func (z *Zones) Exchange(ctx context.Context, q wire.Question) ([]byte, error) {
 	return z.pool(q.Name).Exchange(ctx, q)

@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// Summary is what one pass over an upstream reply finds out. Reuse one: Scan keeps the capacity of TTLs.
+// Summary is what one pass over an upstream reply finds out. Reuse one: Scan keeps its memory, and then allocates nothing.
 type Summary struct {
 	Rcode    int      // extended by the OPT record's upper bits
 	Cut      int      // end of the authority section; what lies behind is for this hop only and never passed on
@@ -13,18 +13,21 @@ type Summary struct {
 	Cookie   []byte   // of the reply's OPT record (RFC 7873), a part of the message; nil when there is none
 	Subnet   []byte   // client subnet of the reply's OPT record (RFC 7871), as Cookie
 	EDE      uint16   // first Extended DNS Error of the reply, EDENone when there is none
+
+	seen []uint16 // what a Reader remembers
 }
 
 // Scan reads a whole reply and checks every record. It returns ErrAnswer for one that must not be passed on.
 func Scan(msg []byte, s *Summary) error {
 	var (
-		r    Reader
+		r    = Reader{ttls: s.seen}
 		rec  Record
 		soa  bool
 		hit  bool
 		life = ^uint32(0)
 	)
-	*s = Summary{TTLs: s.TTLs[:0]}
+	*s = Summary{TTLs: s.TTLs[:0], seen: s.seen}
+	defer func() { s.seen = r.ttls[:0] }()
 	if err := r.Reset(msg); err != nil {
 		return err
 	}
