@@ -18,6 +18,7 @@ type Worker struct {
 	r      *Resolver
 	counts *counters
 	all    []pending // grows to the largest batch
+	view   *view     // of the last batch
 }
 
 // pending is one question of a batch.
@@ -46,6 +47,7 @@ func (b *Worker) Answer(batch []wire.Ask) {
 	}
 	b.counts.queries.Add(uint64(len(all)))
 	v := r.view.Load()
+	b.view = v
 	now := r.config.Clock()
 	for i := range all {
 		a := &all[i]

@@ -31,12 +31,12 @@ func newFair(room int) *fair {
 
 // enter takes a place, to be given back with leave(slot); false when there is none for this client.
 func (f *fair) enter(a netip.Addr) (slot int, ok bool) {
-	bits := 32
-	if !a.Is4() {
-		bits = 56
+	b := a.As16()
+	client := b[:7]
+	if a.Is4() {
+		client = b[12:]
 	}
-	p, _ := a.Prefix(bits)
-	slot = int(maphash.Comparable(f.seed, p.Addr()) % fairSlots)
+	slot = int(maphash.Bytes(f.seed, client) % fairSlots)
 	taken, held := f.taken.Add(1), f.held[slot].Add(1)
 	if taken > f.room || taken > f.room/2 && held > max(1, f.room/fairPart) {
 		f.leave(slot)

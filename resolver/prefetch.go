@@ -28,7 +28,7 @@ func (m *miss) refresh(reply []byte, err error) {
 	if v == nil {
 		return
 	}
-	if _, ok := r.usable(w, reply, err); !ok {
+	if _, ok := r.usable(w, reply, false, err); !ok {
 		return
 	}
 	if _, ok := w.chain(v, reply, uint32(w.now.Unix())); !ok && actionOf(w.q.Type) != pass {

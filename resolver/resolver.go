@@ -21,6 +21,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/guard"
 	"github.com/cordon-project/cordon/resolver/match"
+	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -37,6 +38,13 @@ type Asker interface {
 	// Ask is Exchange without the wait: done is called once, from any goroutine, also before the return, with a reply that
 	// may be read until done returns.
 	Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error))
+}
+
+// Queuer is an Asker of which many questions are asked at once; *upstream.Pool is one. What its replies are was checked, as wire.Scan and
+// Question.Answers do, where it gives the Summary.
+type Queuer interface {
+	Queue(ctx context.Context, q wire.Question, w upstream.Waiter) // like Ask; the question may wait for Flush, w.Told for nothing
+	Flush()                                                        // sends what waits
 }
 
 // Stop is where listed names lead, by legal basis. An address left out means NODATA for its type.
@@ -76,6 +84,8 @@ type Resolver struct {
 	fair       *fair
 	marks      bool        // some clients have answers of their own
 	asker      Asker       // nil: the upstream is only an Exchanger
+	queuer     Queuer      // nil: it is none
+	misses     sync.Pool   // of *miss
 	structured *structured // nil: no texts
 	stripe     atomic.Uint32
 	counts     [stripes]counters
@@ -170,6 +180,8 @@ func New(c Config) (*Resolver, error) {
 	r.marks = len(c.NAT64)+len(c.Subnets) > 0
 	r.fair = newFair(c.Waiting)
 	r.asker, _ = c.Upstream.(Asker)
+	r.queuer, _ = c.Upstream.(Queuer)
+	r.misses.New = func() any { return new(miss) }
 	r.pool.New = func() any { return &scratch{counts: &r.counts[r.stripe.Add(1)%stripes]} }
 	return r, nil
 }

@@ -53,12 +53,12 @@ func (r *Resolver) stale(w *scratch, dst, query []byte, e *cache.Entry, from wir
 func (m *miss) impatient() {
 	r := m.r
 	w := m.again()
+	defer r.pool.Put(w)
 	e := r.config.Cache.Stale(w.hash, w.q.Key(), r.tick(w.now))
 	if e != nil {
 		if resp, ok := r.stale(w, w.out[:0], m.query, e, m.from); ok && m.answered.CompareAndSwap(false, true) {
-			r.say(w, m.query, resp, m.answer)
-			return
+			r.say(w, m.query, resp, m.later)
+			m.later.Flush()
 		}
 	}
-	r.pool.Put(w)
 }

@@ -165,6 +165,11 @@ func (c *Cache) Likely(h uint64) *Entry {
 // Put copies an answer (up to sum.Cut) in under key, for sum.Life seconds within the configured limits, and returns the
 // entry, or nil when it may not be kept: no life, too large. An entry with the same key is replaced.
 func (c *Cache) Put(key, msg []byte, sum *wire.Summary, stamp uint64, now uint32) *Entry {
+	return c.Keep(c.Hash(key), key, msg, sum, stamp, now)
+}
+
+// Keep is Put with the key's Hash.
+func (c *Cache) Keep(h uint64, key, msg []byte, sum *wire.Summary, stamp uint64, now uint32) *Entry {
 	life, limit := sum.Life, c.config.MaxTTL
 	if sum.Negative {
 		limit = min(limit, c.config.MaxNegative)
@@ -174,7 +179,7 @@ func (c *Cache) Put(key, msg []byte, sum *wire.Summary, stamp uint64, now uint32
 		return nil
 	}
 	e := NewEntry(key, msg, sum, limit, now)
-	e.hash, e.expires = maphash.Bytes(c.seed, key), now+life
+	e.hash, e.expires = h, now+life
 	e.stamp.Store(stamp)
 	c.insert(e)
 	return e

@@ -20,26 +20,26 @@ func (c *Cache) insert(e *Entry) {
 	}
 }
 
-// place chooses the slot for e.
+// place chooses the slot for e. Only entries of e's tag are looked at while there is a free one: each look is a line of memory to wait for.
 func (b *bucket) place(e *Entry) int {
-	free, victim := -1, -1
+	free, victim, tag := -1, -1, uint32(e.hash>>32)
 	for i := range b.slots {
-		old := b.slots[i].Load()
-		switch {
+		switch old := b.slots[i].Load(); {
 		case old == nil:
 			free = i
-		case old.hash == e.hash && string(old.key()) == string(e.key()):
+		case b.tags[i].Load() == tag && old.hash == e.hash && string(old.key()) == string(e.key()):
 			return i
-		case old.expired(e.stored):
-			victim = i
-		case victim < 0 && old.tired():
+		}
+	}
+	if free >= 0 {
+		return free
+	}
+	for i := range b.slots {
+		if old := b.slots[i].Load(); old.expired(e.stored) || victim < 0 && old.tired() {
 			victim = i
 		}
 	}
-	switch {
-	case free >= 0:
-		return free
-	case victim >= 0:
+	if victim >= 0 {
 		return victim
 	}
 	return int(e.hash>>29) % ways // all in use: any one will do

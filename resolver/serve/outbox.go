@@ -7,21 +7,61 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outbox sends answers that come from other goroutines than the socket's worker, as many a call as have come together. It has no bound of its
-// own: only questions that have a slot are answered here.
+// outbox sends answers that are ready later than those of their batch, as many a call as have come together. It has no bound of its own: only
+// questions that have a slot are answered here.
 type outbox struct {
-	raw  syscall.RawConn
-	work func(func()) // runs a sender that the server's end waits for
+	raw    syscall.RawConn
+	server *Server
+	held   sync.Pool // of *held
 
 	mu      sync.Mutex // guards the rest
 	waiting []letter
 	bytes   []byte // of the answers waiting
 	sending bool   // somebody will take what waits
 
-	spare      []letter // of the last time, to be used again
-	spareBytes []byte
+	// Owned by who sends:
+	out     *answers
+	letters []letter // taken from waiting
+	text    []byte   // of them
+	at      int      // of letters: the next
+	try     func(fd uintptr) bool
+}
 
-	out *answers // owned by the sender
+func newOutbox(raw syscall.RawConn, s *Server) *outbox {
+	o := &outbox{raw: raw, server: s, out: newAnswers()}
+	o.try = func(fd uintptr) bool { o.out.send(fd); return true }
+	o.held.New = func() any { return &held{box: o} }
+	return o
+}
+
+// held is a question that has a slot and waits: its packet and where the answer goes. It is used again once it has flushed.
+type held struct {
+	box   *outbox
+	query []byte
+	address
+}
+
+// hold copies a question that a slot was taken for.
+func (o *outbox) hold(query []byte, name *unix.RawSockaddrInet6, control []byte) *held {
+	h := o.held.Get().(*held)
+	h.query = append(h.query[:0], query...)
+	h.name, h.length = *name, uint8(copy(h.control[:], control))
+	return h
+}
+
+// Answer is wire.Later's.
+func (h *held) Answer(resp []byte) {
+	if len(resp) > 0 {
+		h.box.add(resp, &h.address)
+	}
+}
+
+// Flush is wire.Later's. The slot is given back when the answer is on its way.
+func (h *held) Flush() {
+	o := h.box
+	o.flush()
+	o.held.Put(h)
+	o.server.giveSlot()
 }
 
 type letter struct {
@@ -39,48 +79,65 @@ type address struct {
 // keepBytes is how much memory an outbox keeps between bursts.
 const keepBytes = 256 << 10
 
-// add copies an answer and returns at once. Any goroutine may call it.
+// add copies an answer, which leaves with the next flush. Any goroutine may call it.
 func (o *outbox) add(resp []byte, to *address) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	at := len(o.bytes)
 	o.bytes = append(o.bytes, resp...)
 	o.waiting = append(o.waiting, letter{at, len(o.bytes), *to})
-	if !o.sending {
-		o.sending = true
-		o.work(o.send)
+}
+
+// flush sends what waits, unless somebody is at it already.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	mine := !o.sending && len(o.waiting) > 0
+	o.sending = o.sending || mine
+	o.mu.Unlock()
+	if mine {
+		o.send()
 	}
 }
 
-// send sends until nothing waits.
+// send sends until nothing waits. It does not wait for room in the socket: then a goroutine that the server's end waits for goes on.
 func (o *outbox) send() {
-	for {
-		o.mu.Lock()
-		letters, bytes := o.waiting, o.bytes
-		if len(letters) == 0 {
-			o.sending = false
-			o.mu.Unlock()
+	for o.load() {
+		if o.raw.Write(o.try) != nil {
+			o.out.n, o.out.sent = 0, 0 // the socket is closed
+		}
+		if o.out.n > 0 {
+			o.server.work.Go(func() {
+				if o.raw.Write(o.out.put) != nil {
+					o.out.n, o.out.sent = 0, 0
+				}
+				o.send()
+			})
 			return
 		}
-		o.waiting, o.bytes = o.spare[:0], o.spareBytes[:0]
-		o.spare, o.spareBytes = nil, nil
-		o.mu.Unlock()
-		if o.out == nil {
-			o.out = newAnswers()
-		}
-		for i := range letters {
-			l := &letters[i]
-			o.out.add(bytes[l.from:l.to], &l.name, l.control[:l.length])
-			if o.out.n == batchSize || i == len(letters)-1 {
-				if o.raw.Write(o.out.put) != nil {
-					o.out.n, o.out.sent = 0, 0 // the socket is closed
-				}
-			}
-		}
-		o.mu.Lock()
-		if cap(bytes) <= keepBytes {
-			o.spare, o.spareBytes = letters, bytes
-		}
-		o.mu.Unlock()
 	}
+}
+
+// load puts the next answers into out; false when nothing waits.
+func (o *outbox) load() bool {
+	if o.at == len(o.letters) && !o.take() {
+		return false
+	}
+	for ; o.out.n < batchSize && o.at < len(o.letters); o.at++ {
+		l := &o.letters[o.at]
+		o.out.add(o.text[l.from:l.to], &l.name, l.control[:l.length])
+	}
+	return true
+}
+
+// take exchanges what was sent for what waits.
+func (o *outbox) take() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if cap(o.text) > keepBytes {
+		o.letters, o.text = nil, nil
+	}
+	o.at = 0
+	o.letters, o.text, o.waiting, o.bytes = o.waiting, o.bytes, o.letters[:0], o.text[:0]
+	o.sending = len(o.letters) > 0
+	return o.sending
 }

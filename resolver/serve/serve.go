@@ -39,10 +39,20 @@ type Handler interface {
 type Worker interface {
 	// Answer answers each question: what it appends to Resp and sets Done to is what Fast returns.
 	Answer(batch []wire.Ask)
+	// Slow is Handler.Slow for those questions of the same batch that are not Done and have a Later.
+	Slow(ctx context.Context, batch []wire.Ask)
 }
 
 // oneByOne is the Worker of a Handler without any.
 type oneByOne struct{ Handler }
+
+func (h oneByOne) Slow(ctx context.Context, batch []wire.Ask) {
+	for _, a := range batch {
+		if !a.Done && a.Later != nil {
+			h.Handler.Slow(ctx, a.Query, a.From, func(resp []byte) { a.Later.Answer(resp); a.Later.Flush() })
+		}
+	}
+}
 
 func (h oneByOne) Answer(batch []wire.Ask) {
 	for i := range batch {
@@ -100,7 +110,7 @@ type Server struct {
 	tcp    []*listener     // TCP, TLS and HTTPS
 	quic   []*quicListener // QUIC and HTTPS
 
-	slots            chan struct{} // full: Busy
+	taken            atomic.Int64  // of Config.Slots; all: Busy
 	plain, encrypted *limit.Limit  // of connections; full: close
 	handshakes       *limit.Limit  // of connections not yet encrypted; full: close
 	proxied          chan struct{} // PROXY headers being read; full: close
@@ -153,8 +163,8 @@ func Open(c Config) (*Server, error) {
 	c.DrainTimeout = orDefault(c.DrainTimeout, 5*time.Second)
 	c.MaxQuery = orDefault(c.MaxQuery, 4096)
 	s := &Server{
-		config: c, slots: make(chan struct{}, c.Slots),
-		plain: limit.New(c.Conns, c.PerHousehold), encrypted: limit.New(c.Encrypted, c.PerHousehold),
+		config: c,
+		plain:  limit.New(c.Conns, c.PerHousehold), encrypted: limit.New(c.Encrypted, c.PerHousehold),
 		handshakes: limit.Fair(c.Handshakes), proxied: make(chan struct{}, c.Conns),
 		open: make(map[*guest]struct{}),
 	}
@@ -388,16 +398,28 @@ func (s *Server) fail(err error) {
 
 // slow asks the Handler when there is room for one more question that waits for an upstream; answer is called once if so.
 func (s *Server) slow(asking context.Context, query []byte, from wire.Client, answer func(resp []byte)) bool {
-	select {
-	case s.slots <- struct{}{}:
-	default:
+	if !s.takeSlot() {
+		return false
+	}
+	s.config.Handler.Slow(asking, query, from, func(resp []byte) {
+		defer s.giveSlot()
+		answer(resp)
+	})
+	return true
+}
+
+// takeSlot takes one of Config.Slots, which giveSlot gives back.
+func (s *Server) takeSlot() bool {
+	if s.taken.Add(1) > int64(s.config.Slots) {
+		s.taken.Add(-1)
 		s.counts.busy.Add(1)
 		return false
 	}
 	s.work.Add(1)
-	s.config.Handler.Slow(asking, query, from, func(resp []byte) {
-		defer func() { <-s.slots; s.work.Done() }()
-		answer(resp)
-	})
 	return true
+}
+
+func (s *Server) giveSlot() {
+	s.taken.Add(-1)
+	s.work.Done()
 }

@@ -42,7 +42,7 @@ func (s *Server) newUDPWorker(asking context.Context, u *udpSocket) (*udpWorker,
 	return &udpWorker{
 		server: s, asking: asking, socket: u, raw: raw,
 		worker: s.config.Worker(), in: newQuestions(u.info), out: newAnswers(), text: make([]byte, batchSize*maxReply),
-		later: &outbox{raw: raw, work: s.work.Go},
+		later: newOutbox(raw, s),
 	}, nil
 }
 
@@ -88,32 +88,25 @@ func (w *udpWorker) answer() {
 		asks[i] = wire.Ask{Query: w.in.query(i), From: wire.Client{Addr: clientOf(&w.in.names[i]), Via: wire.UDP}, Resp: w.text[at : at : at+maxReply]}
 	}
 	w.worker.Answer(asks)
+	waits := false
 	for i := range asks {
-		a, control := &asks[i], answerFrom(w.in.control(i))
-		if !a.Done && w.ask(a, &w.in.names[i], control) {
+		a := &asks[i]
+		if !a.Done && w.server.takeSlot() {
+			waits = true
+			h := w.later.hold(a.Query, &w.in.names[i], answerFrom(w.in.control(i)))
+			a.Query, a.Later = h.query, h
 			continue
 		}
 		if !a.Done {
 			a.Resp = w.server.config.Handler.Busy(a.Resp, a.Query, a.From)
 		}
 		if len(a.Resp) > 0 {
-			w.out.add(a.Resp, &w.in.names[i], control)
+			w.out.add(a.Resp, &w.in.names[i], answerFrom(w.in.control(i)))
 		}
 	}
-}
-
-// ask hands a question on; false when there is no room.
-func (w *udpWorker) ask(a *wire.Ask, name *unix.RawSockaddrInet6, control []byte) bool {
-	held := &struct {
-		address
-		query []byte
-	}{address{name: *name}, append(make([]byte, 0, len(a.Query)), a.Query...)}
-	held.length = uint8(copy(held.control[:], control))
-	return w.server.slow(w.asking, held.query, a.From, func(resp []byte) {
-		if len(resp) > 0 {
-			w.later.add(resp, &held.address)
-		}
-	})
+	if waits {
+		w.worker.Slow(w.asking, asks)
+	}
 }
 
 // drain answers what the kernel had already taken for this socket: those clients will not be answered by anyone else. It does not wait for more.
