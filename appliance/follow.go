@@ -257,6 +257,7 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 
 // load brings what a verified manifest says into force.
 func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) error {
+	defer spareProcessors()()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	neverBlock := f.neverBlock

@@ -5,17 +5,26 @@ import (
 	"testing"
 )
 
-func TestProcessorsAreSparedUnlessTheOperatorSaysHowMany(t *testing.T) {
+func TestProcessorsAreSparedWhileListsAreWorkedOnUnlessTheOperatorSaysHowMany(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
+	want := func(what string, places int) {
+		t.Helper()
+		if got := runtime.GOMAXPROCS(0); got != places {
+			t.Errorf("%s: %d places for goroutines, want %d", what, got, places)
+		}
+	}
 	t.Setenv("GOMAXPROCS", "3")
-	SpareProcessors()
-	if got := runtime.GOMAXPROCS(0); got != before {
-		t.Errorf("GOMAXPROCS was set, and is changed from %d to %d", before, got)
-	}
+	end := spareProcessors()
+	want("GOMAXPROCS is set", before)
+	end()
+	want("GOMAXPROCS was set", before)
 	t.Setenv("GOMAXPROCS", "")
-	SpareProcessors()
-	if got := runtime.GOMAXPROCS(0); got != 2*before {
-		t.Errorf("%d places, want twice %d", got, before)
-	}
+	first, second := spareProcessors(), spareProcessors()
+	want("two lists", 2*before)
+	first()
+	first()
+	want("one of two", 2*before)
+	second()
+	want("none any more", before)
 }

@@ -94,7 +94,6 @@ func edgeCommand() *cobra.Command {
 				return err
 			}
 			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
-			appliance.SpareProcessors()
 			edge, err := appliance.OpenEdge(c.Context(), cfg, appliance.Options{Log: log})
 			if err != nil {
 				return err

@@ -123,7 +123,7 @@ func (e *Edge) checkTwins(i int, kind canon.Kind) error {
 	return nil
 }
 
-// processors is how many the process began with. An edge has more later, and the rest is for its listeners (appliance.SpareProcessors).
+// processors is how many the process began with. An edge has more while it works on lists, and the rest is for its listeners (appliance, spareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
 // eachBlock calls do for every block, on all processors, and adds up the tallies. Of several errors it returns that of the

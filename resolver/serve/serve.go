@@ -132,7 +132,7 @@ type Server struct {
 	stop    context.CancelFunc // of Run
 }
 
-// processors is how many the process began with, whatever it takes for other things later (appliance.SpareProcessors).
+// processors is how many the process began with, whatever it takes for other things later (appliance, spareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
 // Open binds all sockets, or none. Its errors say which address could not be had and what to do.
