@@ -225,6 +225,7 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 	if err != nil {
 		return err
 	}
+	came := f.clock()
 	opened, err := f.quorum.OpenManifest(m, f.cluster.Anchors())
 	if err != nil {
 		return fmt.Errorf("refuse manifest: %w", err)
@@ -246,7 +247,7 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 		}
 		return nil
 	}
-	if err := f.load(ctx, opened, c); err != nil {
+	if err := f.load(ctx, opened, c, came); err != nil {
 		f.noteLoaded(false)
 		return err
 	}
@@ -255,8 +256,8 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 	return f.see(seen)
 }
 
-// load brings what a verified manifest says into force.
-func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) error {
+// load brings what a verified manifest says into force. came is when the manifest did.
+func (f *follower) load(ctx context.Context, opened *audit.Opened, src source, came time.Time) error {
 	defer spareProcessors()()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -269,13 +270,13 @@ func (f *follower) load(ctx context.Context, opened *audit.Opened, src source) e
 		return err
 	}
 	f.activate(ctx, opened, l)
+	f.log.InfoContext(ctx, "lists active", slog.Uint64("log_size", opened.Checkpoint.Size), slog.Int("lists", len(opened.InForce.Lists)),
+		slog.Int("removals", len(opened.InForce.Removals)), slog.Any("state", l.set.StateID()), slog.Duration("took", f.clock().Sub(came)))
 	f.unsettled = true // until all of it is on disk: a restart must be able to bring back what is kept as seen
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
 	f.unsettled = false
-	f.log.InfoContext(ctx, "lists active", slog.Uint64("log_size", opened.Checkpoint.Size), slog.Int("lists", len(opened.InForce.Lists)),
-		slog.Int("removals", len(opened.InForce.Removals)), slog.Any("state", l.set.StateID()))
 	return nil
 }
 

@@ -220,7 +220,7 @@ func TestTheListOfTheManifestOnDiskStays(t *testing.T) {
 	want := f.active.set.StateID()
 	for range 3 { // versions that come into force, whose manifests are not kept
 		e.log.Publish(50)
-		if err := f.load(t.Context(), e.opened(), e.src); err != nil {
+		if err := f.load(t.Context(), e.opened(), e.src, e.log.Now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -78,6 +78,11 @@ func (b *bench) update(ctx context.Context) error {
 		return err
 	}
 	b.report.Changes = out.String()
+	way, err := b.readWay()
+	if err != nil {
+		return fmt.Errorf("find the way of the change: %w", err)
+	}
+	b.report.Way = way
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Report struct {
 	Config  string // edge.yaml without comments
 	Tables  string // of the peers' bench
 	Changes string // of its measurement of a change
+	Way     Way    // of Cordon's change
 	Results []result
 	Memory  Memory
 }
@@ -121,12 +122,12 @@ func (r *Report) Markdown(command string) string {
 	fmt.Fprintf(&b, "One core for the server, the other for load and upstream; %d rounds of %g s; a run is repeated while other processes have 4 %% of the machine or more.\n\n", r.Rounds, r.Seconds)
 	fmt.Fprintf(&b, "- command: `%s`\n- commit: %s\n- date: %s\n- machine: %s\n- load average: %s\n- state id of Cordon's edge: `%s`\n", command, r.Commit, r.Date.Format("2006-01-02 15:04 UTC"), r.Machine, r.Load, r.State)
 	m := r.Memory
-	fmt.Fprintf(&b, "- memory of Cordon's edge, without a file behind it: %d MB after loading, %d MB after the runs (most: %d MB); mapped list and index beside it: %d and %d MB\n\n",
+	fmt.Fprintf(&b, "- memory of Cordon's edge, without a file behind it: %d MB after loading, %d MB after the runs (most: %d MB); mapped files beside it, list and program: %d and %d MB\n\n",
 		m.LoadedAnon>>20, m.LastAnon>>20, m.MostAnon>>20, m.LoadedFile>>20, m.LastFile>>20)
 	fmt.Fprint(&b, "All questions come from loopback, which an edge's rate limits and budget exempt by default: of its guards, access by prefix is in the figures.\n\n")
 	fmt.Fprintf(&b, "%s\n%s\n", r.Ratios(), strings.TrimSpace(r.Tables))
 	if r.Changes != "" {
-		fmt.Fprintf(&b, "\n## 100 names added, 100 removed\n\nCordon's change is a new version: import, two signatures, publication, three control nodes' agreement, a delta to the edge.\n\n%s\n", strings.TrimSpace(r.Changes))
+		fmt.Fprintf(&b, "\n## 100 names added, 100 removed\n\nCordon's change is a new version: import, two signatures, publication, three control nodes' agreement, a delta to the edge.\n\n%s\n\n%v\n", strings.TrimSpace(r.Changes), r.Way)
 	}
 	fmt.Fprintf(&b, "\n## Cordon's configuration\n\n```yaml\n%s```\n", r.Config)
 	return b.String()

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cordon-project/cordon/bench/operator"
 )
 
 func TestRatiosAreOfMediansAndLeaveTheEchoOut(t *testing.T) {
@@ -39,5 +41,38 @@ func TestTheQuietestAttemptOfARoundCounts(t *testing.T) {
 	}
 	if len(b.report.Results) != 1 || b.report.Results[0].QPS != 3 {
 		t.Errorf("got %+v", b.report.Results)
+	}
+}
+
+// TestTheWayOfAChangeIsReadFromTheLogs, the last one of several.
+func TestTheWayOfAChangeIsReadFromTheLogs(t *testing.T) {
+	b := &bench{Config: Config{Names: 10, Dir: t.TempDir()}, report: &Report{}}
+	for path, text := range map[string]string{
+		operator.Published(b.home()):  "2026-01-02T10:00:00Z",
+		b.home("isp", "c1", "output"): `time=2026-01-02T09:00:01Z level=INFO msg="list agreed" node=c1 seq=1` + "\n",
+		b.home("isp", "c2", "output"): `time=2026-01-02T10:00:01.5Z level=INFO msg="list agreed" node=c2 seq=2` + "\n" + `time=2026-01-02T10:00:01.6Z level=INFO msg="list version agreed" node=c2` + "\n",
+		b.home("isp", "c3", "output"): "",
+		filepath.Join(b.Dir, "inst", b.instance(), "out"): `time=2026-01-02T09:00:02Z level=INFO msg="lists active" node=e1 took=900ms` + "\n" +
+			`time=2026-01-02T10:00:02.25Z level=INFO msg="lists active" node=e1 state=00 took=80.5ms` + "\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	way, err := b.readWay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := way.String(); !strings.Contains(got, "agreement 1.50 s") || !strings.Contains(got, "first answer 0.75 s") || !strings.Contains(got, "it took 80 ms") {
+		t.Errorf("got %s", got)
+	}
+	if err := os.WriteFile(operator.Published(b.home()), []byte("2026-01-02T11:00:00Z"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if way, err := b.readWay(); err == nil {
+		t.Errorf("a change that is nowhere in force: %v", way)
 	}
 }
