@@ -235,7 +235,9 @@ func (e *Edge) Run(ctx context.Context) error {
 		g.Go(func() error { e.shown.run(ctx); return nil })
 	}
 	g.Go(func() error {
-		if _, err := program.Self(); err != nil {
+		end := spareProcessors()
+		_, err := program.Self()
+		if end(); err != nil {
 			e.log.ErrorContext(ctx, "own program not read: auditors are not told what runs here", slog.Any("error", err))
 		}
 		return e.follower.Run(ctx)
