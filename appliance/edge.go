@@ -15,6 +15,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/appliance/metrics"
 	"github.com/cordon-project/cordon/appliance/stoppage"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/program"
@@ -37,6 +38,7 @@ type Edge struct {
 	dns      *serve.Server
 	shown    *certificateWatch // nil without encrypted transports
 	pages    *stoppage.Server
+	metrics  *metrics.Server // nil without metrics_listen
 	figures  *reporter
 	log      *slog.Logger
 }
@@ -108,10 +110,10 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
+	kept := cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20, MaxStale: uint32(max(c.ServeStale, 0) / time.Second)})
 	answers, err := resolver.New(resolver.Config{
 		Stop: stops(c), TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: asked, NAT64: behindNAT64(c), Subnets: c.ClientSubnets, Prefetch: true, Guard: gate, Structured: structured(c),
-		Cache: cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20, MaxStale: uint32(max(c.ServeStale, 0) / time.Second)}),
-		Clock: o.clock(),
+		Cache: kept, Clock: o.clock(),
 	})
 	if err != nil {
 		return nil, err
@@ -189,12 +191,19 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 			c.Encrypting(shown.says)
 		}
 	}
-	meters := &meters{answers: answers, guard: gate, dns: dns, has: transportsOf(c), pool: pool, unbound: own, shown: shown, follower: f}
+	meters := &meters{answers: answers, cache: kept, guard: gate, dns: dns, has: transportsOf(c), pool: pool, unbound: own, shown: shown, follower: f}
 	for _, c := range controls {
 		c.Counting(meters.traffic)
 	}
+	var numbers *metrics.Server
+	if c.MetricsListen.IsValid() {
+		if numbers, err = metrics.Open(ctx, c.MetricsListen, meters.snapshot, o.Log); err != nil {
+			dns.Close()
+			return nil, err
+		}
+	}
 	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.clock(), log: o.Log}
-	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, shown: shown, pages: pages, figures: counting, log: o.Log}, nil
+	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, shown: shown, pages: pages, metrics: numbers, figures: counting, log: o.Log}, nil
 }
 
 // pageAddrs is where a basis' page is served: on the stop addresses themselves unless the file says otherwise.
@@ -231,6 +240,14 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if e.metrics != nil {
+		g.Go(func() error {
+			if err := e.metrics.Run(ctx); err != nil { // no reason not to answer
+				e.log.ErrorContext(ctx, "metrics ended", slog.Any("error", err))
+			}
+			return nil
+		})
+	}
 	if e.shown != nil {
 		g.Go(func() error { e.shown.run(ctx); return nil })
 	}

@@ -355,6 +355,13 @@ func (f *follower) noteFresh(m *audit.Opened) {
 	f.fresh = m.Fresh
 }
 
+// freshness is that of the newest accepted checkpoint; zero before the first.
+func (f *follower) freshness() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fresh
+}
+
 // noteLoaded says whether what is in force is what this edge serves.
 func (f *follower) noteLoaded(yes bool) {
 	f.mu.Lock()

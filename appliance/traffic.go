@@ -11,7 +11,9 @@ import (
 
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/metrics"
 	"github.com/cordon-project/cordon/resolver"
+	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/guard"
 	"github.com/cordon-project/cordon/resolver/serve"
 	"github.com/cordon-project/cordon/resolver/upstream"
@@ -22,6 +24,7 @@ import (
 // meters are what counts in an edge.
 type meters struct {
 	answers  *resolver.Resolver
+	cache    *cache.Cache
 	guard    *guard.Guard
 	dns      *serve.Server
 	has      []wire.Transport
@@ -63,6 +66,23 @@ func (m *meters) traffic() api.Traffic {
 		t.Upstreams = upstreamsOf(t.Upstreams, z.Zone, z.Servers)
 	}
 	return t
+}
+
+// snapshot is what the metrics show.
+func (m *meters) snapshot() metrics.Snapshot {
+	s := metrics.Snapshot{
+		Ready: m.answers.Set() != nil, Answers: m.answers.Counts(), CacheBytes: m.cache.Bytes(), CacheLen: m.cache.Len(), Guard: m.guard.Counts(), Serve: m.dns.Counts(), Transports: m.has,
+	}
+	s.Fresh = m.follower.freshness()
+	s.Upstreams = append([]upstream.ZoneCounts{{Zone: ".", Counts: m.pool.Counts()}}, m.pool.ZoneCounts()...)
+	if m.unbound != nil {
+		state := m.unbound.State()
+		s.Unbound = &state
+	}
+	if m.shown != nil {
+		s.Ends = m.shown.says().Ends
+	}
+	return s
 }
 
 func upstreamsOf(out []api.Upstream, zone string, all []upstream.ServerCounts) []api.Upstream {

@@ -184,6 +184,9 @@ type Edge struct {
 	// option: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;
 	// organization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.
 	StructuredErrors StructuredErrors
+	// metrics_listen: address and port of this machine where GET /metrics shows counters in the OpenMetrics format, such as
+	// 127.0.0.1:9153. A loopback or private one. Without it, nowhere.
+	MetricsListen netip.AddrPort
 	// nsid: whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from
 	// outside. Default true.
 	NSID bool

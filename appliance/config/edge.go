@@ -60,8 +60,20 @@ func (f *file) edge(data []byte) *Edge {
 	e.Encrypted = s.encrypted(&taken, &udp)
 	e.Proxies = s.proxies(e)
 	e.Stop = s.stop(&taken)
+	if e.MetricsListen = read(s, "metrics_listen", netip.AddrPort{}, private); e.MetricsListen.IsValid() {
+		taken.add(s, "metrics_listen", e.MetricsListen)
+	}
 	s.done()
 	return e
+}
+
+// private reads an address that the world does not reach.
+func private(n *yaml.Node) (netip.AddrPort, string) {
+	a, wrong := addrPort(false)(n)
+	if ip := a.Addr(); wrong == "" && !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() {
+		wrong = a.String() + " can be reached from anywhere; write a loopback or private address such as 127.0.0.1:9153"
+	}
+	return a, wrong
 }
 
 // places are the addresses an edge listens on so far, and the key of the file that took each.

@@ -93,7 +93,8 @@ func exampleEdge() *Edge {
 			Report: "https://hotline.example/report", Help: "tel:+99900123456",
 			Languages: []string{"fr", "ar"}, TTL: 20 * time.Second,
 		},
-		NSID: false, CacheMB: 128, ServeStale: StaleOff, NeverBlock: []string{"isp.example", "xn--bcher-kva.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
+		MetricsListen: place("10.0.0.1:9153"),
+		NSID:          false, CacheMB: 128, ServeStale: StaleOff, NeverBlock: []string{"isp.example", "xn--bcher-kva.example"}, MaxStale: 10 * time.Minute, LogLevel: slog.LevelDebug,
 	}
 }
 
@@ -377,6 +378,7 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a program at a relative path", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {program: bin/unbound}", "neither a name nor a whole path"},
 		{"a cache of nothing", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {cache_mb: 0}", "from 4 to"},
 		{"an unknown key of recursion", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive\nrecursion: {thread: 2}", "did you mean"},
+		{"metrics for everybody", "metrics_listen: 10.0.0.1:9153", "metrics_listen: 192.0.2.53:9153", "can be reached from anywhere"},
 		{"a key outside its section", "nsid: false", "ttl: 20s\nnsid: false", "ttl is not a key"},
 		{"a control character", "help: tel:+99900123456", `help: "tel:+999\e[31m00"`, "control character"},
 		{"an anchor", "name: edge-1", "name: &x edge-1", "anchors are not allowed"},

@@ -50,6 +50,7 @@ var edgeManual = map[string]string{
 	"dns64_clients":      "Prefixes of the clients that are behind that NAT64; all others are answered as without dns64. Default: every\nclient is. May be left out.",
 	"client_subnets":     "Prefixes of resolvers of your own whose client subnets (EDNS, RFC 7871) are passed to upstreams, and the\nanswers' scopes back. What they get is not cached here. All others' subnets are left out. Default: all are left out.",
 	"structured_errors":  "A text with the answer for a listed name, for clients that ask for it (off without this section).\noption: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;\norganization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.",
+	"metrics_listen":     "Address and port of this machine where GET /metrics shows counters in the OpenMetrics format, such as\n127.0.0.1:9153. A loopback or private one. Without it, nowhere.",
 	"nsid":               "Whether a query that asks for it (RFC 5001) gets the state id this edge serves. Auditors use it from\noutside. Default true.",
 	"cache_mb":           "Memory for cached answers in MiB. Default 64, 1 to 65536.",
 	"serve_stale":        "How long behind its time an answer may still be given when no upstream has a better one in 1.8 seconds\n(RFC 8767). It then has a TTL of 30s. Listed names are stopped all the same. Default 24h, 1s to 168h, or off.",

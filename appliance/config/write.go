@@ -91,6 +91,11 @@ func (e *Edge) YAML() []byte {
 	w.list("dns64_clients", texts(e.DNS64Clients))
 	w.list("client_subnets", texts(e.ClientSubnets))
 	w.structuredErrors(e.StructuredErrors)
+	if e.MetricsListen.IsValid() {
+		w.set("metrics_listen", e.MetricsListen.String())
+	} else {
+		w.set("metrics_listen", "")
+	}
 	w.raw("nsid", strconv.FormatBool(e.NSID))
 	w.raw("cache_mb", strconv.Itoa(cmp.Or(e.CacheMB, DefaultCacheMB)))
 	if e.ServeStale == StaleOff {
