@@ -102,7 +102,8 @@ type fakeUpstream struct {
 	mu      sync.Mutex // guards all
 	replies map[string]func(q wire.Question) ([]byte, error)
 	asked   []string
-	held    chan struct{} // closed by release: what hold waits for
+	held    chan struct{}       // closed by release: what hold waits for
+	first   map[string][]string // lies that come before the reply, over the wire
 
 	holds chan struct{} // a value for each question that hold keeps waiting
 }

@@ -19,13 +19,16 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-// TestScenarios plays the text files of testdata/scenarios. A line starts with a word, indented lines belong to it:
+// TestScenarios plays the text files of testdata/scenarios, and those whose first line is "wire" over a pool and sockets as well. A line starts with
+// a word, indented lines belong to it:
 //
 //	list [BASIS KIND NAME, ...]      a new set with these entries; "canary" may follow a name. "list" alone: an empty set
 //	none                             no set in force
 //	bypass                           the set of now with the kill switch on
-//	upstream NAME TYPE [RCODE] [ad] [ede N] [fails] [held]
-//	  RECORD                         or "authority RECORD" or "additional RECORD"
+//	prefetch                         first line: what is still asked for is asked for anew before its time is over
+//	upstream NAME TYPE [RCODE] [ad] [ede N] [fails] [held] [only LIE] [first LIE ...]
+//	  RECORD                         or "authority RECORD" or "additional RECORD" or "aliases N NAME NAME": a chain of N between two names
+//	                                 a LIE is a name of lies; with "only" the reply is that, with "first" that comes before it (over the wire, UDP)
 //	clock DURATION                   moves the clock
 //	ask NAME TYPE [edns|do|cd|ad|nsid|tcp|size N|class C]
 //	  RCODE [ad] [cd] [tc] [ede N]   then the whole answer and authority sections as records, or nothing
@@ -44,7 +47,10 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			play(t, f, string(text))
+			play(t, f, string(text), newRigOf)
+			if strings.HasPrefix(string(text), "wire\n") {
+				t.Run("over the wire", func(t *testing.T) { play(t, f, string(text), newWireRig) })
+			}
 		})
 	}
 }
@@ -56,7 +62,7 @@ type step struct {
 	body  []string
 }
 
-func play(t *testing.T, file, text string) {
+func play(t *testing.T, file, text string, rigOf func(testing.TB, *fakeClock, Config) *rig) {
 	var steps []step
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
@@ -72,10 +78,13 @@ func play(t *testing.T, file, text string) {
 	}
 	clock := newClock()
 	// what is held back waits for "release", however long this machine takes to come to it
-	g, calls := newRigOf(t, clock, Config{Clock: clock.now, Patience: time.Hour}), 0
+	g, calls := rigOf(t, clock, Config{Clock: clock.now, Patience: time.Hour, Prefetch: strings.HasPrefix(text, "prefetch\n")}), 0
 	started := map[string]started{}
 	for _, s := range steps {
 		switch s.words[0] {
+		case "wire":
+		case "prefetch":
+			g.asker = askable{g.up} // which is not waited for: the next line finds it done
 		case "none":
 			g.Swap(nil)
 		case "list":
@@ -167,6 +176,8 @@ func entries(t *testing.T, s step) (out []entry) {
 func script(t *testing.T, g *rig, s step) {
 	var rcode, code int
 	var ad, fails, held bool
+	var only string
+	var first []string
 	for i := 3; i < len(s.words); i++ {
 		switch w := s.words[i]; w {
 		case "ad":
@@ -178,6 +189,12 @@ func script(t *testing.T, g *rig, s step) {
 		case "ede":
 			i++
 			code, _ = strconv.Atoi(s.words[i])
+		case "only":
+			i++
+			only = s.words[i]
+		case "first":
+			first = s.words[i+1:]
+			i = len(s.words)
 		default:
 			var ok bool
 			if rcode, ok = dns.StringToRcode[w]; !ok {
@@ -185,11 +202,23 @@ func script(t *testing.T, g *rig, s step) {
 			}
 		}
 	}
+	for _, l := range append([]string{only}, first...) {
+		if l != "" && lies[l] == nil {
+			t.Fatalf("%s: %q is no lie", s.at, l)
+		}
+	}
 	k := key(s.words[1], dns.StringToType[s.words[2]])
+	g.up.mu.Lock()
+	if g.up.first == nil {
+		g.up.first = map[string][]string{}
+	}
+	g.up.first[k] = first
+	g.up.mu.Unlock()
 	if fails && !held {
 		g.up.set(k, nil)
 		return
 	}
+	records := aliases(s.body)
 	g.up.set(k, func(q wire.Question) ([]byte, error) {
 		if held {
 			g.up.hold()
@@ -197,15 +226,42 @@ func script(t *testing.T, g *rig, s step) {
 		if fails {
 			return nil, upstream.ErrNoAnswer
 		}
-		return reply(q, func(m *dns.Msg) {
+		b, err := reply(q, func(m *dns.Msg) {
 			m.Rcode, m.AuthenticatedData = rcode, ad
 			m.SetEdns0(1232, q.DO)
 			if code != 0 {
 				o := m.IsEdns0()
 				o.Option = append(o.Option, &dns.EDNS0_EDE{InfoCode: uint16(code), ExtraText: "text of the upstream"})
 			}
-		}, s.body...)
+		}, records...)
+		if err == nil && only != "" {
+			b = lies[only](b)
+		}
+		return b, err
 	})
+}
+
+// aliases writes out "aliases N FROM TO".
+func aliases(body []string) (records []string) {
+	for _, line := range body {
+		w := strings.Fields(line)
+		if w[0] != "aliases" {
+			records = append(records, line)
+			continue
+		}
+		n, _ := strconv.Atoi(w[1])
+		for i := range n {
+			from, to := fmt.Sprintf("alias%d.example.", i), fmt.Sprintf("alias%d.example.", i+1)
+			if i == 0 {
+				from = w[2]
+			}
+			if i == n-1 {
+				to = w[3]
+			}
+			records = append(records, from+" 300 IN CNAME "+to)
+		}
+	}
+	return records
 }
 
 // question packs what the words ask.
@@ -267,7 +323,7 @@ func (s step) compare(t *testing.T, g *rig, got *dns.Msg) {
 		t.Errorf("%s: got %q, want %q", s.at, head, s.body[0])
 	}
 	want := []string{}
-	for _, text := range s.body[1:] {
+	for _, text := range aliases(s.body[1:]) {
 		rr, err := dns.NewRR(text)
 		if err != nil {
 			t.Fatalf("%s: %v", s.at, err)
