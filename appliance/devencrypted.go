@@ -19,10 +19,10 @@ import (
 // devResolver is what the development picture's certificate names.
 const devResolver = "dns.dev.cordon.test"
 
-// encrypt adds DNS over TLS, HTTPS and QUIC to the edge's file, as an operator does by hand, with a certificate that only this picture trusts.
+// encrypt adds DNS over TLS, HTTPS and QUIC to the edge's file, and where its metrics are, as an operator does by hand, with a certificate that only this picture trusts.
 func (d *dev) encrypt(edge string, given ports) error {
 	loopback := netip.MustParseAddr("127.0.0.1")
-	var at [2]netip.AddrPort // TLS and QUIC, HTTPS
+	var at [3]netip.AddrPort // TLS and QUIC, HTTPS, metrics
 	for i := range at {
 		var err error
 		if at[i], err = given.free(loopback); err != nil {
@@ -49,6 +49,7 @@ func (d *dev) encrypt(edge string, given ports) error {
 	}
 	d.picture.ResolverName, d.picture.ResolverCA = devResolver, filepath.Join(edge, "dns.crt")
 	d.picture.TLS, d.picture.HTTPS, d.picture.QUIC = at[0].String(), at[1].String(), at[0].String()
+	d.picture.Metrics = "http://" + at[2].String() + "/metrics"
 	for _, f := range []struct {
 		name string
 		text []byte
@@ -74,7 +75,8 @@ encrypted:
   tls_listen: [%q]
   https_listen: [%q]
   quic_listen: [%q]
-`, devResolver, at[0], at[1], at[0]); err != nil {
+metrics_listen: %q
+`, devResolver, at[0], at[1], at[0], at[2]); err != nil {
 		return fmt.Errorf("add encrypted to the edge: %w", err)
 	}
 	return file.Close()

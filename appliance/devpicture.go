@@ -26,6 +26,7 @@ type Picture struct {
 	QUIC          string   `json:"quic"`
 	ResolverName  string   `json:"resolver_name"`  // in its certificate,
 	ResolverCA    string   `json:"resolver_ca"`    // which is here
+	Metrics       string   `json:"metrics"`        // URL of the edge's
 	StopAddresses []string `json:"stop_addresses"` // law first
 	StopPages     []string `json:"stop_pages"`     // one per basis, law first
 	Repository    string   `json:"repository"`     // the hotline's, as control nodes read it
@@ -70,7 +71,7 @@ func (d *dev) describe(h *devHotline, repository, operator string, plan identity
 	encrypted := d.picture
 	d.picture = Picture{
 		DNS: edge.DNS[0].String(), TLS: encrypted.TLS, HTTPS: encrypted.HTTPS, QUIC: encrypted.QUIC,
-		ResolverName: encrypted.ResolverName, ResolverCA: encrypted.ResolverCA,
+		ResolverName: encrypted.ResolverName, ResolverCA: encrypted.ResolverCA, Metrics: encrypted.Metrics,
 		StopAddresses: []string{law.String(), voluntary.String()},
 		StopPages:     []string{page(law), page(voluntary)},
 		Repository:    repository, HotlineDir: h.dir, Signers: h.officers, Officers: d.officers,

@@ -30,6 +30,7 @@ func TestDevIsTheWholePicture(t *testing.T) {
 		HTTPS         string   `json:"https"`
 		ResolverName  string   `json:"resolver_name"`
 		ResolverCA    string   `json:"resolver_ca"`
+		Metrics       string   `json:"metrics"`
 		StopAddresses []string `json:"stop_addresses"`
 		StopPages     []string `json:"stop_pages"`
 		Repository    string   `json:"repository"`
@@ -102,6 +103,10 @@ func TestDevIsTheWholePicture(t *testing.T) {
 		if err := passes(name); err != nil {
 			t.Error(err)
 		}
+	}
+	if out, err := exec.Command("curl", "-sSf", p.Metrics).CombinedOutput(); err != nil || !strings.Contains(string(out), "\ncordon_ready 1\n") ||
+		!strings.Contains(string(out), "cordon_upstream_up{") || strings.Contains(string(out), p.Listed[0]) {
+		t.Errorf("metrics: %v\n%s", err, out)
 	}
 	for _, url := range p.URLs {
 		host, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
