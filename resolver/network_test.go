@@ -69,6 +69,7 @@ func subnetRig(t *testing.T) *rig {
 			last = s.Address.To16()[14]
 			s.SourceScope = 20
 			if name == "other.test." {
+				s.Address = s.Address.To4()
 				s.Address[0]++
 			}
 			if name != "silent.test." {
