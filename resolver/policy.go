@@ -13,7 +13,7 @@ import (
 //	A          stop address of the basis, or NODATA when none is configured
 //	AAAA       stop address of the basis, or NODATA when none is configured; behind a NAT64 that of IPv4, translated
 //	HTTPS SVCB NODATA: they carry addresses and keys of the listed site; also with port and scheme in front (_8443._https.NAME)
-//	ANY        NODATA: it would carry any of the above (in the spirit of RFC 8482)
+//	ANY        NODATA: it would carry any of the above (in the spirit of RFC 8482), with port and scheme in front as well
 //	others     what the upstream says: MX, TXT, NS, SOA, SRV, CNAME, DNAME, DS, ...
 //
 // Never NXDOMAIN: below the name, and for its mail, the world goes on. So a `host` entry leaves the mail of its name
@@ -98,24 +98,33 @@ func (r *Resolver) stop(w *scratch, dst, query []byte, at netip.Addr) []byte {
 	return w.q.AppendAddress(dst, query, at, r.ttl, &w.opt)
 }
 
-// asked is the verdict on the asked name. For HTTPS and SVCB the name may say port and scheme in front of the host (_8443._https.HOST, RFC
-// 9460 9.1): it is still that host.
+// asked is the verdict on the asked name.
 func (w *scratch) asked(v *view, now uint32) match.Verdict {
-	name := w.q.Name()
-	var got match.Verdict
-	if w.first != nil {
-		got = w.first.Verdict(now)
-	} else {
-		got = v.set.Name(name, now)
+	if w.first == nil {
+		return w.verdict(v, w.q.Name(), now)
 	}
-	if got.Listed || w.q.Type != wire.TypeHTTPS && w.q.Type != wire.TypeSVCB {
+	if got := w.first.Verdict(now); got.Listed {
 		return got
+	}
+	return w.service(v, w.q.Name(), now)
+}
+
+// verdict is what the set says about a name that was asked or is led to.
+func (w *scratch) verdict(v *view, name []byte, now uint32) match.Verdict {
+	if got := v.set.Name(name, now); got.Listed {
+		return got
+	}
+	return w.service(v, name, now)
+}
+
+// service is the verdict on the host of a name that says port and scheme in front of it (_8443._https.HOST, RFC 9460 9.1), for the types that
+// tell about a service: it is still that host. Other names, and other types, pass.
+func (w *scratch) service(v *view, name []byte, now uint32) match.Verdict {
+	if len(name) == 0 || name[0] != '_' || actionOf(w.q.Type) != noData {
+		return match.Verdict{}
 	}
 	for len(name) > 0 && name[0] == '_' {
 		_, name, _ = bytes.Cut(name, []byte{'.'})
-	}
-	if len(name) == len(w.q.Name()) {
-		return got
 	}
 	return v.set.Name(name, now)
 }
@@ -180,7 +189,7 @@ func (w *scratch) test(v *view, found *match.Verdict, name *wire.NameBuf, now ui
 	if w.names++; w.names > maxNames || found.Listed && found.Basis.Binding() {
 		return
 	}
-	if got := v.set.Name(name.Bytes(), now); got.Listed && (!found.Listed || got.Basis.Binding()) {
+	if got := w.verdict(v, name.Bytes(), now); got.Listed && (!found.Listed || got.Basis.Binding()) {
 		*found = got
 	}
 }

@@ -42,12 +42,15 @@ func TestEveryRowOfTheSignalsTable(t *testing.T) {
 		"clean.test ANY":                    {"clean.test. 300 IN A 192.0.2.3", `clean.test. 300 IN TXT "all"`},
 		"_8443._https.www.order.test HTTPS": {"_8443._https.www.order.test. 300 IN HTTPS 1 ."},
 		// what must never be passed on
-		"alias.test A":      {"alias.test. 300 IN CNAME law.test.", "law.test. 300 IN A 192.0.2.4"},
-		"alias.test AAAA":   {"alias.test. 300 IN CNAME voluntary.test.", "voluntary.test. 300 IN AAAA 2001:db8::4"},
-		"moved.x.test A":    {"x.test. 300 IN DNAME law.test.", "moved.x.test. 300 IN CNAME moved.law.test.", "moved.law.test. 300 IN A 192.0.2.4"},
-		"target.test HTTPS": {`target.test. 300 IN HTTPS 1 cdn.law.test. ipv4hint="192.0.2.4"`},
-		"target.test SVCB":  {"target.test. 300 IN SVCB 0 order.test."},
-		"mixed.test ANY":    {"mixed.test. 300 IN MX 1 mail.example.", "mixed.test. 300 IN HTTPS 0 order.test."},
+		"alias.test A":                  {"alias.test. 300 IN CNAME law.test.", "law.test. 300 IN A 192.0.2.4"},
+		"alias.test AAAA":               {"alias.test. 300 IN CNAME voluntary.test.", "voluntary.test. 300 IN AAAA 2001:db8::4"},
+		"moved.x.test A":                {"x.test. 300 IN DNAME law.test.", "moved.x.test. 300 IN CNAME moved.law.test.", "moved.law.test. 300 IN A 192.0.2.4"},
+		"target.test HTTPS":             {`target.test. 300 IN HTTPS 1 cdn.law.test. ipv4hint="192.0.2.4"`},
+		"target.test SVCB":              {"target.test. 300 IN SVCB 0 order.test."},
+		"_8443._https.order.test ANY":   {"_8443._https.order.test. 300 IN HTTPS 1 order.test. ipv4hint=192.0.2.4"},
+		"_8443._https.alias.test HTTPS": {"_8443._https.alias.test. 300 IN CNAME _8443._https.order.test.", "_8443._https.order.test. 300 IN HTTPS 1 . ipv4hint=192.0.2.4"},
+		"_8443._https.alias.test SVCB":  {"_8443._https.alias.test. 300 IN SVCB 0 _8443._https.order.test."},
+		"mixed.test ANY":                {"mixed.test. 300 IN MX 1 mail.example.", "mixed.test. 300 IN HTTPS 0 order.test."},
 	}
 	for _, tt := range []struct {
 		question string
@@ -67,6 +70,9 @@ func TestEveryRowOfTheSignalsTable(t *testing.T) {
 		{"voluntary.test HTTPS", 15, []string{"voluntary.test." + soa}},
 		{"_8443._https.law.test HTTPS", 16, []string{"_8443._https.law.test." + soa}},
 		{"_8443._https.order.test HTTPS", 16, []string{"_8443._https.order.test." + soa}},
+		{"_8443._https.order.test ANY", 16, []string{"_8443._https.order.test." + soa}},
+		{"_8443._https.alias.test HTTPS", 16, []string{"_8443._https.alias.test." + soa}},
+		{"_8443._https.alias.test SVCB", 16, []string{"_8443._https.alias.test." + soa}},
 		{"_8443._https.www.order.test HTTPS", 0, nil}, // another host
 		{"law.test MX", 0, nil}, {"law.test TXT", 0, nil}, {"law.test NS", 0, nil}, {"law.test SOA", 0, nil}, {"law.test DS", 0, nil},
 		{"law.test DNSKEY", 0, nil}, {"law.test CAA", 0, nil}, {"law.test NSEC", 0, nil}, {"law.test CNAME", 0, nil},
