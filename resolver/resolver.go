@@ -124,7 +124,7 @@ type scratch struct {
 	first  *match.Lookup // of the asked name, when it has begun already
 
 	current, last, owner, target wire.NameBuf // of chain
-	names                        int
+	names, labels                int          // tested of a reply
 }
 
 // Bounds of the signal's TTL: long enough that a browser does not ask for every request, short enough that a withdrawn
