@@ -46,6 +46,7 @@ func makeSetWithout(t testing.TB, removals []match.Removal, entries ...entry) *m
 	t.Helper()
 	const list = match.ListID("hotline/main")
 	keys := &match.Keys{Match: sha256.Sum256([]byte("match")), Gate: [16]byte{1, 2, 3}}
+	keys.Prepare()
 	filter := match.Filter{
 		Kinds:         []canon.Kind{canon.KindURL, canon.KindPrefix, canon.KindHost, canon.KindDomain},
 		Bases:         []match.Basis{match.BasisLaw, match.BasisOrder, match.BasisVoluntary},

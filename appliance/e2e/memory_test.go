@@ -6,7 +6,9 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -49,8 +51,9 @@ func (w *world) checkMemory(node string) {
 	})
 }
 
-// listKeys are the hotline's K_match of all epochs. K_gate is not among them: every lookup hands it to SipHash over its stack, so it is found
-// on the stack of whoever asked last. Nor is what HMAC makes of K_match for a moment (docs/security.md says both).
+// listKeys are the hotline's K_match of all epochs, and what is as good as it: the states of SHA-256 that HMAC makes of it, where the processor has
+// the instructions that keep them in registers. K_gate is not among them: every lookup hands it to SipHash over its stack, so it is found on the
+// stack of whoever asked last (docs/security.md).
 func (w *world) listKeys() map[string][]byte {
 	out := map[string][]byte{}
 	files, err := filepath.Glob(w.join("hotline", "keys", "epoch-*.json"))
@@ -66,7 +69,38 @@ func (w *world) listKeys() map[string][]byte {
 		if err != nil || len(b) != 32 {
 			w.t.Fatalf("K_match of %s: %v", f, err)
 		}
-		out["K_match of "+filepath.Base(f)] = b
+		name := filepath.Base(f)
+		out["K_match of "+name] = b
+		if info, _ := os.ReadFile("/proc/cpuinfo"); bytes.Contains(info, []byte(" sha_ni ")) {
+			for form, b := range hmacStates(b) {
+				out[form+" of "+name] = b
+			}
+		}
+	}
+	return out
+}
+
+// hmacStates are the two states of SHA-256 behind a padded key, as the library writes them down, as it has them in memory, and as the processor's
+// instructions want them.
+func hmacStates(key []byte) map[string][]byte {
+	out := map[string][]byte{}
+	for name, with := range map[string]byte{"inner state": 0x36, "outer state": 0x5c} {
+		pad := bytes.Repeat([]byte{with}, sha256.BlockSize)
+		for i := range key {
+			pad[i] ^= key[i]
+		}
+		h := sha256.New()
+		h.Write(pad)
+		b, _ := h.(encoding.BinaryMarshaler).MarshalBinary()
+		written := b[4:36] // behind the magic
+		var words, registers []byte
+		for i := range 8 {
+			words = binary.LittleEndian.AppendUint32(words, binary.BigEndian.Uint32(written[4*i:]))
+		}
+		for _, i := range []int{5, 4, 1, 0} { // F E B A
+			registers = append(registers, words[4*i:4*i+4]...)
+		}
+		out[name+", written"], out[name+", in words"], out[name+", in a register"] = written, words, registers
 	}
 	return out
 }

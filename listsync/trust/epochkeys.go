@@ -224,7 +224,11 @@ func UnwrapKeys(b []byte, identity age.Identity) (EpochKeys, error) {
 		return EpochKeys{}, fmt.Errorf("unwrap keys: %w", err)
 	}
 	k := EpochKeys{Keys: held.Get(), held: held}
-	locked.Do(func() { err = k.open(b, identity) })
+	locked.Do(func() {
+		if err = k.open(b, identity); err == nil {
+			k.Keys.Prepare()
+		}
+	})
 	if err != nil {
 		held.Close()
 		return EpochKeys{}, fmt.Errorf("unwrap keys: %w", err)

@@ -32,7 +32,9 @@ var (
 // Keys are the keys of the seed, ready for use.
 func Keys(seed int64) *match.Keys {
 	m, g := derive("match", seed, 0), derive("gate", seed, 0)
-	return &match.Keys{Match: m, Gate: [16]byte(g[:16])}
+	k := &match.Keys{Match: m, Gate: [16]byte(g[:16])}
+	k.Prepare()
+	return k
 }
 
 // OpenKey is K_open of the seed.
