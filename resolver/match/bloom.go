@@ -15,6 +15,10 @@ const (
 	bitsPerRecord = 32
 	bloomHashes   = 8
 
+	// asked is how many probes a lookup asks before it goes for the digest, which decides. A listed name passes them all, and each is memory to wait
+	// for; of the others one in 500 suffixes passes four, and costs a digest.
+	asked = 4
+
 	minBloomRecords = 16 // a filter is never smaller than one cache line of 512 bits
 
 	// sliceShift makes a group of a large filter so small that its slice of each part is one or two cache lines.
@@ -125,17 +129,21 @@ func (f *filter) first(g uint64) uint {
 	return uint(f.words[p>>6]>>(p&63)) & 1
 }
 
-// rest is the other probes of g. Together with first, false says that g is certainly not in the filter.
-func (f *filter) rest(g uint64) bool {
-	x := g * spread
-	for j := uint64(1); j < bloomHashes; j++ {
+// rest is the other probes that a lookup asks of g. Together with first, false says that g is certainly not in the filter.
+func (f *filter) rest(g uint64) bool { return f.probe(g, asked) }
+
+// probe is the probes of g behind the first, up to n in all.
+func (f *filter) probe(g, n uint64) bool {
+	x, group := g*spread, f.group(g)
+	for j := uint64(1); j < n; j++ {
 		x *= spread
-		if !f.bits.Test(f.place(j, f.group(g), x)) {
+		p := f.place(j, group, x)
+		if f.words[p>>6]>>(p&63)&1 == 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// mayContain is both.
-func (f *filter) mayContain(g uint64) bool { return f.first(g) == 1 && f.rest(g) }
+// mayContain is all probes.
+func (f *filter) mayContain(g uint64) bool { return f.first(g) == 1 && f.probe(g, bloomHashes) }

@@ -20,43 +20,41 @@ import (
 // Hot path: no allocation, see TestLookupAllocs and BenchmarkNamesAtOnce.
 type Lookup struct {
 	set    *Set
-	n      int // bytes of the name
+	name   []byte // and its class behind it
 	step   int
-	count  int // label suffixes; 0: too many for steps, or too many lists
+	count  int    // label suffixes; 0: too many for steps, or too many lists
+	digest Digest // of a suffix that passed the filter of a list
+	list   int    // which list
+	long   int    // bytes of the suffix; 0: none
+	place  int    // of the digest in the list
 	starts [suffixBatch]uint8
+	left   [aheadLists]uint8 // suffixes that the filter has not ruled out yet
 	gates  [aheadLists][suffixBatch]uint64
-	left   [aheadLists]uint // suffixes that the filter has not ruled out yet
-
-	digest     Digest // of a suffix that passed the filter of a list
-	list, long int    // which; long: bytes of the suffix, 0: none
-	text       [MaxName + 1]byte
 }
 
 const (
 	// Steps is how many there are between Begin and Verdict.
-	Steps = 3
+	Steps = 4
 
 	aheadLists = 4 // of a set with more lists a name is looked up all at once
 )
 
-// Begin takes a copy of a name, in the form of Set.Name.
+// Begin takes a name, in the form of Set.Name. It stays as it is until Verdict, and the byte behind it, in its capacity, is used.
 func (l *Lookup) Begin(s *Set, name []byte) {
-	l.set, l.n, l.step, l.count, l.long = s, 0, 0, 0, 0
-	if len(name) > MaxName {
+	l.set, l.name, l.step, l.count, l.long = s, name, 0, 0, 0
+	n := len(name)
+	if n > MaxName || n == cap(name) || len(s.members) > aheadLists {
 		return
 	}
-	l.n = copy(l.text[:], name)
-	l.text[l.n] = byte(canon.ClassName)
-	if len(s.members) > aheadLists {
-		return
-	}
+	tailed := name[:n+1]
+	tailed[n] = byte(canon.ClassName)
 	count := 0
-	for start := 0; start < l.n; count++ {
+	for start := 0; start < n; count++ {
 		if count == suffixBatch {
 			return
 		}
 		l.starts[count] = uint8(start)
-		for start < l.n && l.text[start] != '.' {
+		for start < n && name[start] != '.' {
 			start++
 		}
 		start++
@@ -65,9 +63,9 @@ func (l *Lookup) Begin(s *Set, name []byte) {
 	for i := range s.members {
 		m := &s.members[i]
 		for j := range count {
-			g := m.keys.gate(l.text[l.starts[j] : l.n+1])
+			g := m.keys.gate(tailed[l.starts[j]:])
 			l.gates[i][j] = g
-			m.bloom.ahead(0, g)
+			m.bloom.ahead(g)
 		}
 	}
 }
@@ -83,18 +81,18 @@ func (l *Lookup) Step() {
 		case 1:
 			l.left[i] = 0
 			for j := range l.count {
-				l.left[i] |= m.bloom.first(l.gates[i][j]) << j
+				l.left[i] |= uint8(m.bloom.first(l.gates[i][j]) << j)
 			}
 			for left := l.left[i]; left != 0; left &= left - 1 {
-				m.bloom.aheadRest(l.gates[i][bits.TrailingZeros(left)%suffixBatch])
+				m.bloom.aheadRest(l.gates[i][bits.TrailingZeros8(left)%suffixBatch])
 			}
 		case 2:
 			for left := l.left[i]; left != 0; left &= left - 1 {
-				j := bits.TrailingZeros(left) % suffixBatch
+				j := bits.TrailingZeros8(left) % suffixBatch
 				if !m.bloom.rest(l.gates[i][j]) {
 					l.left[i] &^= 1 << j
 				} else if l.long == 0 {
-					suffix := l.text[l.starts[j]:l.n]
+					suffix := l.name[l.starts[j]:]
 					l.digest, l.list, l.long = m.keys.Digest(m.list, canon.ClassName, suffix), i, len(suffix)
 					prefetch.At(m.edge.starts, 4*blockOf(&l.digest, m.edge.bits))
 				}
@@ -102,6 +100,14 @@ func (l *Lookup) Step() {
 		case 3:
 			if l.long > 0 && l.list == i {
 				m.edge.ahead(&l.digest)
+			}
+		case 4:
+			if l.long > 0 && l.list == i {
+				l.place = m.edge.find(&l.digest)
+				prefetch.At(m.edge.columns.Metas, MetaSize*l.place)
+				if m.removed != nil {
+					prefetch.At(m.edge.columns.IDs, len(EntryID{})*l.place)
+				}
 			}
 		}
 	}
@@ -111,7 +117,7 @@ func (l *Lookup) Step() {
 func (l *Lookup) Verdict(now uint32) Verdict {
 	var v Verdict
 	if l.step < 2 {
-		return l.set.Name(l.text[:l.n], now)
+		return l.set.Name(l.name, now)
 	}
 	if l.set.passes(now) {
 		return v
@@ -120,13 +126,15 @@ func (l *Lookup) Verdict(now uint32) Verdict {
 		m := &l.set.members[i]
 		listed, basis := v.Listed, v.Basis
 		for left := l.left[i]; left != 0; left &= left - 1 {
-			start := int(l.starts[bits.TrailingZeros(left)%suffixBatch])
-			d := &l.digest
-			if l.list != i || l.long != l.n-start {
-				other := m.keys.Digest(m.list, canon.ClassName, l.text[start:l.n])
-				d = &other
+			start := int(l.starts[bits.TrailingZeros8(left)%suffixBatch])
+			switch suffix := l.name[start:]; {
+			case l.list != i || l.long != len(suffix):
+				m.confirmName(&v, suffix, start == 0, now)
+			case l.step < Steps:
+				m.confirm(&v, &l.digest, m.edge.find(&l.digest), start == 0, now)
+			default:
+				m.confirm(&v, &l.digest, l.place, start == 0, now)
 			}
-			m.confirmDigest(&v, d, start == 0, now)
 		}
 		if v.Listed != listed || v.Basis != basis {
 			v.Member = uint8(i)
@@ -135,19 +143,13 @@ func (l *Lookup) Verdict(now uint32) Verdict {
 	return v
 }
 
-// ahead asks for the line of probe j of g.
-func (f *filter) ahead(j int, g uint64) {
-	x := g * spread
-	for range j {
-		x *= spread
-	}
-	prefetch.At(f.words, int(f.place(uint64(j), f.group(g), x)>>6))
-}
+// ahead asks for the line of the first probe of g.
+func (f *filter) ahead(g uint64) { prefetch.At(f.words, int(f.place(0, f.group(g), g*spread)>>6)) }
 
-// aheadRest asks for the lines of all probes but the first.
+// aheadRest asks for the lines that rest will read.
 func (f *filter) aheadRest(g uint64) {
 	x, group := g*spread, f.group(g)
-	for j := uint64(1); j < bloomHashes; j++ {
+	for j := uint64(1); j < asked; j++ {
 		x *= spread
 		prefetch.At(f.words, int(f.place(j, group, x)>>6))
 	}
@@ -164,7 +166,6 @@ func (e *Edge) ahead(d *Digest) {
 	const near = 4 // records: a line of digests
 	for _, i := range [...]int{at - near, at, at + near} {
 		prefetch.At(e.columns.Digests, 16*i)
-		prefetch.At(e.columns.Metas, MetaSize*i)
 	}
 }
 

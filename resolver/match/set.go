@@ -208,13 +208,13 @@ func (m *member) name(v *Verdict, tailed []byte, now uint32) {
 // confirmName asks the edge list about one suffix after a Bloom hit. full: the suffix is the whole name.
 func (m *member) confirmName(v *Verdict, suffix []byte, full bool, now uint32) {
 	d := m.keys.Digest(m.list, canon.ClassName, suffix)
-	m.confirmDigest(v, &d, full, now)
+	m.confirm(v, &d, m.edge.find(&d), full, now)
 }
 
-// confirmDigest is confirmName for a suffix's digest.
-func (m *member) confirmDigest(v *Verdict, d *Digest, full bool, now uint32) {
+// confirm is confirmName for a suffix's digest, which the edge list has from a place on, or not at all.
+func (m *member) confirm(v *Verdict, d *Digest, place int, full bool, now uint32) {
 	x := m.edge
-	for i := x.find(d); x.is(i, d); i++ {
+	for i := place; x.is(i, d); i++ {
 		meta := x.meta(i)
 		switch meta.Kind {
 		case canon.KindDomain:
