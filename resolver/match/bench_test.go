@@ -42,7 +42,7 @@ func bigSetWith(tb testing.TB, keys *match.Keys) *match.Set {
 }
 
 // questions are 4-label names below the synthetic ones, "www.n123.example-3.test", side by side in memory as datagrams
-// are: fetching them must not be what a lookup benchmark measures.
+// are: fetching them must not be what a lookup benchmark measures. Behind each is the byte that a lookup may write to.
 type questions struct {
 	slab []byte
 	at   []uint32
@@ -51,13 +51,13 @@ type questions struct {
 func ask(n int, of func(i int) int) questions {
 	q := questions{at: make([]uint32, 1, n+1)}
 	for i := range n {
-		q.slab = listtest.AppendName(append(q.slab, "www."...), of(i))
+		q.slab = append(listtest.AppendName(append(q.slab, "www."...), of(i)), 0)
 		q.at = append(q.at, uint32(len(q.slab)))
 	}
 	return q
 }
 
-func (q *questions) name(i int) []byte { return q.slab[q.at[i]:q.at[i+1]] }
+func (q *questions) name(i int) []byte { return q.slab[q.at[i] : q.at[i+1]-1 : q.at[i+1]] }
 
 const asked = 1 << 16 // different names, so that the filter is read all over
 
