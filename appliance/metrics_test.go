@@ -125,7 +125,7 @@ func TestMetricsMoveWithTraffic(t *testing.T) {
 		`cordon_upstream_questions_total{zone="."} 2.0`, `cordon_upstream_questions_total{zone="corp.example"} 1.0`,
 		"cordon_upstream_asked_total"+first+" 2.0", "cordon_upstream_answers_total"+first+" 2.0", "cordon_upstream_up"+first+" 1.0",
 		"cordon_upstream_asked_total"+zone+" 2.0", "cordon_upstream_timeouts_total"+zone+" 2.0", "cordon_upstream_answers_total"+zone+" 0.0")
-	if strings.Contains(text, "secret") || strings.Contains(text, `"127.0.0.1"`) {
+	if strings.Contains(text, "secret-name") || strings.Contains(text, `"127.0.0.1"`) {
 		t.Errorf("a name or a client is in:\n%s", text)
 	}
 	if strings.Contains(text, "cache_hits_total") && !strings.Contains(text, "cordon_unbound_cache_hits_total") || regexp.MustCompile(`cordon_\w*(stopped|listed)`).MatchString(text) {

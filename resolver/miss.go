@@ -64,7 +64,14 @@ func (r *Resolver) wait(ctx context.Context, w *scratch, query []byte, from wire
 	slot, ok := r.fair.enter(from.Addr)
 	if !ok {
 		w.counts.crowded.Add(1)
-		r.say(w, query, r.fail(w, w.out[:0], query, wire.EDENetworkError), later)
+		resp, ok := []byte(nil), false
+		if stale != nil {
+			resp, ok = r.stale(w, w.out[:0], query, stale, from)
+		}
+		if !ok {
+			resp = r.fail(w, w.out[:0], query, wire.EDENetworkError)
+		}
+		r.say(w, query, resp, later)
 		later.Flush()
 		return
 	}

@@ -87,6 +87,34 @@ func TestAFloodOfOneClientLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+func TestWhoFindsNoRoomGetsAStaleAnswer(t *testing.T) {
+	clock := newClock()
+	g := newRigOf(t, clock, Config{Clock: clock.now, Waiting: 2})
+	g.Swap(makeSet(t))
+	g.up.set(key("a.test", dns.TypeA), func(q wire.Question) ([]byte, error) { return reply(q, nil, "a.test. 60 IN A 192.0.2.1") })
+	query := question(t, "a.test", dns.TypeA, edns)
+	g.ask(t, query, false)
+	clock.step(2 * time.Minute)
+	ctx, end := context.WithCancel(context.Background())
+	g.up.set("*", func(wire.Question) ([]byte, error) {
+		<-ctx.Done()
+		return nil, upstream.ErrNoAnswer
+	})
+	waiting := make(chan struct{}, 2)
+	for i := range 2 {
+		g.Slow(ctx, question(t, fmt.Sprintf("n%d.test", i), dns.TypeA, edns), over(false), func([]byte) { waiting <- struct{}{} })
+	}
+	if m := g.ask(t, query, false); ede(m) != wire.EDEStale || len(m.Answer) != 1 {
+		t.Errorf("with no room to wait: %v", m)
+	}
+	if m := g.ask(t, question(t, "never-seen.test", dns.TypeA, edns), false); m.Rcode != dns.RcodeServerFailure {
+		t.Errorf("with no room and nothing stale: %v", m)
+	}
+	end()
+	<-waiting
+	<-waiting
+}
+
 func TestPopularAnswersAreAskedForBeforeTheirTimeIsOver(t *testing.T) {
 	clock := newClock()
 	g := newRigOf(t, clock, Config{Clock: clock.now, Prefetch: true})

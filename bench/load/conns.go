@@ -51,7 +51,7 @@ func dial(ctx context.Context, c *Config) (conn, error) {
 		}
 		return newMatched(n, true), nil
 	case "https":
-		return newPosts(&http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}}, c.Server), nil
+		return newPosts(&http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxConnsPerHost: 1}}, c.Server), nil
 	case "h3":
 		return newPosts(&http.Client{Transport: &http3.Transport{TLSClientConfig: conf}}, c.Server), nil
 	case "quic":

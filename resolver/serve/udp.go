@@ -119,6 +119,9 @@ func (w *udpWorker) drain(fd uintptr) {
 		for wait := 0; w.out.n > 0 && w.out.send(fd) == unix.EAGAIN && wait < maxErrors; wait++ {
 			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 1)
 		}
+		if w.out.n > 0 {
+			return // nothing leaves any more
+		}
 	}
 }
 
