@@ -114,6 +114,19 @@ func (s *Server) newH3() *http3.Server {
 // serveHTTP answers RFC 8484's requests. Whatever the DNS answer is, the status is 200; other statuses mean that the
 // request held no question.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	client := wire.Client{Via: wire.HTTPS}
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		client.Addr = a.Addr().Unmap().WithZone("")
+	}
+	if r.ProtoMajor < 3 { // of HTTP/3 eachStream counts them
+		leave, ok := s.requests.Enter(client.Addr)
+		if !ok {
+			s.counts.busy.Add(1)
+			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+			return
+		}
+		defer leave()
+	}
 	query, status := s.dohQuery(w, r)
 	if status != http.StatusOK {
 		if status == http.StatusMethodNotAllowed {
@@ -123,10 +136,6 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.counts.by[wire.HTTPS].questions.Add(1)
-	client := wire.Client{Via: wire.HTTPS}
-	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		client.Addr = a.Addr().Unmap().WithZone("")
-	}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	resp := s.ask((*buffer)[:0], query, client)

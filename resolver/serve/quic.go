@@ -169,7 +169,7 @@ func (s *Server) serveH3(ctx context.Context, c *quic.Conn) {
 //
 // The library would have the client open a stream more for each that it takes back, whoever still works for that one: so the turns.
 func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic.Stream), closed, refused uint64) {
-	turns := make(chan struct{}, s.config.PerConn)
+	client, turns := addrOf(c.RemoteAddr()), make(chan struct{}, s.config.PerConn)
 	var due sync.WaitGroup
 	for {
 		turns <- struct{}{} // one is given back: to read, to ask and to write have their times
@@ -179,9 +179,17 @@ func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic
 		if err != nil {
 			break
 		}
+		leave, ok := s.requests.Enter(client)
+		if !ok {
+			s.counts.busy.Add(1)
+			refuse(str, refused)
+			<-turns
+			continue
+		}
 		_ = str.SetReadDeadline(time.Now().Add(s.config.Idle))
 		due.Go(func() {
 			answer(str)
+			leave()
 			<-turns
 		})
 	}
@@ -191,9 +199,7 @@ func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic
 			if err != nil {
 				return
 			}
-			str.ReleaseStreamCredit()
-			str.CancelRead(quic.StreamErrorCode(refused))
-			str.CancelWrite(quic.StreamErrorCode(refused))
+			refuse(str, refused)
 		}
 	})
 	answered := make(chan struct{})
@@ -213,6 +219,12 @@ func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic
 	<-answered
 }
 
+func refuse(str *quic.Stream, code uint64) {
+	str.ReleaseStreamCredit()
+	str.CancelRead(quic.StreamErrorCode(code))
+	str.CancelWrite(quic.StreamErrorCode(code))
+}
+
 // DoQ's error codes (RFC 9250 8.4).
 const (
 	doqNoError          = 0x0
@@ -227,7 +239,7 @@ func (s *Server) serveDoQ(ctx context.Context, c *quic.Conn) {
 	s.eachStream(ctx, c, func(str *quic.Stream) {
 		s.answerDoQ(c, str, client)
 		str.ReleaseStreamCredit()
-	}, doqNoError, doqNoError)
+	}, doqNoError, doqExcessiveLoad)
 }
 
 // answerDoQ reads the one question of a stream and answers it.

@@ -89,7 +89,7 @@ type Config struct {
 	Proxies map[netip.AddrPort][]netip.Prefix
 
 	Workers      int           // sockets and goroutines for each UDP address; default one a core
-	Slots        int           // questions waiting for an upstream at once; beyond it they get Busy; default 8192
+	Slots        int           // questions waiting for an upstream at once; beyond it they get Busy; as many requests over HTTPS and QUIC under way; default 8192
 	Conns        int           // TCP connections at once; beyond it new ones are closed; default 1024
 	Encrypted    int           // TLS, HTTPS and QUIC connections at once; beyond it new ones are closed; default 4096
 	Handshakes   int           // of them not yet encrypted; default 256
@@ -114,6 +114,7 @@ type Server struct {
 	plain, encrypted *limit.Limit  // of connections; full: close
 	handshakes       *limit.Limit  // of connections not yet encrypted; full: close
 	proxied          chan struct{} // PROXY headers being read; full: close
+	requests         *limit.Limit  // of HTTPS and QUIC being read, asked about and written; full: refuse
 	draining         atomic.Bool
 	goodbye          time.Time       // until then what comes over open TCP and TLS connections is answered; set before draining
 	conns            sync.WaitGroup  // all about connections
@@ -165,7 +166,7 @@ func Open(c Config) (*Server, error) {
 	s := &Server{
 		config: c,
 		plain:  limit.New(c.Conns, c.PerHousehold), encrypted: limit.New(c.Encrypted, c.PerHousehold),
-		handshakes: limit.Fair(c.Handshakes), proxied: make(chan struct{}, c.Conns),
+		handshakes: limit.Fair(c.Handshakes), requests: limit.Fair(c.Slots), proxied: make(chan struct{}, c.Conns),
 		open: make(map[*guest]struct{}),
 	}
 	if secured {
