@@ -57,7 +57,7 @@ type attempt struct {
 	server *server // nil: there is none
 	socket *socket // nil: over TCP
 	id     uint16
-	strays int
+	serial uint32 // changes when it is dropped: what a connection says later is of no use
 	sent   time.Time
 	end    time.Time
 	hedge  time.Time // when a second server is asked; zero: never
@@ -212,7 +212,7 @@ func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 		return false
 	}
 	server.counts.asked.Add(1)
-	a.server, a.socket, a.strays, a.sent, a.end, a.hedge = server, k, 0, now, end, time.Time{}
+	a.server, a.socket, a.sent, a.end, a.hedge = server, k, now, end, time.Time{}
 	if len(a.flight.plan) > 1 {
 		if wait := server.patience(); wait > 0 && now.Add(wait).Before(end) {
 			a.hedge = now.Add(wait)
@@ -238,6 +238,7 @@ func (a *attempt) drop() {
 		a.socket.rest()
 	}
 	a.server, a.socket = nil, nil
+	a.serial++
 }
 
 // fail counts an attempt without a usable reply and goes on to the next server.

@@ -297,8 +297,8 @@ func (s *shard) byTCP(a *attempt) {
 
 // connect asks over the server's connection.
 func (s *shard) connect(a *attempt) {
-	server, f, turn := a.server, a.flight, a.flight.turn
-	q := f.q
+	server, serial := a.server, a.serial
+	q := a.flight.q
 	q.Name = append([]byte(nil), a.cased...)
 	bare := s.pool.bare(server)
 	s.pool.wait.Go(func() {
@@ -306,7 +306,7 @@ func (s *shard) connect(a *attempt) {
 		var lands landed
 		now := time.Now()
 		s.mu.Lock()
-		if f.turn == turn && a.server == server && a.socket == nil {
+		if a.serial == serial {
 			if err == nil {
 				if string(reply[wire.HeaderLen:wire.HeaderLen+len(q.Name)]) != string(q.Name) {
 					server.noCase.Store(true)
