@@ -120,3 +120,23 @@ func TestAServerMayGiveUpCookies(t *testing.T) {
 		t.Errorf("the last cookie is %q, want a new one of our own; the first was %q", last, first)
 	}
 }
+
+// TestAServerThatWantsAnotherCookieEachTimeIsAskedOverTCP: as several machines behind one address do, each with a secret of its own.
+func TestAServerThatWantsAnotherCookieEachTimeIsAskedOverTCP(t *testing.T) {
+	var n atomic.Uint64
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		return upstreamtest.Change(q, func(m *dns.Msg) {
+			if !q.TCP {
+				m.Rcode, m.Answer = dns.RcodeBadCookie, nil
+				withCookie(m, cookie(q)[:16]+fmt.Sprintf("%016x", n.Add(1)))
+			}
+		})
+	})
+	p := pool(t, upstream.Config{}, s)
+	if m, err := exchange(p, "a.test", dns.TypeA); err != nil || len(m.Answer) != 1 {
+		t.Errorf("got %v, %v", m, err)
+	}
+	if seen := len(s.Seen()); seen != 3 {
+		t.Errorf("one question took %d queries, want two over UDP and one over TCP", seen)
+	}
+}

@@ -61,6 +61,7 @@ type attempt struct {
 	sent   time.Time
 	end    time.Time
 	hedge  time.Time // when a second server is asked; zero: never
+	fresh  bool      // it was sent again, with a cookie that the server had just given
 	cased  []byte    // the name as it was sent
 	name   [wire.MaxName]byte
 }
@@ -185,6 +186,7 @@ func (s *shard) forward(f *flight, now time.Time, lands *landed) {
 		if end.After(total) {
 			end = total
 		}
+		a.fresh = false
 		if s.query(a, int(to), now, end) {
 			return
 		}

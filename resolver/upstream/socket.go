@@ -252,12 +252,13 @@ func (s *shard) judge(a *attempt, msg []byte, sum *wire.Summary, now time.Time, 
 			s.byTCP(a)
 			return
 		case cookieNew:
-			if sum.Rcode == rcodeBadCookie {
+			if sum.Rcode == rcodeBadCookie && !a.fresh {
+				a.fresh = true
 				s.again(a, now, lands)
 				return
 			}
 		}
-		if sum.Rcode == rcodeBadCookie { // again with the cookie it just gave: it forgets, or somebody answers for it
+		if sum.Rcode == rcodeBadCookie { // again, and with the cookie it just gave: it forgets, or somebody answers for it (RFC 7873 5.3)
 			a.server.counts.badCookies.Add(1)
 			s.byTCP(a)
 			return
