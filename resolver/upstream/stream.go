@@ -146,7 +146,7 @@ func (t *stream) ask(ctx context.Context, q wire.Question, bare bool, end time.T
 	if err != nil {
 		return nil, err
 	}
-	defer t.leave(id)
+	defer t.leave(id, got)
 	msg := q.AppendQuery(make([]byte, 2, 512), id, wire.MaxUDP)
 	if bare {
 		msg = msg[:len(msg)-wire.OPTLen]
@@ -200,10 +200,11 @@ func (t *stream) enter(got chan []byte) (id uint16, err error) {
 	}
 }
 
-func (t *stream) leave(id uint16) {
+// leave gives an id back, unless its reply has come and it is another question's by now.
+func (t *stream) leave(id uint16, got chan []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.ended {
+	if t.pending[id] == got {
 		delete(t.pending, id)
 	}
 }
