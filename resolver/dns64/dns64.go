@@ -148,7 +148,7 @@ func (d *DNS64) address(ctx context.Context, q wire.Question, name string, done 
 	q.Name = slices.Clone(q.Name) // the caller's ends with this call
 	d.next.Ask(ctx, q, func(reply []byte, err error) {
 		var six dns.Msg
-		if err != nil || !read(q, reply, &six) || six.Rcode == dns.RcodeNameError || hasAddress(&six) {
+		if err != nil || !read(q, reply, &six) || six.Rcode == dns.RcodeNameError || hasAddress(&six) || !about(q, reply) {
 			done(reply, err) // what cannot be read is the resolver's to refuse
 			return
 		}
@@ -157,7 +157,7 @@ func (d *DNS64) address(ctx context.Context, q wire.Question, name string, done 
 		of4.Type = wire.TypeA
 		d.next.Ask(ctx, of4, func(reply4 []byte, err error) {
 			var four dns.Msg
-			if err == nil && read(of4, reply4, &four) {
+			if err == nil && read(of4, reply4, &four) && about(q, reply4) {
 				if out, ok := d.translate(name, &six, &four); ok {
 					reply = out
 				}
@@ -233,6 +233,16 @@ var errReply = errors.New("dns64: the upstream's reply is no answer")
 // read unpacks a reply when it is one to q.
 func read(q wire.Question, reply []byte, m *dns.Msg) bool {
 	return len(reply) >= wire.HeaderLen && q.Answers(reply, binary.BigEndian.Uint16(reply)) && m.Unpack(reply) == nil
+}
+
+// about is whether a reply is for the subnet that was asked about, or for everybody (RFC 7871 7.3).
+func about(q wire.Question, reply []byte) bool {
+	var sum wire.Summary
+	if !q.Subnet.Is() || wire.Scan(reply, &sum) != nil || sum.Subnet == nil {
+		return true // what Scan refuses the resolver refuses
+	}
+	got, ok := wire.ParseSubnet(sum.Subnet)
+	return ok && got.WithScope(0) == q.Subnet
 }
 
 // private addresses mean nothing behind the well-known prefix (RFC 6052 3.1).

@@ -336,3 +336,33 @@ func TestWhatIsMadeOfAnswersForASubnetIsForThatSubnet(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsMadeOfAnAnswerForAnotherSubnet: what is made would say that it is for the subnet that was asked about.
+func TestNothingIsMadeOfAnAnswerForAnotherSubnet(t *testing.T) {
+	parsed, _ := wire.ParseSubnet([]byte{0, 1, 24, 0, 198, 51, 100})
+	for _, other := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		d, err := New(exchange(func(q wire.Question) ([]byte, error) {
+			m := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.test.", q.Type))
+			s := &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, SourceScope: 24, Address: net.IPv4(198, 51, 100, 0)}
+			if q.Type == other {
+				s.SourceScope, s.Address = 16, net.IPv4(203, 0, 113, 0)
+			}
+			if q.Type == dns.TypeA {
+				m.Answer = parse(t, []string{"a.test. 300 IN A 192.0.2.1"})
+			}
+			m.SetEdns0(1232, false)
+			m.IsEdns0().Option = []dns.EDNS0{s}
+			return m.Pack()
+		}), WellKnown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := question(t, "a.test. AAAA")
+		q.Subnet, q.NAT64 = parsed, true
+		reply, err := d.Exchange(t.Context(), q)
+		var m dns.Msg
+		if err != nil || m.Unpack(reply) != nil || len(m.Answer) != 0 {
+			t.Errorf("type %d for another subnet: got %v, %v", other, lines(m.Answer), err)
+		}
+	}
+}
