@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -66,6 +67,11 @@ func (s *section) clients() Clients {
 	in := s.f.section(n, "clients")
 	c.Allow = each(in, "allow", guard.MaxPrefixes, prefix)
 	c.Deny = each(in, "deny", guard.MaxPrefixes, prefix)
+	for _, p := range c.Deny {
+		if slices.Contains(c.Allow, p) {
+			in.f.bad(in.at("deny"), "clients.deny: %s is in allow, too; keep one", p)
+		}
+	}
 	c.Drop = read(in, "others", false, others)
 	c.Exempt = each(in, "exempt", guard.MaxPrefixes, prefix)
 	if all := len(c.Allow) + len(c.Deny) + len(c.Exempt); in != nil && all > guard.MaxPrefixes {
@@ -88,12 +94,15 @@ func others(n *yaml.Node) (bool, string) {
 
 // prefix reads a range of addresses.
 func prefix(n *yaml.Node) (netip.Prefix, string) {
-	s, wrong := scalar(n)
+	s, wrong := written(n)
 	if wrong != "" {
 		return netip.Prefix{}, wrong
 	}
 	p, err := netip.ParsePrefix(s)
+	one, notOne := netip.ParseAddr(s)
 	switch {
+	case notOne == nil && one.Zone() == "":
+		return p, fmt.Sprintf("%s is not a prefix; write %s if you mean that address alone", s, netip.PrefixFrom(one, one.BitLen()))
 	case err != nil:
 		return p, fmt.Sprintf("%q is not a prefix; write one like 192.0.2.0/24 or 2001:db8::/32", shorten(s))
 	case p.Addr().Is4In6():
@@ -116,7 +125,9 @@ func (s *section) later(key string) string {
 // translation reads the prefix of a NAT64.
 func translation(n *yaml.Node) (netip.Prefix, string) {
 	p, wrong := prefix(n)
-	if wrong == "" {
+	if text, _ := written(n); wrong != "" && !p.IsValid() {
+		wrong = fmt.Sprintf("%q is not a prefix; write that of your NAT64, such as 64:ff9b::/96", shorten(text))
+	} else if wrong == "" {
 		if err := dns64.CheckPrefix(p); err != nil {
 			return p, err.Error() + "; write the prefix of your NAT64, such as 64:ff9b::/96"
 		}

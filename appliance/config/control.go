@@ -81,7 +81,11 @@ func (s *section) onDisk(key, todo string, dir bool) string {
 		return ""
 	}
 	p = resolve(s.f.base, p)
-	if wrong := s.f.disk(p, dir); wrong != "" {
+	source := "put the file there, or name where it is"
+	if s.path == "" && todo != "" { // what no node starts without
+		source = "cordon init writes it into the folder of each node, copy that folder whole"
+	}
+	if wrong := s.f.disk(p, dir, source); wrong != "" {
 		s.f.bad(s.at(key), "%s: %s", s.path+key, wrong)
 	}
 	return p

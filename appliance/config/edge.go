@@ -69,7 +69,7 @@ func (f *file) edge(data []byte) *Edge {
 
 // private reads an address that the world does not reach.
 func private(n *yaml.Node) (netip.AddrPort, string) {
-	a, wrong := addrPort(false)(n)
+	a, wrong := addrPort(true)(n)
 	if ip := a.Addr(); wrong == "" && !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() {
 		wrong = a.String() + " can be reached from anywhere; write a loopback or private address such as 127.0.0.1:9153"
 	}
@@ -159,5 +159,9 @@ func stale(n *yaml.Node) (time.Duration, string) {
 	if word, wrong := scalar(n); wrong == "" && word == "off" {
 		return StaleOff, ""
 	}
-	return duration(time.Second, 168*time.Hour)(n)
+	d, wrong := duration(time.Second, 168*time.Hour)(n)
+	if wrong != "" {
+		wrong += ", or off"
+	}
+	return d, wrong
 }

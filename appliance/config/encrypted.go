@@ -103,6 +103,11 @@ func (s *section) proxies(e *Edge) []Proxy {
 			From:   some(in, "from", "the prefixes of your balancers, such as 192.0.2.4/32; without them anybody could claim to be anybody", maxListen, prefix),
 		}
 		in.done()
+		for _, from := range p.From {
+			if from.Bits() == 0 {
+				s.f.bad(n.Line, "proxies.from: %s is everybody, who could then claim to be anybody; write the prefixes of your balancers", from)
+			}
+		}
 		known := slices.Concat(e.DNSListen, e.Encrypted.TLSListen, e.Encrypted.HTTPSListen)
 		switch {
 		case !p.Listen.IsValid():

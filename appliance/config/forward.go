@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"slices"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // Forward is a zone whose names are asked of resolvers of its own: an item of forward.
@@ -19,7 +21,7 @@ func (s *section) forwards(e *Edge) []Forward {
 	for _, n := range s.list("forward", maxForward) {
 		in := s.f.section(n, "forward")
 		f := Forward{
-			Zone:    must(in, "zone", "corp.example", domain),
+			Zone:    must(in, "zone", "corp.example", zone),
 			Servers: some(in, "servers", "a list of resolvers such as 192.0.2.5:53", maxListen, addrPort(false)),
 		}
 		in.done()
@@ -34,6 +36,14 @@ func (s *section) forwards(e *Edge) []Forward {
 		out = append(out, f)
 	}
 	return out
+}
+
+// zone reads the name of a zone other than the root.
+func zone(n *yaml.Node) (string, string) {
+	if s, _ := scalar(n); s == "." {
+		return "", "\".\" is every name; write a zone such as corp.example, or these servers under upstreams, which are asked about all others"
+	}
+	return domain(n)
 }
 
 func (w *writer) forwards(all []Forward) {

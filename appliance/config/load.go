@@ -83,7 +83,7 @@ func open(path string) (*file, []byte, error) {
 type file struct {
 	name     string // as the user gave it
 	base     string // folder that relative paths start from
-	disk     func(path string, dir bool) string
+	disk     func(path string, dir bool, source string) string
 	problems Errors
 }
 
@@ -105,8 +105,8 @@ func (f *file) report() error {
 	return slices.Compact(f.problems)
 }
 
-// look says what is wrong with a path as a file (or folder) on this machine, or "".
-func look(path string, dir bool) string {
+// look says what is wrong with a path as a file (or folder) on this machine, or "". source is where to get a file that is not there.
+func look(path string, dir bool, source string) string {
 	store, name := StoreOf(path)
 	if store == TPM {
 		path = name
@@ -123,7 +123,7 @@ func look(path string, dir bool) string {
 	case os.IsNotExist(err) && dir:
 		return "" // made at start
 	case os.IsNotExist(err):
-		return fmt.Sprintf("%s does not exist; cordon init writes it into the folder of each node, copy that folder whole", path)
+		return fmt.Sprintf("%s does not exist; %s", path, source)
 	case err != nil:
 		return fmt.Sprintf("%s cannot be looked at (%v); give the user that runs Cordon access to it", path, err)
 	case dir && !info.IsDir():

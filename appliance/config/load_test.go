@@ -341,7 +341,18 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a zone forwarded in a circle", "      - 192.0.2.5:53", "      - 192.0.2.53:53", "in circles"},
 		{"a zone without servers", "    servers:\n      - 192.0.2.5:53\n      - \"[2001:db8::5]:53\"\n", "", "forward.servers is missing"},
 		{"stale answers for ever", "serve_stale: off", "serve_stale: 9999h", "out of range"},
-		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "a list is not in range"},
+		{"a list where a value stands", "cache_mb: 128", "cache_mb: [1]", "this is a list; write a whole number"},
+		{"memory with a unit", "cache_mb: 128", "cache_mb: 128MB", "cache_mb: 128MB is not a whole number; write one from 1 to 65536"},
+		{"stale answers, yes", "serve_stale: off", "serve_stale: true", "true\" is not a duration; write a number with a unit: 30s, 5m, 1h, or off"},
+		{"a number where an address stands", "metrics_listen: 10.0.0.1:9153", "metrics_listen: 9153", "\"9153\" is not an IP address with a port"},
+		{"metrics on every address", "metrics_listen: 10.0.0.1:9153", "metrics_listen: 0.0.0.0:9153", "0.0.0.0:9153 can be reached from anywhere"},
+		{"an address where a prefix stands", "    - 192.0.2.7/32", "    - 192.0.2.7", "192.0.2.7 is not a prefix; write 192.0.2.7/32"},
+		{"an IPv6 address where a prefix stands", "    - 192.0.2.7/32", "    - 2001:db8::7", "write 2001:db8::7/128"},
+		{"a prefix that is allowed and denied", "    - 192.0.2.128/25", "    - 192.0.2.0/24", "clients.deny: 192.0.2.0/24 is in allow, too"},
+		{"everybody as balancer", "      - 192.0.2.4/32", "      - 0.0.0.0/0", "0.0.0.0/0 is everybody"},
+		{"a NAT64, yes", "dns64: 2001:db8:64::/96", "dns64: true", "\"true\" is not a prefix; write that of your NAT64, such as 64:ff9b::/96"},
+		{"the root forwarded", "zone: corp.example", "zone: .", "is every name"},
+		{"a resolver's certificate that cordon init does not write", "  certificate: tls.crt", "  certificate: dns.crt", "dns.crt does not exist; put the file there"},
 		{"keys where a list stands", "  - 127.0.0.1:5353", "  a: b", "a set of keys"},
 		{"a NAT64 of a length that is none", "2001:db8:64::/96", "2001:db8:64::/97", "has 32, 40, 48, 56, 64 or 96"},
 		{"a NAT64 of IPv4", "2001:db8:64::/96", "192.0.2.0/24", "dns64: 192.0.2.0/24 is not an IPv6 prefix"},
@@ -351,7 +362,7 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"an option that is no number", "  option: 26", "  option: ede", "from 1 to 65535"},
 		{"an unknown language", "  language: pt-BR", "  language: Portuguese of Brazil", "write one like en or pt-BR"},
 		{"a text without end", "  organization: \"ISP: Example\"", "  organization: \"" + strings.Repeat("o", 61) + "\"", "write at most 60"},
-		{"a client that is no prefix", "    - 192.0.2.0/24", "    - 192.0.2.1", "write one like 192.0.2.0/24"},
+		{"a client that is no prefix", "    - 192.0.2.0/24", "    - 192.0.2.1", "192.0.2.1/32 if you mean that address alone"},
 		{"bits behind a prefix", "    - 192.0.2.0/24", "    - 192.0.2.1/24", "write 192.0.2.0/24 if you mean all of it"},
 		{"a mapped prefix", "    - 192.0.2.0/24", "    - \"::ffff:192.0.2.0/120\"", "write the IPv4 prefix"},
 		{"a prefix twice", "    - 192.0.2.0/24", "    - 192.0.2.0/24\n    - 192.0.2.0/24", "clients.allow: 192.0.2.0/24 is in the list twice"},
@@ -475,7 +486,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("name: \"\\u202e\"\nstop: {law: {ipv4: 192.0.2.1, listen: []}}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		load := func(data []byte) (*Control, *Edge, *file, *file) {
-			nowhere := func(string, bool) string { return "" }
+			nowhere := func(string, bool, string) string { return "" }
 			fc := &file{name: "c", base: "/", disk: nowhere}
 			fe := &file{name: "e", base: "/", disk: nowhere}
 			return fc.control(data), fe.edge(data), fc, fe
@@ -496,4 +507,18 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAWrongUpstreamIsOneMistake(t *testing.T) {
+	text := strings.Replace(string(exampleEdge().YAML()), "upstreams:\n  - 127.0.0.1:5353", "upstream: 127.0.0.1:5353", 1)
+	if _, err := LoadEdge(folder(t, "edge.yaml", []byte(text))); err == nil || !strings.Contains(err.Error(), "a list under upstreams") || strings.Contains(err.Error(), "missing") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAddressWithoutQuotesSaysThatItNeedsThem(t *testing.T) {
+	text := strings.Replace(string(exampleEdge().YAML()), "  - 192.0.2.53:53\n", "  - [2001:db8::53]:53\n", 1)
+	if _, err := LoadEdge(folder(t, "edge.yaml", []byte(text))); err == nil || !strings.Contains(err.Error(), "an IPv6 address needs them") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -52,7 +52,7 @@ func syntax(err error) (int, string) {
 	case errors.As(err, &at):
 		text, line = at.Message, cmp.Or(at.Mark.Line, at.ContextMark.Line)
 	}
-	return line, fmt.Sprintf("this is not YAML: %s; mind indentation (spaces, no tabs), quotes and colons", text)
+	return line, fmt.Sprintf("this is not YAML: %s; mind indentation (spaces, no tabs), quotes (an IPv6 address needs them) and colons", text)
 }
 
 // plain notes what YAML allows and a configuration never needs: anchors and aliases (they can blow a small file up

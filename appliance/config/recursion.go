@@ -32,6 +32,8 @@ func (e *Edge) resolvers(s *section) {
 		return true, wrong
 	})
 	switch {
+	case !e.Recursive && s.has("upstream") && !s.has("upstreams"):
+		s.take("upstreams") // what is wrong with upstream is said
 	case !e.Recursive:
 		e.Upstreams = some(s, "upstreams", "a list of resolvers such as 127.0.0.1:5353, or upstream: recursive instead", maxListen, addrPort(false))
 	case s.has("upstreams"):

@@ -82,6 +82,15 @@ func scalar(n *yaml.Node) (string, string) {
 	return n.Value, ""
 }
 
+// written is the text of a node as it stands in the file, for values that can be no number and no true: 9153 where an address
+// stands wants an address, not quotes.
+func written(n *yaml.Node) (string, string) {
+	if n.Kind == yaml.ScalarNode && n.Tag != "!!str" && n.Tag != "!!null" {
+		return n.Value, ""
+	}
+	return scalar(n)
+}
+
 var nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // ValidNodeName reports whether s can name a node: it stands in certificates, signatures and folder names.
@@ -120,12 +129,13 @@ func boolean(n *yaml.Node) (bool, string) {
 func number(low, high int) parseFunc[int] {
 	return func(n *yaml.Node) (int, string) {
 		v, err := strconv.Atoi(n.Value)
-		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || strconv.Itoa(v) != n.Value || v < low || v > high {
-			what := kind(n)
-			if n.Kind == yaml.ScalarNode {
-				what = shorten(n.Value)
-			}
-			return 0, fmt.Sprintf("%s is not in range; write a whole number from %d to %d", what, low, high)
+		switch {
+		case n.Kind != yaml.ScalarNode:
+			return 0, fmt.Sprintf("this is %s; write a whole number from %d to %d", kind(n), low, high)
+		case n.Tag != "!!int":
+			return 0, fmt.Sprintf("%s is not a whole number; write one from %d to %d, without unit, point or quotes", shorten(n.Value), low, high)
+		case err != nil || strconv.Itoa(v) != n.Value || v < low || v > high:
+			return 0, fmt.Sprintf("%s is not in range; write a whole number from %d to %d", shorten(n.Value), low, high)
 		}
 		return v, ""
 	}
@@ -136,7 +146,7 @@ func duration(low, high time.Duration) parseFunc[time.Duration] {
 		if n.Kind == yaml.ScalarNode && n.Tag == "!!int" {
 			return 0, fmt.Sprintf("%s has no unit; write %ss if you mean seconds", shorten(n.Value), shorten(n.Value))
 		}
-		s, wrong := scalar(n)
+		s, wrong := written(n)
 		if wrong != "" {
 			return 0, wrong
 		}
@@ -169,7 +179,7 @@ func short(d time.Duration) string {
 // addrPort reads an address to listen on or to dial. any allows 0.0.0.0 and [::], which only listening can mean.
 func addrPort(any bool) parseFunc[netip.AddrPort] {
 	return func(n *yaml.Node) (netip.AddrPort, string) {
-		s, wrong := scalar(n)
+		s, wrong := written(n)
 		if wrong != "" {
 			return netip.AddrPort{}, wrong
 		}
@@ -195,7 +205,7 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // addr reads a stop address. four and six say which families may stand here.
 func addr(four, six bool) parseFunc[netip.Addr] {
 	return func(n *yaml.Node) (netip.Addr, string) {
-		s, wrong := scalar(n)
+		s, wrong := written(n)
 		if wrong != "" {
 			return netip.Addr{}, wrong
 		}
