@@ -50,7 +50,7 @@ func devCommand() *cobra.Command {
 
 func controlCommand() *cobra.Command {
 	var path string
-	var rejoin bool
+	var rejoin, check bool
 	c := &cobra.Command{
 		Use:   "control",
 		Short: "Run a control node",
@@ -59,6 +59,9 @@ func controlCommand() *cobra.Command {
 			cfg, err := config.LoadControl(path)
 			if err != nil {
 				return &appliance.InputError{Err: err}
+			}
+			if check {
+				return sayRight(path)
 			}
 			if err := appliance.Harden(); err != nil {
 				return err
@@ -76,11 +79,13 @@ func controlCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&rejoin, "rejoin", false, "this node's log was lost and a majority of the others is sound: take it from them (once)")
 	configFlag(c, &path)
+	checkFlag(c, &check)
 	return c
 }
 
 func edgeCommand() *cobra.Command {
 	var path string
+	var check bool
 	c := &cobra.Command{
 		Use:   "edge",
 		Short: "Run an edge server: DNS and stop pages",
@@ -89,6 +94,9 @@ func edgeCommand() *cobra.Command {
 			cfg, err := config.LoadEdge(path)
 			if err != nil {
 				return &appliance.InputError{Err: err}
+			}
+			if check {
+				return sayRight(path)
 			}
 			if err := appliance.Harden(); err != nil {
 				return err
@@ -105,6 +113,7 @@ func edgeCommand() *cobra.Command {
 		},
 	}
 	configFlag(c, &path)
+	checkFlag(c, &check)
 	return c
 }
 
@@ -120,4 +129,14 @@ func configFlag(c *cobra.Command, path *string) {
 		}
 		return nil
 	}
+}
+
+func checkFlag(c *cobra.Command, check *bool) {
+	c.Flags().BoolVar(check, "check", false, "only read the file and say what is wrong in it (exit code 0: nothing, 3: something); a running node goes on")
+}
+
+// sayRight answers --check for a file without mistakes.
+func sayRight(path string) error {
+	_, err := fmt.Fprintf(stdout, "%s is right.\n", path)
+	return err
 }
