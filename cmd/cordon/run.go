@@ -121,6 +121,9 @@ func configFlag(c *cobra.Command, path *string) {
 	c.Flags().StringVar(path, "config", "", "the node's YAML file, as cordon init wrote it")
 	args := c.Args
 	c.Args = func(c *cobra.Command, a []string) error {
+		if *path == "" && len(a) == 1 {
+			return usage(c, fmt.Errorf("write --config %s", a[0]))
+		}
 		if err := args(c, a); err != nil {
 			return err
 		}

@@ -180,6 +180,9 @@ func (s *setup) edge(text string) (identity.EdgeNode, error) {
 	for _, c := range s.clients {
 		p, err := netip.ParsePrefix(c)
 		if err != nil {
+			if one, err := netip.ParseAddr(c); err == nil && one.Zone() == "" {
+				return e, fmt.Errorf("--client: %s is not a prefix; write %s if you mean that address alone", one, netip.PrefixFrom(one, one.BitLen()))
+			}
 			return e, fmt.Errorf("--client: %q is not a prefix, like 192.0.2.0/24 or 2001:db8::/32", c)
 		}
 		e.Clients = append(e.Clients, p)
@@ -202,7 +205,7 @@ func split(flag, text string, n int) ([]string, error) {
 func address(flag, text string) (netip.AddrPort, error) {
 	at, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return at, fmt.Errorf("%s: %q is not an address with a port, like 192.0.2.1:7400", flag, text)
+		return at, fmt.Errorf("%s: %q is not an IP address with a port; write 192.0.2.1:53 or [2001:db8::1]:53, with the port you mean (names are not looked up)", flag, text)
 	}
 	return at, nil
 }
