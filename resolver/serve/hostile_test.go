@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,7 +112,7 @@ func TestHalfARequestOverHTTP3LosesItsStream(t *testing.T) {
 // (as in "rapid reset", CVE-2023-44487).
 func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
 	for _, over := range []string{"h2", "h3", "doq"} {
-		h := &fakeHandler{release: make(chan struct{})}
+		h, released := &fakeHandler{release: make(chan struct{})}, new(atomic.Bool)
 		s := startSecured(t, Config{Handler: h, PerConn: 3})
 		web := map[string]*http.Client{"h2": s.h2(t), "h3": s.h3(t)}[over]
 		var conn *quic.Conn
@@ -118,7 +120,16 @@ func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
 		case "doq":
 			conn = s.dialQUIC(t)
 		case "h2":
-			web.Transport.(*http.Transport).MaxConnsPerHost = 1
+			// One connection, whatever the client thinks of it once it has taken so much back.
+			tr, dialed := web.Transport.(*http.Transport), new(atomic.Bool)
+			tr.MaxConnsPerHost = 1
+			d := &tls.Dialer{Config: s.client("h2")}
+			tr.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if dialed.Swap(true) && !released.Load() {
+					return nil, errors.New("a second connection")
+				}
+				return d.DialContext(ctx, network, addr)
+			}
 		}
 		ask := func(ctx context.Context) error {
 			if web != nil {
@@ -160,6 +171,7 @@ func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
 		if n := h.slow.Load(); n != 3 {
 			t.Errorf("%s: %d questions under way, want 3", over, n)
 		}
+		released.Store(true)
 		close(h.release)
 		long, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		if err := ask(long); err != nil {
