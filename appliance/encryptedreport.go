@@ -10,18 +10,7 @@ import (
 
 // encrypteds are what edges last said of their encrypted transports, to any control node.
 func encrypteds(nodes []NodeStatus) map[string]*api.Encrypted {
-	out := map[string]*api.Encrypted{}
-	for _, x := range nodes {
-		if x.Status == nil {
-			continue
-		}
-		for _, e := range x.Status.Edges {
-			if have := out[e.Name]; e.Encrypted != nil && (have == nil || e.Encrypted.At.After(have.At)) {
-				out[e.Name] = e.Encrypted
-			}
-		}
-	}
-	return out
+	return lastSaid(nodes, func(e api.EdgeStatus) *api.Encrypted { return e.Encrypted }, func(says *api.Encrypted) time.Time { return says.At })
 }
 
 // reportEncrypted prints a line about an edge's encrypted transports, if it has any.

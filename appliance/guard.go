@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
@@ -49,18 +50,7 @@ func held(r *resolver.Resolver, g *guard.Guard, a *analysts) api.Guard {
 
 // guards are what edges last said of what they held back, to any control node.
 func guards(nodes []NodeStatus) map[string]*api.Guard {
-	out := map[string]*api.Guard{}
-	for _, x := range nodes {
-		if x.Status == nil {
-			continue
-		}
-		for _, e := range x.Status.Edges {
-			if have := out[e.Name]; e.Guard != nil && (have == nil || e.Guard.At.After(have.At)) {
-				out[e.Name] = e.Guard
-			}
-		}
-	}
-	return out
+	return lastSaid(nodes, func(e api.EdgeStatus) *api.Guard { return e.Guard }, func(says *api.Guard) time.Time { return says.At })
 }
 
 // reportGuard prints a line about what an edge held back, if it said anything.

@@ -80,24 +80,13 @@ var whyNoRecursion = map[string]string{
 }
 
 // recursions are what edges last said of their resolvers, to any control node.
-func recursions(nodes []NodeStatus) map[string]api.Recursion {
-	out := map[string]api.Recursion{}
-	for _, x := range nodes {
-		if x.Status == nil {
-			continue
-		}
-		for _, e := range x.Status.Edges {
-			if have, ok := out[e.Name]; e.Recursion != nil && (!ok || e.Recursion.At.After(have.At)) {
-				out[e.Name] = *e.Recursion
-			}
-		}
-	}
-	return out
+func recursions(nodes []NodeStatus) map[string]*api.Recursion {
+	return lastSaid(nodes, func(e api.EdgeStatus) *api.Recursion { return e.Recursion }, func(says *api.Recursion) time.Time { return says.At })
 }
 
 // reportRecursion prints a line about an edge's Unbound, if it has one.
-func reportRecursion(w io.Writer, r api.Recursion, known bool) {
-	if !known {
+func reportRecursion(w io.Writer, r *api.Recursion) {
+	if r == nil {
 		return
 	}
 	fmt.Fprintf(w, "    its unbound: %s since %s, started %s; %d questions, %d of them from its cache, %d to other servers; %d failed, %d of them bogus; %d signed and valid\n",

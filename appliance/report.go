@@ -116,8 +116,7 @@ func Report(w io.Writer, nodes []NodeStatus, now time.Time) {
 		default:
 			fmt.Fprintf(w, "  %s: has not confirmed what is in force, last receipt at %s\n", e.Name, clock(e.At))
 		}
-		r, known := resolvers[e.Name]
-		reportRecursion(w, r, known)
+		reportRecursion(w, resolvers[e.Name])
 		reportTraffic(w, traffics[e.Name])
 		reportGuard(w, guards[e.Name])
 		reportEncrypted(w, shown[e.Name])
@@ -240,7 +239,7 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			} else if !e.Behind.IsZero() && now.Sub(e.Behind) > confirmWithin {
 				say("edge %s has not confirmed what is in force since %s", e.Name, clock(e.Behind))
 			}
-			if r := resolvers[e.Name]; whyNoRecursion[r.State] != "" {
+			if r := resolvers[e.Name]; r != nil && whyNoRecursion[r.State] != "" {
 				say("edge %s finds no answers for names that are not listed, since %s: %s", e.Name, clock(r.Since), whyNoRecursion[r.State])
 			}
 			for _, what := range upstreamTrouble(traffics[e.Name]) {

@@ -101,18 +101,7 @@ func upstreamsOf(out []api.Upstream, zone string, all []upstream.ServerCounts) [
 
 // traffics are what edges last said went through them, to any control node.
 func traffics(nodes []NodeStatus) map[string]*api.Traffic {
-	out := map[string]*api.Traffic{}
-	for _, x := range nodes {
-		if x.Status == nil {
-			continue
-		}
-		for _, e := range x.Status.Edges {
-			if have := out[e.Name]; e.Traffic != nil && (have == nil || e.Traffic.At.After(have.At)) {
-				out[e.Name] = e.Traffic
-			}
-		}
-	}
-	return out
+	return lastSaid(nodes, func(e api.EdgeStatus) *api.Traffic { return e.Traffic }, func(says *api.Traffic) time.Time { return says.At })
 }
 
 // reportTraffic prints what went through an edge, if it said anything: a line, and one for each upstream.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -26,15 +25,11 @@ import (
 // Client asks one control node. It may be used concurrently. It follows no redirect and uses no proxy: the certificate of the cluster's
 // own authority names who may answer.
 type Client struct {
-	base      string
-	build     func() (audit.SignedBuild, error) // what is said of our own program; nil for nothing
-	encrypted func() Encrypted                  // what is said of our encrypted transports; nil for nothing
-	guard     func() Guard                      // what is said of what we hold back; nil for nothing
-	traffic   func() Traffic                    // what is said of what went through us; nil for nothing
-	recursion func() Recursion                  // what is said of the resolver beside us; nil for nothing
-	care      string                            // what is said of our own keys with each request
-	http      *http.Client                      // answers, or at least begins to, within its long poll
-	slow      *http.Client                      // for staging, which takes minutes for a large list; callers bound it by context
+	base string
+	says []func(http.Header) // with each request for the manifest
+	care string              // what is said of our own keys with each request
+	http *http.Client        // answers, or at least begins to, within its long poll
+	slow *http.Client        // for staging, which takes minutes for a large list; callers bound it by context
 }
 
 // NewClient returns a client of the control node at base (https://ADDRESS:PORT). tlsConfig says who we are and whom we trust; it is cloned.
@@ -284,22 +279,10 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	if c.care != "" {
 		req.Header.Set(careHeader, c.care)
 	}
-	if c.build != nil && strings.HasPrefix(path, "/v1/manifest?") {
-		if says, err := c.build(); err == nil {
-			req.Header.Set(buildHeader, base64.StdEncoding.EncodeToString(says.Encode()))
+	if strings.HasPrefix(path, "/v1/manifest?") {
+		for _, say := range c.says {
+			say(req.Header)
 		}
-	}
-	if c.recursion != nil && strings.HasPrefix(path, "/v1/manifest?") {
-		req.Header.Set(recursionHeader, c.recursion().header())
-	}
-	if c.encrypted != nil && strings.HasPrefix(path, "/v1/manifest?") {
-		req.Header.Set(encryptedHeader, c.encrypted().header())
-	}
-	if c.traffic != nil && strings.HasPrefix(path, "/v1/manifest?") {
-		req.Header.Set(trafficHeader, c.traffic().header())
-	}
-	if c.guard != nil && strings.HasPrefix(path, "/v1/manifest?") {
-		req.Header.Set(guardHeader, c.guard().header())
 	}
 	res, err := h.Do(req)
 	if err != nil {

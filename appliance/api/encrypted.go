@@ -1,12 +1,8 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/cordon-project/cordon/cluster/transport"
 )
 
 // Encrypted is how the certificate of an edge's TLS, HTTPS and QUIC is doing, in its own words: for people, nothing is decided by it.
@@ -22,41 +18,20 @@ const encryptedHeader = "Cordon-Encrypted"
 // maxEncrypted bounds the header: three times.
 const maxEncrypted = 192
 
-func (e Encrypted) header() string {
-	b, err := json.Marshal(e)
-	if err != nil {
-		panic("api: encrypted does not encode: " + err.Error())
-	}
-	return string(b)
-}
-
-// readEncrypted reads a header; false when it says nothing that this version knows.
-func readEncrypted(header string) (e Encrypted, ok bool) {
-	if len(header) > maxEncrypted {
-		return e, false
-	}
-	dec := json.NewDecoder(strings.NewReader(header))
-	if dec.Decode(&e) != nil || dec.More() || e.Ends.IsZero() && e.Refused.IsZero() {
-		return Encrypted{}, false
-	}
-	return e, true
-}
+func (e Encrypted) header() string { return asHeader(e) }
 
 // encrypteds are what edges last said of their encrypted transports. An edge that says nothing has none any more.
 type encrypteds struct{ told[Encrypted] }
 
 func (c *encrypteds) note(who caller, h http.Header, now time.Time) {
-	if who.role != transport.RoleEdge {
-		return
-	}
-	e, ok := readEncrypted(h.Get(encryptedHeader))
-	e.At = now.UTC()
-	c.set(who.name, e, ok)
+	c.hear(who, h.Get(encryptedHeader), maxEncrypted, func(e *Encrypted) bool {
+		e.At = now.UTC()
+		return !e.Ends.IsZero() || !e.Refused.IsZero()
+	})
 }
 
 // Encrypting has the client tell each node that it asks for the manifest how the asking edge's encrypted transports are doing. Call it before
 // the client is used.
 func (c *Client) Encrypting(says func() Encrypted) *Client {
-	c.encrypted = says
-	return c
+	return c.tell(encryptedHeader, func() string { return says().header() })
 }

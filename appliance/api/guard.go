@@ -1,12 +1,8 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/cordon-project/cordon/cluster/transport"
 )
 
 // Guard is what an edge has held back since it started, in its own words: sums over all clients, for people. Nothing is decided by it, and
@@ -29,40 +25,19 @@ const guardHeader = "Cordon-Guard"
 // maxGuard bounds the header: eight numbers of 20 digits and a time.
 const maxGuard = 384
 
-func (g Guard) header() string {
-	b, err := json.Marshal(g)
-	if err != nil {
-		panic("api: guard does not encode: " + err.Error())
-	}
-	return string(b)
-}
-
-// readGuard reads a header; false when it says nothing that this version knows.
-func readGuard(header string) (g Guard, ok bool) {
-	if len(header) > maxGuard {
-		return g, false
-	}
-	dec := json.NewDecoder(strings.NewReader(header))
-	if dec.Decode(&g) != nil || dec.More() {
-		return Guard{}, false
-	}
-	return g, true
-}
+func (g Guard) header() string { return asHeader(g) }
 
 // guards are what edges last said of what they held back.
 type guards struct{ told[Guard] }
 
 func (c *guards) note(who caller, h http.Header, now time.Time) {
-	if who.role != transport.RoleEdge {
-		return
-	}
-	g, ok := readGuard(h.Get(guardHeader))
-	g.At = now.UTC()
-	c.set(who.name, g, ok)
+	c.hear(who, h.Get(guardHeader), maxGuard, func(g *Guard) bool {
+		g.At = now.UTC()
+		return true
+	})
 }
 
 // Guarding has the client tell each node that it asks for the manifest what the asking edge holds back. Call it before the client is used.
 func (c *Client) Guarding(says func() Guard) *Client {
-	c.guard = says
-	return c
+	return c.tell(guardHeader, func() string { return says().header() })
 }

@@ -1,13 +1,9 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/cordon-project/cordon/cluster/transport"
 )
 
 // Recursion is how the resolver is doing that an edge runs beside it (upstream: recursive), in the edge's own words: for people, nothing is
@@ -36,42 +32,20 @@ var RecursionStates = []string{"answering", "starting", "missing", "anchor", "re
 // maxRecursion bounds the header: nine numbers of 20 digits, a word and a time.
 const maxRecursion = 512
 
-func (r Recursion) header() string {
-	b, err := json.Marshal(r)
-	if err != nil {
-		panic("api: recursion does not encode: " + err.Error())
-	}
-	return string(b)
-}
-
-// readRecursion reads a header; false when it says nothing that this version knows.
-func readRecursion(header string) (Recursion, bool) {
-	var r Recursion
-	if len(header) > maxRecursion {
-		return r, false
-	}
-	dec := json.NewDecoder(strings.NewReader(header))
-	if dec.Decode(&r) != nil || dec.More() || !slices.Contains(RecursionStates, r.State) {
-		return Recursion{}, false
-	}
-	return r, true
-}
+func (r Recursion) header() string { return asHeader(r) }
 
 // recursions are what edges last said of their resolvers. An edge that says nothing of a resolver has none any more.
 type recursions struct{ told[Recursion] }
 
 func (c *recursions) note(who caller, h http.Header, now time.Time) {
-	if who.role != transport.RoleEdge {
-		return
-	}
-	r, ok := readRecursion(h.Get(recursionHeader))
-	r.At = now.UTC()
-	c.set(who.name, r, ok)
+	c.hear(who, h.Get(recursionHeader), maxRecursion, func(r *Recursion) bool {
+		r.At = now.UTC()
+		return slices.Contains(RecursionStates, r.State)
+	})
 }
 
 // Recursing has the client tell each node that it asks for the manifest how the resolver of the asking edge is doing. Call it before the
 // client is used.
 func (c *Client) Recursing(says func() Recursion) *Client {
-	c.recursion = says
-	return c
+	return c.tell(recursionHeader, func() string { return says().header() })
 }

@@ -174,8 +174,13 @@ func (s *Server) noteBuild(r *http.Request, who caller) {
 // Running has the client tell each node it asks for a manifest which program this edge runs, signed anew each time, or nothing when sign fails.
 // Call it before the client is used.
 func (c *Client) Running(sign func() (audit.SignedBuild, error)) *Client {
-	c.build = sign
-	return c
+	return c.tell(buildHeader, func() string {
+		build, err := sign()
+		if err != nil {
+			return ""
+		}
+		return base64.StdEncoding.EncodeToString(build.Encode())
+	})
 }
 
 // EdgeBuild is what an edge says of its program at this time.

@@ -1,14 +1,11 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/cordon-project/cordon/cluster/transport"
 )
 
 // Traffic is what went through an edge since it started, in its own words: sums, for people. Nothing is decided by it, and nothing of a client
@@ -71,37 +68,26 @@ const maxTraffic = 8 << 10
 // header leaves the last upstreams out that do not fit.
 func (t Traffic) header() string {
 	for {
-		b, err := json.Marshal(t)
-		if err != nil {
-			panic("api: traffic does not encode: " + err.Error())
-		}
-		if len(b) <= maxTraffic || len(t.Upstreams) == 0 {
-			return string(b)
+		if text := asHeader(t); len(text) <= maxTraffic || len(t.Upstreams) == 0 {
+			return text
 		}
 		t.Upstreams, t.More = t.Upstreams[:len(t.Upstreams)-1], t.More+1
 	}
 }
 
-// readTraffic reads a header; false when it says nothing that this version knows.
-func readTraffic(header string) (t Traffic, ok bool) {
-	if len(header) > maxTraffic {
-		return t, false
-	}
-	dec := json.NewDecoder(strings.NewReader(header))
-	if dec.Decode(&t) != nil || dec.More() || len(t.Transports) == 0 {
-		return Traffic{}, false
-	}
+// known reports whether there is nothing in it but what this version knows.
+func (t *Traffic) known() bool {
 	for _, x := range t.Transports {
 		if !slices.Contains(Transports, x.Name) {
-			return Traffic{}, false
+			return false
 		}
 	}
 	for _, u := range t.Upstreams {
 		if !u.Server.IsValid() || u.Server.Addr().Zone() != "" || strings.ContainsFunc(u.Zone, notOfAName) {
-			return Traffic{}, false
+			return false
 		}
 	}
-	return t, true
+	return len(t.Transports) > 0
 }
 
 // notOfAName tells what cannot be in a domain name of a configuration: it will be shown on a terminal.
@@ -113,16 +99,13 @@ func notOfAName(r rune) bool {
 type traffics struct{ told[Traffic] }
 
 func (c *traffics) note(who caller, h http.Header, now time.Time) {
-	if who.role != transport.RoleEdge {
-		return
-	}
-	t, ok := readTraffic(h.Get(trafficHeader))
-	t.At = now.UTC()
-	c.set(who.name, t, ok)
+	c.hear(who, h.Get(trafficHeader), maxTraffic, func(t *Traffic) bool {
+		t.At = now.UTC()
+		return t.known()
+	})
 }
 
 // Counting has the client tell each node that it asks for the manifest what went through the asking edge. Call it before the client is used.
 func (c *Client) Counting(says func() Traffic) *Client {
-	c.traffic = says
-	return c
+	return c.tell(trafficHeader, func() string { return says().header() })
 }
