@@ -66,6 +66,9 @@ func (b *bench) update(ctx context.Context) error {
 	if !b.Update {
 		return nil
 	}
+	if err := os.Remove(b.home("ready")); err != nil { // the list will not be the peers' any more
+		return err
+	}
 	if err := b.operator.StartControls(ctx); err != nil {
 		return err
 	}
