@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
@@ -98,10 +100,12 @@ type certificateWatch struct {
 	warned  time.Time
 }
 
-// fileStamp tells two states of a file apart.
+// fileStamp tells two states of a file apart, those of who may read it as well.
 type fileStamp struct {
 	size    int64
 	changed time.Time
+	mode    fs.FileMode
+	status  syscall.Timespec // of the last change of anything about the file: its owner, for one
 }
 
 // openCertificate reads the certificate for the first time; without a section encrypted there is none. One that cannot be used is no reason
@@ -134,7 +138,10 @@ func stamps(e *config.Encrypted) (out [2]fileStamp) {
 	for i, reference := range []string{e.Certificate, e.CertificateKey} {
 		_, path := config.StoreOf(reference)
 		if info, err := os.Stat(path); err == nil { // a credential does not change while a process runs
-			out[i] = fileStamp{info.Size(), info.ModTime()}
+			out[i] = fileStamp{size: info.Size(), changed: info.ModTime(), mode: info.Mode()}
+			if s, ok := info.Sys().(*syscall.Stat_t); ok {
+				out[i].status = s.Ctim
+			}
 		}
 	}
 	return out

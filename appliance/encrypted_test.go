@@ -144,6 +144,15 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 		}
 	}
 
+	if err := os.Chmod(e.CertificateKey, 0o600); err != nil { // what the log said is all there is to do
+		t.Fatal(err)
+	}
+	look()
+	look("was changed")
+	if got := w.says(); !got.Refused.IsZero() {
+		t.Errorf("once the mode was put right the edge says %+v", got)
+	}
+
 	third := second.Add(time.Hour)
 	writeCertificate(t, e, "dns.isp.test", third)
 	look()
@@ -151,7 +160,7 @@ func TestACertificateIsReadAgainAndABadOneIsNot(t *testing.T) {
 	if got := w.says(); !got.Refused.IsZero() || !got.Ends.Equal(third) {
 		t.Errorf("the edge says %+v", got)
 	}
-	if want := []time.Time{second.UTC(), third.UTC()}; !reflect.DeepEqual(set, want) {
+	if want := []time.Time{second.UTC(), second.UTC(), third.UTC()}; !reflect.DeepEqual(set, want) {
 		t.Errorf("in force: %v, want %v", set, want)
 	}
 	now = third.Add(-6 * 24 * time.Hour)
