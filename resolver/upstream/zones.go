@@ -12,7 +12,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-// Zone is a name whose questions, and those for names below it, go to servers of its own.
+// Zone is a name whose questions, and those for names below it, go to servers of its own; those for its DS records, which are the parent's, do not.
 type Zone struct {
 	Name    string
 	Servers []netip.AddrPort
@@ -63,9 +63,14 @@ func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
 	return z, nil
 }
 
-func (z *Zones) pool(name []byte) *Pool {
+// pool is who is asked: of a name's DS records the zone above it, which has them (RFC 4035 3.1.4.1).
+func (z *Zones) pool(q wire.Question) *Pool {
 	if len(z.zones) == 0 {
 		return z.rest
+	}
+	name := q.Name
+	if q.Type == wire.TypeDS && len(name) > 1 {
+		name = name[1+int(name[0]):]
 	}
 	for len(name) > 1 {
 		if p := z.zones[string(name)]; p != nil {
@@ -78,12 +83,12 @@ func (z *Zones) pool(name []byte) *Pool {
 
 // Ask is Pool.Ask.
 func (z *Zones) Ask(ctx context.Context, q wire.Question, done func(reply []byte, err error)) {
-	z.pool(q.Name).Ask(ctx, q, done)
+	z.pool(q).Ask(ctx, q, done)
 }
 
 // Queue is Pool.Queue.
 func (z *Zones) Queue(ctx context.Context, q wire.Question, w Waiter) {
-	z.pool(q.Name).Queue(ctx, q, w)
+	z.pool(q).Queue(ctx, q, w)
 }
 
 // Flush is Pool.Flush.
@@ -96,7 +101,7 @@ func (z *Zones) Flush() {
 
 // Exchange is Pool.Exchange.
 func (z *Zones) Exchange(ctx context.Context, q wire.Question) ([]byte, error) {
-	return z.pool(q.Name).Exchange(ctx, q)
+	return z.pool(q).Exchange(ctx, q)
 }
 
 // Counts are those of the rest of the world: a zone's servers say nothing of how names in general are answered.

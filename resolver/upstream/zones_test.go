@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"testing"
@@ -28,12 +29,15 @@ func TestTheLongestZoneDecidesWhoIsAsked(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		at   int
+		typ  uint16 // 0: A
 	}{
-		{"www.test", 0}, {"example", 0}, {"notcorp.example", 0}, {"corp.example.test", 0},
-		{"corp.example", 1}, {"a.b.corp.example", 1}, {"xlab.corp.example", 1},
-		{"lab.corp.example", 2}, {"a.lab.corp.example", 2},
+		{name: "www.test"}, {name: "example"}, {name: "notcorp.example"}, {name: "corp.example.test"},
+		{name: "corp.example", at: 1}, {name: "a.b.corp.example", at: 1}, {name: "xlab.corp.example", at: 1},
+		{name: "lab.corp.example", at: 2}, {name: "a.lab.corp.example", at: 2},
+		{name: "corp.example", at: 0, typ: dns.TypeDS}, {name: "lab.corp.example", at: 1, typ: dns.TypeDS}, // the parent's records
+		{name: "a.corp.example", at: 1, typ: dns.TypeDS}, {name: "a.lab.corp.example", at: 2, typ: dns.TypeDS}, {name: "corp.example", at: 1, typ: dns.TypeDNSKEY},
 	} {
-		if _, err := z.Exchange(context.Background(), wire.Question{Name: name(tt.name), Type: dns.TypeA, Class: 1}); err != nil {
+		if _, err := z.Exchange(context.Background(), wire.Question{Name: name(tt.name), Type: cmp.Or(tt.typ, dns.TypeA), Class: 1}); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		want[tt.at]++
