@@ -62,6 +62,7 @@ type attempt struct {
 	end    time.Time
 	hedge  time.Time // when a second server is asked; zero: never
 	fresh  bool      // it was sent again, with a cookie that the server had just given
+	bare   bool      // it was sent again, without EDNS
 	cased  []byte    // the name as it was sent
 	name   [wire.MaxName]byte
 }
@@ -186,7 +187,7 @@ func (s *shard) forward(f *flight, now time.Time, lands *landed) {
 		if end.After(total) {
 			end = total
 		}
-		a.fresh = false
+		a.fresh, a.bare = false, false
 		if s.query(a, int(to), now, end) {
 			return
 		}
@@ -228,7 +229,7 @@ func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 	}
 	q := a.flight.q
 	q.Name = a.cased
-	s.out.add(k, q, a.id, s.pool.bare(server))
+	s.out.add(k, q, a.id, a.bare || s.pool.bare(server))
 	return true
 }
 

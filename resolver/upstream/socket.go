@@ -217,8 +217,13 @@ func (s *shard) reply(k *socket, msg []byte, sum *wire.Summary, now time.Time, l
 		s.byTCP(a)
 		return
 	}
-	if rcode := int(msg[3] & 0xf); (rcode == wire.RcodeFormErr || rcode == wire.RcodeNotImp) && !s.pool.bare(a.server) && !edns(msg) {
-		a.server.noEDNS.Store(s.pool.config.Clock().Add(withoutEDNS).Unix()) // RFC 6891 7: asked again without
+	switch rcode := int(msg[3] & 0xf); {
+	case rcode != wire.RcodeFormErr && rcode != wire.RcodeNotImp:
+		if a.bare { // it was EDNS that the server did not like
+			a.server.noEDNS.Store(s.pool.config.Clock().Add(withoutEDNS).Unix())
+		}
+	case !a.bare && !s.pool.bare(a.server) && !edns(msg):
+		a.bare = true // RFC 6891 7: asked again without
 		s.again(a, now, lands)
 		return
 	}
@@ -301,7 +306,7 @@ func (s *shard) connect(a *attempt) {
 	server, serial := a.server, a.serial
 	q := a.flight.q
 	q.Name = append([]byte(nil), a.cased...)
-	bare := s.pool.bare(server)
+	bare := a.bare || s.pool.bare(server)
 	s.pool.wait.Go(func() {
 		reply, err := s.pool.overStream(server, q, bare, time.Now().Add(s.pool.config.Attempt))
 		var lands landed
