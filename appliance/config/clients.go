@@ -84,6 +84,27 @@ func (s *section) clients() Clients {
 	return c
 }
 
+// Prefixes shorter than these hold more than any one network: the largest allocations are an IPv4 /8 and an IPv6 /16.
+const (
+	widestIPv4 = 8
+	widestIPv6 = 16
+)
+
+// Warnings are what is allowed in the file and yet hardly meant, one sentence each: the key, what follows, what to do.
+func (c *Clients) Warnings() (all []string) {
+	for _, p := range c.Allow {
+		widest := widestIPv4
+		if p.Addr().Is6() {
+			widest = widestIPv6
+		}
+		if p.Bits() < widest && !p.Addr().IsPrivate() {
+			all = append(all, fmt.Sprintf("clients.allow: %s is wider than any network: this is an open resolver, and strangers can have it flood others; "+
+				"name your subscribers' prefixes, or let a firewall keep the others away", p))
+		}
+	}
+	return all
+}
+
 func others(n *yaml.Node) (bool, string) {
 	word, wrong := scalar(n)
 	if wrong == "" && word != "refuse" && word != "drop" {

@@ -181,8 +181,8 @@ type Edge struct {
 	// answers' scopes back. What they get is not cached here. All others' subnets are left out. Default: all are left out.
 	ClientSubnets []netip.Prefix
 	// structured_errors: a text with the answer for a listed name, for clients that ask for it (off without this section).
-	// option: the EDNS option that asks, 15 (an empty Extended DNS Error) or 26 as in later drafts. law, voluntary: why;
-	// organization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.
+	// option: the EDNS option that asks, 15 (an Extended DNS Error with code 0 and no text) or 26 as in later drafts. law,
+	// voluntary: why; organization: who runs this block; language: of these texts. The contact is that of stop. Nothing else is in it.
 	StructuredErrors StructuredErrors
 	// metrics_listen: address and port of this machine where GET /metrics shows counters in the OpenMetrics format, such as
 	// 127.0.0.1:9153. A loopback or private one. Without it, nowhere.

@@ -360,6 +360,8 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"client subnets for an Unbound of its own", "upstreams:\n  - 127.0.0.1:5353", "upstream: recursive", "makes no use of client subnets"},
 		{"texts that nothing asks for", "  option: 26\n", "", "structured_errors.option is missing"},
 		{"an option that is no number", "  option: 26", "  option: ede", "from 1 to 65535"},
+		{"the option of cookies", "  option: 26", "  option: 10", "10 is not an option that asks for a text; write 15, 26"},
+		{"an option behind those for experiments", "  option: 26", "  option: 65535", "one from 65001 to 65534"},
 		{"an unknown language", "  language: pt-BR", "  language: Portuguese of Brazil", "write one like en or pt-BR"},
 		{"a text without end", "  organization: \"ISP: Example\"", "  organization: \"" + strings.Repeat("o", 61) + "\"", "write at most 60"},
 		{"a client that is no prefix", "    - 192.0.2.0/24", "    - 192.0.2.1", "192.0.2.1/32 if you mean that address alone"},

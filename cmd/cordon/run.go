@@ -96,7 +96,7 @@ func edgeCommand() *cobra.Command {
 				return &appliance.InputError{Err: err}
 			}
 			if check {
-				return sayRight(path)
+				return sayRight(path, cfg.Clients.Warnings()...)
 			}
 			if err := appliance.Harden(); err != nil {
 				return err
@@ -106,7 +106,10 @@ func edgeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log.Info("edge runs", slog.Any("dns", cfg.DNSListen))
+			for _, warning := range cfg.Clients.Warnings() {
+				log.Warn("configuration", slog.String("file", path), slog.String("warning", warning))
+			}
+			log.Info("edge runs", appliance.Listening(cfg)...)
 			err = edge.Run(c.Context())
 			log.Info("edge stopped")
 			return err
@@ -139,7 +142,10 @@ func checkFlag(c *cobra.Command, check *bool) {
 }
 
 // sayRight answers --check for a file without mistakes.
-func sayRight(path string) error {
+func sayRight(path string, warnings ...string) error {
+	for _, one := range warnings {
+		fmt.Fprintf(stderr, "%s: warning: %s\n", path, one)
+	}
 	_, err := fmt.Fprintf(stdout, "%s is right.\n", path)
 	return err
 }
