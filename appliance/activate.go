@@ -43,6 +43,7 @@ type shelf struct {
 	// owned by whoever calls load
 	held       map[string]trust.EpochKeys // of the last set that came to be, by keyPath; one share each
 	weakMemory bool                       // said once that keys may be swapped
+	unpinned   bool                       // said once that lists may be taken out of memory
 }
 
 func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, error) {

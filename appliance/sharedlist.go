@@ -30,11 +30,23 @@ type sharedList struct {
 // mapped is a file in memory that can be let go.
 type mapped interface {
 	io.Closer
+	Pin(parts ...[]byte) error
 	Unload() error
 }
 
-// unload lets go of pages that were only needed to verify a list or to make another of it: lookups need a third of it, and read
-// those pages again. It must not fail a list that is good.
+// pin keeps what lookups read of a list in memory: a worker that waits for a disk answers nobody. It must not fail a list that is good.
+func (s *shelf) pin(ctx context.Context, edge *match.Edge, m mapped) {
+	err := mayPin()
+	if err == nil {
+		err = m.Pin(edge.Hot()...)
+	}
+	if err != nil && !s.unpinned {
+		s.unpinned = true
+		s.log.InfoContext(ctx, "lists are not kept in memory: when it is short, answers may wait for the disk (LimitMEMLOCK=infinity in the unit keeps them)", slog.Any("error", err))
+	}
+}
+
+// unload lets go of pages that were only needed to verify a list or to make another of it. It must not fail a list that is good.
 func (s *shelf) unload(ctx context.Context, m mapped) {
 	if err := m.Unload(); err != nil {
 		s.log.DebugContext(ctx, "memory of a list not given back", slog.Any("error", err))
@@ -115,6 +127,7 @@ func (s *shelf) open(ctx context.Context, o audit.OpenedList) (_ *sharedList, er
 	if err != nil {
 		return nil, err
 	}
+	s.pin(ctx, edge, closer)
 	s.unload(ctx, closer)
 	return l, nil
 }
@@ -178,6 +191,7 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 	if err != nil {
 		return nil, err
 	}
+	s.pin(ctx, edge, draft)
 	s.log.InfoContext(ctx, "list made from deltas", slog.Any("list", in.List), slog.Uint64("from", d.FromSeq), slog.Uint64("seq", in.Seq))
 	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, named: o.Publish.Index, unmap: draft, users: 1, draft: draft, fresh: true}, nil
 }

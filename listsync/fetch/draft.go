@@ -17,7 +17,7 @@ import (
 type Draft struct {
 	store *Store
 	f     *os.File
-	b     []byte
+	pages
 	once  sync.Once
 	err   error
 	named bool
@@ -67,9 +67,6 @@ func (d *Draft) Room(size int) ([]byte, error) {
 	}
 	return d.b, nil
 }
-
-// Unload gives the memory of the draft back, as Mapping.Unload does.
-func (d *Draft) Unload() error { return unload(d.b) }
 
 // Commit makes the draft the file sum of the store, on disk for good when it returns. It returns ErrHash when the bytes have another hash.
 func (d *Draft) Commit(ctx context.Context, sum [32]byte) error {

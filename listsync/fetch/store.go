@@ -208,24 +208,14 @@ func (s *Store) Map(sum [32]byte) ([]byte, *Mapping, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("map stored file: %w", err)
 	}
-	return b, &Mapping{b: b}, nil
+	return b, &Mapping{pages: pages{b: b}}, nil
 }
 
 // Mapping is a file in memory.
 type Mapping struct {
+	pages
 	once sync.Once
-	b    []byte
 	err  error
-}
-
-// Unload gives the memory of the mapping back: what is touched from now on is read again. It changes no byte.
-func (m *Mapping) Unload() error { return unload(m.b) }
-
-func unload(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	return unix.Madvise(b, unix.MADV_DONTNEED) // of a shared mapping: the file keeps every byte
 }
 
 // Close unmaps the file. It may be called again.
