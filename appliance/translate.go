@@ -8,10 +8,11 @@ import (
 	"github.com/cordon-project/cordon/resolver/dns64"
 )
 
-// upstreams are asked with and without waiting.
+// upstreams are asked with and without waiting, and many questions at once.
 type upstreams interface {
 	resolver.Exchanger
 	resolver.Asker
+	resolver.Queuer
 }
 
 // translated puts DNS64 in front of an upstream, when the file has a prefix.

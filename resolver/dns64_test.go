@@ -10,6 +10,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/canon"
 	"github.com/cordon-project/cordon/resolver/dns64"
+	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -19,6 +20,13 @@ type askable struct{ *fakeUpstream }
 func (u askable) Ask(ctx context.Context, q wire.Question, done func([]byte, error)) {
 	done(u.fakeUpstream.Exchange(ctx, q))
 }
+
+func (u askable) Queue(ctx context.Context, q wire.Question, w upstream.Waiter) {
+	reply, err := u.fakeUpstream.Exchange(ctx, q)
+	w.Told(reply, nil, err)
+	w.Flush()
+}
+func (askable) Flush() {}
 
 // translating is a rig behind DNS64, for some clients.
 func translating(t *testing.T, clients ...netip.Prefix) *rig {
@@ -37,8 +45,8 @@ func translating(t *testing.T, clients ...netip.Prefix) *rig {
 // TestBehindANAT64ListedNamesAreFoundAtTheEndOfAliasesToo: what DNS64 makes is tested and cached like what an upstream said.
 func TestBehindANAT64ListedNamesAreFoundAtTheEndOfAliasesToo(t *testing.T) {
 	g := translating(t, netip.MustParsePrefix("192.0.2.0/24"))
-	if g.asker == nil {
-		t.Fatal("the resolver waits for DNS64")
+	if g.asker == nil || g.queuer == nil {
+		t.Fatal("the resolver waits for DNS64, or asks it one by one")
 	}
 	g.Swap(makeSet(t, law(canon.KindDomain, "bad.test")))
 	const soa = "authority test. 300 IN SOA ns.test. host.test. 1 2 3 4 60"

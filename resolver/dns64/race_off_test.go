@@ -1,0 +1,5 @@
+//go:build !race
+
+package dns64
+
+const raceEnabled = false
