@@ -1,7 +1,8 @@
 // Package limit bounds the connections of a listener: in all, and from one household, so that no stranger shuts out everybody else.
 //
-// In goes a listener, out comes one whose Accept closes at once what is over a limit; connections already open are never touched. Households
-// are counted in memory while they hold a connection and then forgotten; they are never written anywhere.
+// In goes a listener, out comes one whose Accept closes at once what is over a limit; connections already open are never touched. Or connections are
+// given Places, where those that rest give way. Households are counted in memory while they hold a connection and then forgotten; they are never
+// written anywhere.
 package limit
 
 import (

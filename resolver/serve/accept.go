@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +25,7 @@ const acceptPause = 50 * time.Millisecond
 type listener struct {
 	*net.TCPListener
 	via     wire.Transport
-	guests  *limit.Limit
+	guests  *limit.Places
 	altSvc  string         // of HTTPS: where the same is over HTTP/3
 	proxies []netip.Prefix // not nil: every connection is of one of these and begins with a PROXY header
 }
@@ -82,7 +84,10 @@ func (s *Server) enter(l *listener, g *guest) bool {
 		_ = g.Conn.Close()
 		return false
 	}
-	leave, ok := l.guests.Enter(g.client)
+	place, ok := l.guests.Enter(g.client, func() {
+		counts.yielded.Add(1)
+		g.giveWay()
+	})
 	if !ok {
 		counts.crowded.Add(1)
 		s.forget(g)
@@ -90,9 +95,10 @@ func (s *Server) enter(l *listener, g *guest) bool {
 		return false
 	}
 	counts.open.Add(1)
+	g.place = place
 	g.leave = func() {
 		counts.open.Add(-1)
-		leave()
+		place.Leave()
 		s.forget(g)
 	}
 	s.remember(g)
@@ -120,7 +126,7 @@ func (s *Server) forget(g *guest) {
 // welcome speaks with one client until the end of its connection; connections of HTTP are handed on.
 func (s *Server) welcome(asking context.Context, l *listener, g *guest) {
 	if l.via == wire.TCP {
-		s.stream(asking, g, g.client, wire.TCP)
+		s.stream(asking, g, g, wire.TCP)
 		_ = g.Close()
 		return
 	}
@@ -129,7 +135,7 @@ func (s *Server) welcome(asking context.Context, l *listener, g *guest) {
 	case c == nil:
 		_ = g.Close()
 	case l.via == wire.TLS:
-		s.stream(asking, c, g.client, wire.TLS)
+		s.stream(asking, c, g, wire.TLS)
 		_ = c.Close()
 	default:
 		s.forget(g) // the HTTP server drains its own
@@ -174,8 +180,40 @@ type guest struct {
 	client netip.Addr // who asks: the other end, or who a proxy says
 	altSvc string     // of its listener
 	ahead  []byte     // read behind a PROXY header already
+	place  *limit.Place
 	leave  func()
 	once   sync.Once
+	gone   atomic.Bool // it has given way: it is not read any more
+}
+
+// giveWay ends a connection that rested, as if its client had closed it. The last answer may still be on its way through HTTP/2's writers, and what
+// its client has sent meanwhile is answered: so not at once.
+func (g *guest) giveWay() {
+	time.AfterFunc(settle, func() {
+		g.gone.Store(true)
+		_ = g.Conn.SetReadDeadline(past)
+	})
+}
+
+// past is before all deadlines.
+var past = time.Unix(1, 0)
+
+// SetReadDeadline is the connection's, unless that has given way.
+func (g *guest) SetReadDeadline(t time.Time) error {
+	err := g.Conn.SetReadDeadline(t)
+	if g.gone.Load() { // perhaps in between
+		return g.Conn.SetReadDeadline(past)
+	}
+	return err
+}
+
+// SetDeadline is the connection's, unless that has given way.
+func (g *guest) SetDeadline(t time.Time) error {
+	err := g.Conn.SetDeadline(t)
+	if g.gone.Load() {
+		return g.Conn.SetReadDeadline(past)
+	}
+	return err
 }
 
 func (g *guest) Read(b []byte) (int, error) {
@@ -184,7 +222,11 @@ func (g *guest) Read(b []byte) (int, error) {
 		g.ahead = g.ahead[n:]
 		return n, nil
 	}
-	return g.Conn.Read(b)
+	n, err := g.Conn.Read(b)
+	if err != nil && g.gone.Load() {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // RemoteAddr is of the client, also behind a proxy.

@@ -17,9 +17,8 @@ type counters struct {
 
 // traffic is what is counted of one transport, a cache line.
 type traffic struct {
-	questions, conns, crowded, strangers, unproxied, handshakes atomic.Uint64
-	open                                                        atomic.Int64
-	_                                                           [8]byte
+	questions, conns, crowded, strangers, unproxied, handshakes, yielded atomic.Uint64
+	open                                                                 atomic.Int64
 }
 
 // Counts is a snapshot of what a Server did since it was opened.
@@ -38,6 +37,7 @@ type Traffic struct {
 	Strangers  uint64 // the same, of who is not served
 	Unproxied  uint64 // the same, past a proxy, or without a PROXY header that can be read
 	Handshakes uint64 // that failed or took too long, of TLS and QUIC
+	Yielded    uint64 // connections that rested, and gave way to new ones
 }
 
 // Refused are the connections closed at once, whatever for.
@@ -53,6 +53,7 @@ func (c Counts) Sum() (sum Traffic) {
 		sum.Strangers += t.Strangers
 		sum.Unproxied += t.Unproxied
 		sum.Handshakes += t.Handshakes
+		sum.Yielded += t.Yielded
 	}
 	return sum
 }
@@ -64,7 +65,7 @@ func (s *Server) Counts() Counts {
 		c := &s.counts.by[i]
 		out.By[i] = Traffic{
 			Questions: c.questions.Load(), Conns: c.conns.Load(), Open: uint64(max(c.open.Load(), 0)), Crowded: c.crowded.Load(),
-			Strangers: c.strangers.Load(), Unproxied: c.unproxied.Load(), Handshakes: c.handshakes.Load(),
+			Strangers: c.strangers.Load(), Unproxied: c.unproxied.Load(), Handshakes: c.handshakes.Load(), Yielded: c.yielded.Load(),
 		}
 	}
 	for _, u := range s.udp {

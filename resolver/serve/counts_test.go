@@ -15,8 +15,9 @@ import (
 
 // TestConnectionsAreCounted: each that comes, those that are open, and why others are not.
 func TestConnectionsAreCounted(t *testing.T) {
+	h := &fakeHandler{release: make(chan struct{})}
 	s := startSecured(t, Config{
-		Handler: &fakeHandler{}, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, PerHousehold: 2,
+		Handler: h, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, PerHousehold: 2,
 		Serves: func(who netip.Addr) bool { return who != netip.MustParseAddr("127.0.0.7") },
 	})
 	until := func(what string, via wire.Transport, want Traffic) {
@@ -50,14 +51,23 @@ func TestConnectionsAreCounted(t *testing.T) {
 	until("TLS", wire.TLS, Traffic{Questions: 1, Conns: 1, Open: 1})
 	_, _ = io.WriteString(connect("127.0.0.1", s.TLSAddrs()[0]), "this is no TLS at all\r\n\r\n")
 	until("a handshake that fails", wire.TLS, Traffic{Questions: 1, Conns: 2, Open: 1, Handshakes: 1})
-	s.dialTLS(t)
+	other := s.dialTLS(t)
 	until("another one", wire.TLS, Traffic{Questions: 1, Conns: 3, Open: 2, Handshakes: 1})
+	send(t, dot, "ids2")
+	send(t, other, "ids1")
+	until("both in use", wire.TLS, Traffic{Questions: 3, Conns: 3, Open: 2, Handshakes: 1})
 	connect("127.0.0.1", s.TLSAddrs()[0])
-	until("one too many of a household", wire.TLS, Traffic{Questions: 1, Conns: 4, Open: 2, Handshakes: 1, Crowded: 1})
+	until("one too many of a household", wire.TLS, Traffic{Questions: 3, Conns: 4, Open: 2, Handshakes: 1, Crowded: 1})
 	connect("127.0.0.7", s.TLSAddrs()[0])
-	until("a stranger", wire.TLS, Traffic{Questions: 1, Conns: 5, Open: 2, Handshakes: 1, Crowded: 1, Strangers: 1})
-	_ = dot.Close()
-	until("one is closed", wire.TLS, Traffic{Questions: 1, Conns: 5, Open: 1, Handshakes: 1, Crowded: 1, Strangers: 1})
+	until("a stranger", wire.TLS, Traffic{Questions: 3, Conns: 5, Open: 2, Handshakes: 1, Crowded: 1, Strangers: 1})
+	close(h.release)
+	for receive(t, dot) != "idS2" {
+	}
+	receive(t, other)
+	third := connect("127.0.0.1", s.TLSAddrs()[0])
+	until("one that gives way", wire.TLS, Traffic{Questions: 3, Conns: 6, Open: 2, Handshakes: 1, Crowded: 1, Strangers: 1, Yielded: 1})
+	_ = third.Close()
+	until("one is closed", wire.TLS, Traffic{Questions: 3, Conns: 6, Open: 1, Handshakes: 2, Crowded: 1, Strangers: 1, Yielded: 1})
 
 	conn := s.dialQUIC(t)
 	if got, err := doq(conn, framed(question('f'))); err != nil {
@@ -72,7 +82,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 		t.Fatal("a protocol that is not spoken was taken")
 	}
 	until("a handshake that fails", wire.QUIC, Traffic{Questions: 1, Conns: 2, Handshakes: 1})
-	if c := s.Counts(); c.Draining || c.Sum() != (Traffic{Questions: 4, Conns: 8, Open: 1, Handshakes: 2, Crowded: 1, Strangers: 1}) {
+	if c := s.Counts(); c.Draining || c.Sum() != (Traffic{Questions: 6, Conns: 9, Open: 1, Handshakes: 3, Crowded: 1, Strangers: 1, Yielded: 1}) {
 		t.Errorf("in all: %+v", c)
 	}
 	_ = s.stop()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/cordon-project/cordon/resolver/limit"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -53,7 +54,7 @@ func (s *Server) newWeb() *web {
 		ReadTimeout:    s.config.Idle,
 		WriteTimeout:   3 * s.config.Idle, // from the request's first byte: an upstream and a slow client
 		IdleTimeout:    s.config.IdleEncrypted,
-		ConnContext:    withAltSvc,
+		ConnContext:    withGuest,
 		ErrorLog:       log.New(io.Discard, "", 0), // it would hold clients' addresses (P5)
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          s.config.PerConn,
@@ -70,14 +71,12 @@ func (s *Server) newWeb() *web {
 	return w
 }
 
-type altSvcKey struct{}
+type guestKey struct{}
 
-// withAltSvc gives the requests of a connection what its listener says of HTTP/3.
-func withAltSvc(ctx context.Context, c net.Conn) context.Context {
+// withGuest gives the requests of a connection what is known of it.
+func withGuest(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
-		if g, ok := t.NetConn().(*guest); ok {
-			return context.WithValue(ctx, altSvcKey{}, g.altSvc)
-		}
+		return context.WithValue(ctx, guestKey{}, t.NetConn())
 	}
 	return ctx
 }
@@ -136,6 +135,22 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.counts.by[wire.HTTPS].questions.Add(1)
+	var place *limit.Place
+	h := w.Header()
+	switch g := r.Context().Value(guestKey{}).(type) {
+	case *guest:
+		place = g.place
+		if g.altSvc != "" {
+			h.Set("Alt-Svc", g.altSvc)
+		}
+		if place.Gone() {
+			h.Set("Connection", "close") // a GOAWAY
+		}
+	case *quicGuest:
+		place = g.place
+	}
+	place.Begin()
+	defer func() { place.End(time.Now()) }()
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	resp := s.ask((*buffer)[:0], query, client)
@@ -143,13 +158,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
 		return
 	}
-	h := w.Header()
 	h.Set("Content-Type", dnsMessage)
 	h.Set("Content-Length", strconv.Itoa(len(resp)))
 	h.Set("Cache-Control", freshness(resp))
-	if other, _ := r.Context().Value(altSvcKey{}).(string); other != "" {
-		h.Set("Alt-Svc", other)
-	}
 	if r.ProtoMajor > 2 { // HTTP/2 has it from WriteTimeout
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.Idle))
 	}

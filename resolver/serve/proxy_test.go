@@ -150,15 +150,23 @@ func TestOnlyNamedProxiesSayWhoTheClientIs(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	// Places are counted by client, not by proxy.
+	// Places are counted by client, not by proxy: the fourth is the third of its client, whose first gives way.
+	var first net.Conn
 	for i, client := range []string{"203.0.113.1", "203.0.113.1", "203.0.113.2", "203.0.113.1"} {
 		c := connect("127.0.0.9", tcp[0])
 		_, _ = io.WriteString(c, strings.Replace(header, "203.0.113.7", client, 1)+framed(question('f')))
-		if got := receive(t, c); closed(got) != (i == 3) {
+		if got := receive(t, c); got != "\x00\x00"+client {
 			t.Errorf("connection %d: got %q", i, got)
 		}
+		if i == 0 {
+			first = c
+		}
 	}
-	if c := s.Counts().By[wire.TCP]; c.Conns != 12 || c.Unproxied != 4 || c.Crowded != 1 || c.Strangers != 0 {
+	_ = first.SetDeadline(time.Now().Add(10 * time.Second))
+	if got := receive(t, first); !closed(got) {
+		t.Errorf("one too many of a client: got %q", got)
+	}
+	if c := s.Counts().By[wire.TCP]; c.Conns != 12 || c.Unproxied != 4 || c.Crowded != 0 || c.Yielded != 1 || c.Strangers != 0 {
 		t.Errorf("counts: %+v", c)
 	}
 	// The header comes before the handshake.

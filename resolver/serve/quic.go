@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/cordon-project/cordon/resolver/limit"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -81,7 +82,12 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 	return l, nil
 }
 
-type shakenKey struct{}
+// quicGuest is a connection of QUIC that has a place.
+type quicGuest struct {
+	place  *limit.Place
+	shaken func()          // its handshake is done
+	gone   context.Context // ends when the place is somebody else's
+}
 
 // enterQUIC finds places for a connection: one of those whose handshake is under way, and one of its household.
 func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo, via wire.Transport) (context.Context, error) {
@@ -96,12 +102,18 @@ func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo, via wire.
 		counts.crowded.Add(1)
 		return nil, errFull
 	}
-	leave, ok := s.encrypted.Enter(addrOf(info.RemoteAddr))
+	gone, end := context.WithCancel(context.Background())
+	place, ok := s.encrypted.Enter(addrOf(info.RemoteAddr), func() {
+		counts.yielded.Add(1)
+		end()
+	})
 	if !ok {
+		end()
 		shaken()
 		counts.crowded.Add(1)
 		return nil, errFull
 	}
+	place.Begin() // a handshake does not give way, it has its own bounds
 	counts.open.Add(1)
 	var done atomic.Bool
 	context.AfterFunc(ctx, func() {
@@ -110,12 +122,14 @@ func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo, via wire.
 		}
 		counts.open.Add(-1)
 		shaken()
-		leave()
+		place.Leave()
+		end()
 	})
-	return context.WithValue(ctx, shakenKey{}, func() {
+	return context.WithValue(ctx, guestKey{}, &quicGuest{place: place, gone: gone, shaken: func() {
 		done.Store(true)
 		shaken()
-	}), nil
+		place.End(time.Now())
+	}}), nil
 }
 
 var (
@@ -134,19 +148,18 @@ func (s *Server) acceptQUIC(ctx context.Context, l *quicListener) {
 			}
 			return
 		}
-		if shaken, ok := c.Context().Value(shakenKey{}).(func()); ok {
-			shaken()
-		}
+		g := c.Context().Value(guestKey{}).(*quicGuest)
+		g.shaken()
 		if l.via == wire.QUIC {
-			s.conns.Go(func() { s.serveDoQ(ctx, c) })
+			s.conns.Go(func() { s.serveDoQ(ctx, c, g) })
 		} else {
-			s.conns.Go(func() { s.serveH3(ctx, c) })
+			s.conns.Go(func() { s.serveH3(ctx, c, g) })
 		}
 	}
 }
 
 // serveH3 answers the requests of one connection.
-func (s *Server) serveH3(ctx context.Context, c *quic.Conn) {
+func (s *Server) serveH3(ctx context.Context, c *quic.Conn, g *quicGuest) {
 	h, err := s.h3.NewRawServerConn(c)
 	if err != nil { // the client allows no control stream
 		_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeStreamCreationError), "")
@@ -161,18 +174,25 @@ func (s *Server) serveH3(ctx context.Context, c *quic.Conn) {
 			s.conns.Go(func() { h.HandleUnidirectionalStream(str) })
 		}
 	})
-	s.eachStream(ctx, c, h.HandleRequestStream, uint64(http3.ErrCodeNoError), uint64(http3.ErrCodeRequestRejected))
+	s.eachStream(ctx, c, g, h.HandleRequestStream, uint64(http3.ErrCodeNoError), uint64(http3.ErrCodeRequestRejected))
 }
 
-// eachStream has the streams of a connection answered, no more at once than may be, until the client has closed it, asked nothing for a while or
-// the server drains. Then it refuses those that still come, lets what was asked be answered, and closes.
+// eachStream has the streams of a connection answered, no more at once than may be, until the client has closed it, asked nothing for a while, it has
+// to give way or the server drains. Then it refuses those that still come, lets what was asked be answered, and closes.
 //
 // The library would have the client open a stream more for each that it takes back, whoever still works for that one: so the turns.
-func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic.Stream), closed, refused uint64) {
+func (s *Server) eachStream(ctx context.Context, c *quic.Conn, g *quicGuest, answer func(*quic.Stream), closed, refused uint64) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.gone, cancel)()
 	client, turns := addrOf(c.RemoteAddr()), make(chan struct{}, s.config.PerConn)
 	var due sync.WaitGroup
-	for {
-		turns <- struct{}{} // one is given back: to read, to ask and to write have their times
+	for ctx.Err() == nil {
+		select {
+		case turns <- struct{}{}: // one is given back: to read, to ask and to write have their times
+		case <-ctx.Done():
+			continue
+		}
 		wait, cancel := context.WithTimeout(ctx, s.config.IdleEncrypted)
 		str, err := c.AcceptStream(wait)
 		cancel()
@@ -202,6 +222,10 @@ func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic
 			refuse(str, refused)
 		}
 	})
+	patience := s.config.DrainTimeout + settle
+	if g.place.Gone() { // it rested: there is no whole question
+		patience = settle
+	}
 	answered := make(chan struct{})
 	go func() {
 		due.Wait()
@@ -209,7 +233,7 @@ func (s *Server) eachStream(ctx context.Context, c *quic.Conn, answer func(*quic
 	}()
 	select {
 	case <-answered:
-	case <-time.After(s.config.DrainTimeout + settle): // who sends half a question, or takes no answer
+	case <-time.After(patience): // who sends half a question, or takes no answer
 	}
 	select {
 	case <-c.Context().Done():
@@ -234,16 +258,16 @@ const (
 )
 
 // serveDoQ answers the questions of one connection.
-func (s *Server) serveDoQ(ctx context.Context, c *quic.Conn) {
+func (s *Server) serveDoQ(ctx context.Context, c *quic.Conn, g *quicGuest) {
 	client := wire.Client{Addr: addrOf(c.RemoteAddr()), Via: wire.QUIC}
-	s.eachStream(ctx, c, func(str *quic.Stream) {
-		s.answerDoQ(c, str, client)
+	s.eachStream(ctx, c, g, func(str *quic.Stream) {
+		s.answerDoQ(c, str, client, g.place)
 		str.ReleaseStreamCredit()
 	}, doqNoError, doqExcessiveLoad)
 }
 
 // answerDoQ reads the one question of a stream and answers it.
-func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
+func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client, place *limit.Place) {
 	query, code := readDoQ(str, s.config.MaxQuery)
 	switch code {
 	case doqNoError:
@@ -256,6 +280,8 @@ func (s *Server) answerDoQ(c *quic.Conn, str *quic.Stream, client wire.Client) {
 		return
 	}
 	s.counts.by[wire.QUIC].questions.Add(1)
+	place.Begin()
+	defer func() { place.End(time.Now()) }()
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	resp := s.ask(append((*buffer)[:0], 0, 0), query, client)

@@ -353,13 +353,26 @@ func TestHandshakesAreBounded(t *testing.T) {
 }
 
 func TestEncryptedConnectionsAreBounded(t *testing.T) {
-	s := startSecured(t, Config{Handler: &fakeHandler{}, Encrypted: 4, PerHousehold: 4})
+	h := &fakeHandler{release: make(chan struct{})}
+	s := startSecured(t, Config{Handler: h, Encrypted: 4, PerHousehold: 4})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	s.dialTLS(t)
-	s.dialTLS(t)
-	s.dialQUIC(t)
-	fourth := s.dialQUIC(t)
+	defer close(h.release)
+	send(t, s.dialTLS(t), question('s'))
+	send(t, s.dialTLS(t), question('s'))
+	var fourth *quic.Conn
+	for range 2 {
+		fourth = s.dialQUIC(t)
+		str, err := fourth.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(str, framed(question('s')))
+		_ = str.Close()
+	}
+	for h.slow.Load() != 4 { // all are in use: none gives way
+		<-time.After(time.Millisecond)
+	}
 	for name, dial := range map[string]func() error{
 		"DoT": func() error {
 			c, err := tls.Dial("tcp", s.TLSAddrs()[0].String(), s.client("dot"))

@@ -90,10 +90,10 @@ type Config struct {
 
 	Workers      int           // sockets and goroutines for each UDP address; default one a core
 	Slots        int           // questions waiting for an upstream at once; beyond it they get Busy; as many requests over HTTPS and QUIC under way; default 8192
-	Conns        int           // TCP connections at once; beyond it new ones are closed; default 1024
-	Encrypted    int           // TLS, HTTPS and QUIC connections at once; beyond it new ones are closed; default 4096
+	Conns        int           // TCP connections at once; beyond it one that rests gives way (limit.Places), or the new one is closed; default 1024
+	Encrypted    int           // TLS, HTTPS and QUIC connections at once, the same; default 4096
 	Handshakes   int           // of them not yet encrypted; default 256
-	PerHousehold int           // connections, of either kind, from one IPv4 address or IPv6 /56; default 128
+	PerHousehold int           // connections, of either kind, from one IPv4 address or IPv6 /56; beyond it its own give way, the same; default 128
 	PerConn      int           // unanswered questions of one connection; beyond it it is not read; default 64
 	Idle         time.Duration // to send one whole question, or take one answer, on a connection; default 10 s
 	Handshake    time.Duration // to do a whole handshake; default 5 s
@@ -111,7 +111,7 @@ type Server struct {
 	quic   []*quicListener // QUIC and HTTPS
 
 	taken            atomic.Int64  // of Config.Slots; all: Busy
-	plain, encrypted *limit.Limit  // of connections; full: close
+	plain, encrypted *limit.Places // of connections; full: one that rests gives way; none does: close
 	handshakes       *limit.Limit  // of connections not yet encrypted; full: close
 	proxied          chan struct{} // PROXY headers being read; full: close
 	requests         *limit.Limit  // of HTTPS and QUIC being read, asked about and written; full: refuse
@@ -165,7 +165,7 @@ func Open(c Config) (*Server, error) {
 	c.MaxQuery = orDefault(c.MaxQuery, 4096)
 	s := &Server{
 		config: c,
-		plain:  limit.New(c.Conns, c.PerHousehold), encrypted: limit.New(c.Encrypted, c.PerHousehold),
+		plain:  limit.NewPlaces(c.Conns, c.PerHousehold), encrypted: limit.NewPlaces(c.Encrypted, c.PerHousehold),
 		handshakes: limit.Fair(c.Handshakes), requests: limit.Fair(c.Slots), proxied: make(chan struct{}, c.Conns),
 		open: make(map[*guest]struct{}),
 	}
@@ -380,7 +380,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.conns.Wait()
 	for _, u := range s.udp {
-		_ = u.conn.SetReadDeadline(time.Unix(1, 0))
+		_ = u.conn.SetReadDeadline(past)
 	}
 	readers.Wait()
 	s.work.Wait()

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/cordon-project/cordon/resolver/limit"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -29,6 +29,8 @@ type stream struct {
 	server  *Server
 	conn    net.Conn
 	client  wire.Client
+	place   *limit.Place
+	awake   bool // place has been told that who reads has a question
 	idle    time.Duration
 	turns   chan struct{}  // full: the connection is not read until an answer is out
 	answers chan []byte    // of upstreams, as long as turns: sending to it never blocks
@@ -40,8 +42,8 @@ type stream struct {
 
 // stream serves until the client closes, breaks a rule, is idle for too long or the server drains; then it waits for the
 // answers still due.
-func (s *Server) stream(asking context.Context, c net.Conn, from netip.Addr, via wire.Transport) {
-	t := &stream{server: s, conn: c, client: wire.Client{Addr: from, Via: via}, idle: s.config.Idle}
+func (s *Server) stream(asking context.Context, c net.Conn, g *guest, via wire.Transport) {
+	t := &stream{server: s, conn: c, client: wire.Client{Addr: g.client, Via: via}, place: g.place, idle: s.config.Idle}
 	if via.Encrypted() {
 		t.idle = s.config.IdleEncrypted
 	}
@@ -81,7 +83,12 @@ func whole(in *bufio.Reader) bool {
 // next reads one question into query. The deadline is for the whole of it: a client that trickles bytes gains nothing.
 func (t *stream) next(in *bufio.Reader, query []byte) ([]byte, error) {
 	if !whole(in) {
-		if err := t.conn.SetReadDeadline(time.Now().Add(t.idle)); err != nil {
+		now := time.Now()
+		if t.awake {
+			t.place.End(now)
+			t.awake = false
+		}
+		if err := t.conn.SetReadDeadline(now.Add(t.idle)); err != nil {
 			return query, err
 		}
 		if t.server.draining.Load() { // Run may have set it in between, and it counts
@@ -101,6 +108,10 @@ func (t *stream) next(in *bufio.Reader, query []byte) ([]byte, error) {
 	}
 	query = query[:n]
 	_, err := io.ReadFull(in, query)
+	if err == nil && !t.awake {
+		t.place.Begin()
+		t.awake = true
+	}
 	return query, err
 }
 
@@ -157,6 +168,7 @@ func (t *stream) later(asking context.Context, query []byte, asked wire.Asked) b
 		t.turns <- struct{}{}
 	}
 	t.due.Add(1)
+	t.place.Begin()
 	if t.server.slow(asking, query, t.client, func(resp []byte) {
 		if len(resp) == 0 {
 			t.turn()
@@ -173,6 +185,7 @@ func (t *stream) later(asking context.Context, query []byte, asked wire.Asked) b
 // turn ends one that later began.
 func (t *stream) turn() {
 	<-t.turns
+	t.place.End(time.Now())
 	t.due.Done()
 }
 
