@@ -58,6 +58,7 @@ var families = []family{
 	{"cordon_dns_stale_answers_total", "Answers whose time was over, for want of better ones (RFC 8767).", counter, nil, sum(func(s *Snapshot) uint64 { return s.Answers.Stale })},
 	{"cordon_dns_servfail_total", "Answers SERVFAIL: no list yet, upstreams failed, or one of the next two.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Answers.ServFail })},
 	{"cordon_dns_busy_total", "Questions that got SERVFAIL because there was no room for one more that waits for an upstream.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Serve.Busy })},
+	{"cordon_dns_unsent_total", "Answers over UDP that were dropped because the network took none for too long.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Serve.Unsent })},
 	{"cordon_dns_crowded_total", "Questions that got SERVFAIL because their client had too many waiting for an upstream.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Answers.Crowded })},
 	{"cordon_dns_refused_total", "Questions that were malformed, not supported, or of who is not served.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Answers.Refused })},
 	{"cordon_dns_ignored_total", "Packets that are no questions, and get no answer.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Answers.Ignored })},

@@ -11,8 +11,8 @@ const transports = int(wire.QUIC) + 1
 
 // counters are aggregates: nothing in them names a question or a client.
 type counters struct {
-	by   [transports]traffic
-	busy atomic.Uint64
+	by           [transports]traffic
+	busy, unsent atomic.Uint64
 }
 
 // traffic is what is counted of one transport, a cache line.
@@ -25,6 +25,7 @@ type traffic struct {
 type Counts struct {
 	By       [transports]Traffic // by wire.Transport; HTTP/3 is HTTPS
 	Busy     uint64              // questions answered with Busy
+	Unsent   uint64              // answers over UDP dropped, because the socket had taken none for too long
 	Draining bool                // it answers what was asked, and takes nothing new
 }
 
@@ -60,7 +61,7 @@ func (c Counts) Sum() (sum Traffic) {
 
 // Counts reads the counters; they are not of one instant.
 func (s *Server) Counts() Counts {
-	out := Counts{Busy: s.counts.busy.Load(), Draining: s.draining.Load()}
+	out := Counts{Busy: s.counts.busy.Load(), Unsent: s.counts.unsent.Load(), Draining: s.draining.Load()}
 	for i := range out.By {
 		c := &s.counts.by[i]
 		out.By[i] = Traffic{

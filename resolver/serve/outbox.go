@@ -7,8 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outbox sends answers that are ready later than those of their batch, as many a call as have come together. It has no bound of its own: only
-// questions that have a slot are answered here.
+// What waits for room in a socket at the most, whatever comes: a second's answers of a busy one. More are dropped and counted: those before them are
+// on their way as soon as anything leaves, and their clients have asked again by then.
+const (
+	maxUnsent      = 8192
+	maxUnsentBytes = 4 << 20
+)
+
+// outbox sends answers that are ready later than those of their batch, as many a call as have come together. Nobody who brings one waits for a socket.
 type outbox struct {
 	raw    syscall.RawConn
 	server *Server
@@ -24,12 +30,12 @@ type outbox struct {
 	letters []letter // taken from waiting
 	text    []byte   // of them
 	at      int      // of letters: the next
-	try     func(fd uintptr) bool
+	try     func(fd uintptr)
 }
 
 func newOutbox(raw syscall.RawConn, s *Server) *outbox {
 	o := &outbox{raw: raw, server: s, out: newAnswers()}
-	o.try = func(fd uintptr) bool { o.out.send(fd); return true }
+	o.try = func(fd uintptr) { o.out.send(fd) }
 	o.held.New = func() any { return &held{box: o} }
 	return o
 }
@@ -84,6 +90,10 @@ func (o *outbox) add(resp []byte, to *address) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	at := len(o.bytes)
+	if len(o.waiting) >= maxUnsent || at+len(resp) > maxUnsentBytes {
+		o.server.counts.unsent.Add(1)
+		return
+	}
 	o.bytes = append(o.bytes, resp...)
 	o.waiting = append(o.waiting, letter{at, len(o.bytes), *to})
 }
@@ -99,22 +109,29 @@ func (o *outbox) flush() {
 	}
 }
 
-// send sends until nothing waits. It does not wait for room in the socket: then a goroutine that the server's end waits for goes on.
+// send sends until nothing waits. It does not wait for room in the socket, nor for a worker that does: then a goroutine that the server's end waits
+// for goes on.
 func (o *outbox) send() {
 	for o.load() {
-		if o.raw.Write(o.try) != nil {
-			o.out.n, o.out.sent = 0, 0 // the socket is closed
+		if o.raw.Control(o.try) != nil { // Write would wait for who has the socket's lock
+			o.drop()
 		}
 		if o.out.n > 0 {
 			o.server.work.Go(func() {
 				if o.raw.Write(o.out.put) != nil {
-					o.out.n, o.out.sent = 0, 0
+					o.drop()
 				}
 				o.send()
 			})
 			return
 		}
 	}
+}
+
+// drop gives up what should be sent: the socket is closed, or the server ends and nothing has left for too long.
+func (o *outbox) drop() {
+	o.server.counts.unsent.Add(uint64(o.out.n - o.out.sent))
+	o.out.n, o.out.sent = 0, 0
 }
 
 // load puts the next answers into out; false when nothing waits.

@@ -370,6 +370,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.tcp {
 		_ = l.SetDeadline(s.goodbye) // connections that wait to be taken have questions, too
 	}
+	for _, u := range s.udp {
+		_ = u.conn.SetWriteDeadline(s.goodbye.Add(s.config.DrainTimeout + 2*time.Second)) // behind drainWeb's; nobody waits for ever for a stuck network
+	}
 	s.mu.Lock()
 	for c := range s.open {
 		_ = c.SetReadDeadline(s.goodbye)
