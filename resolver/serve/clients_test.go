@@ -40,12 +40,19 @@ func startSecuredWhole(t *testing.T) *wholeServer {
 	})
 	r.Swap(setOf(t, "bad.test"))
 	w := &wholeServer{secured: startSecured(t, Config{Handler: r, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})}
-	w.ca = filepath.Join(t.TempDir(), "ca.pem")
-	der := w.secure.certificate.Load().Certificate[0]
-	if err := os.WriteFile(w.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+	w.ca = w.writeCA(t, t.TempDir())
+	return w
+}
+
+// writeCA makes a file of the server's certificate.
+func (s *secured) writeCA(t *testing.T, dir string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "ca.pem")
+	der := s.secure.certificate.Load().Certificate[0]
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return path
 }
 
 // program finds a client, or skips a test on a machine of somebody who has not run make deps.
