@@ -116,7 +116,7 @@ type Withdraw struct {
 	Hash      [32]byte        `cbor:"hash"`      // SHA-256 of Statement
 	Signers   []string        `cbor:"signers"`   // key ids of the officers, sorted
 	Owed      bool            `cbor:"owed"`      // one officer alone: the second signature is due within 24 h
-	Statement []byte          `cbor:"statement"` // trust.SignedWithdrawal as the hotline sent it
+	Statement []byte          `cbor:"statement"` // trust.SignedStatement as the hotline sent it
 }
 
 // NewWithdraw fills a withdraw body from a statement that trust.VerifyWithdrawal accepted for the

@@ -80,7 +80,7 @@ type Publish struct {
 	PublicProof []byte                `cbor:"public_proof"` // publiclog.Proof, encoded; empty when the charter names no log
 }
 
-// Withdraw carries an officer's signed statement, trust.SignedWithdrawal encoded.
+// Withdraw carries an officer's signed statement, trust.SignedStatement encoded.
 type Withdraw struct {
 	Statement []byte `cbor:"statement"`
 }

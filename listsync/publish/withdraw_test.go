@@ -133,7 +133,7 @@ func signedBody(t *testing.T, path string) (raw, body []byte, signatures int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s trust.SignedWithdrawal
+	var s trust.SignedStatement
 	if err := cbor.Unmarshal(raw, &s); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const (
 
 // WithdrawalBody is the signed part of a statement.
 func WithdrawalBody(raw []byte) []byte {
-	s, _, err := openWithdrawal(raw)
+	s, _, err := open[Withdrawal](withdrawal, raw)
 	if err != nil {
 		panic(err)
 	}

@@ -271,7 +271,7 @@ func TestNoErrorQuotesUnsignedCBOR(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := raw.Marshal(trust.SignedWithdrawal{Body: body, Signatures: []trust.Signature{{KeyID: keyID, Sig: make([]byte, 64)}}})
+		b, err := raw.Marshal(trust.SignedStatement{Body: body, Signatures: []trust.Signature{{KeyID: keyID, Sig: make([]byte, 64)}}})
 		if err != nil {
 			t.Fatal(err)
 		}

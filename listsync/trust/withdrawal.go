@@ -2,11 +2,7 @@ package trust
 
 import (
 	"bytes"
-	"cmp"
 	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +23,6 @@ const (
 
 	maxWithdrawn   = 3000 // entries of 17 bytes: about 51 KiB
 	maxOtherReason = 120
-	withdrawalTag  = "cordon/withdrawal/v1\n"
 )
 
 // Withdrawal is a hotline's statement that entries must go at once, without waiting for a new list. It removes; it can add
@@ -44,18 +39,8 @@ type Withdrawal struct {
 	Reason  string          `cbor:"9,keyasint"` // content_gone error appeal court law_enforcement duplicate other(text)
 }
 
-// Signature is one key's Ed25519 signature.
-type Signature struct {
-	KeyID string `cbor:"1,keyasint"`
-	Sig   []byte `cbor:"2,keyasint"`
-}
-
-// SignedWithdrawal is the statement as it travels: Body is the CBOR of a Withdrawal, the signatures are over
-// "cordon/withdrawal/v1\n" || Body, ascending by key id.
-type SignedWithdrawal struct {
-	Body       []byte      `cbor:"1,keyasint"`
-	Signatures []Signature `cbor:"2,keyasint"`
-}
+// withdrawal is the form of a Withdrawal.
+var withdrawal = form{"withdrawal", "cordon/withdrawal/v1\n", MaxWithdrawal}
 
 // SignWithdrawal makes the statement w with one officer's signature. Entries are sorted; V is set. It refuses what
 // VerifyWithdrawal would refuse whatever the keys.
@@ -63,59 +48,16 @@ func SignWithdrawal(w Withdrawal, key crypto.Signer) ([]byte, error) {
 	w.V = 1
 	w.Entries = slices.Clone(w.Entries)
 	slices.SortFunc(w.Entries, compareEntries)
-	if err := w.check(); err != nil {
-		return nil, fmt.Errorf("sign withdrawal: %w", err)
-	}
-	body, err := encMode.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("sign withdrawal: %w: %v", ErrFormat, err)
-	}
-	return SignedWithdrawal{Body: body}.sign(key)
+	return signed(withdrawal, w, key)
 }
 
 // CosignWithdrawal adds the signature of another officer to a signed statement; an older one of the same key is replaced.
 func CosignWithdrawal(raw []byte, key crypto.Signer) ([]byte, error) {
-	s, _, err := openWithdrawal(raw)
-	if err != nil {
-		return nil, fmt.Errorf("cosign withdrawal: %w", err)
-	}
-	return s.sign(key)
+	return cosigned[Withdrawal](withdrawal, raw, key)
 }
 
 // DecodeWithdrawal reads a statement without asking who signed it, for people who are about to cosign. Never act on it.
-func DecodeWithdrawal(raw []byte) (Withdrawal, error) {
-	_, w, err := openWithdrawal(raw)
-	if err != nil {
-		return Withdrawal{}, fmt.Errorf("decode withdrawal: %w", err)
-	}
-	return w, nil
-}
-
-func (s SignedWithdrawal) sign(key crypto.Signer) ([]byte, error) {
-	pub, ok := key.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("sign withdrawal: %w: want an Ed25519 key, got %T", ErrKeyRoles, key.Public())
-	}
-	sig, err := key.Sign(rand.Reader, withdrawalMessage(s.Body), crypto.Hash(0))
-	if err != nil {
-		return nil, fmt.Errorf("sign withdrawal: %w", err)
-	}
-	if !ed25519.Verify(pub, withdrawalMessage(s.Body), sig) {
-		return nil, fmt.Errorf("sign withdrawal: %w: the signer's own signature does not verify", ErrSignature)
-	}
-	id := KeyID(pub)
-	s.Signatures = slices.DeleteFunc(slices.Clone(s.Signatures), func(have Signature) bool { return have.KeyID == id })
-	s.Signatures = append(s.Signatures, Signature{KeyID: id, Sig: sig})
-	slices.SortFunc(s.Signatures, func(a, b Signature) int { return cmp.Compare(a.KeyID, b.KeyID) })
-	raw, err := encMode.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("sign withdrawal: %w: %v", ErrFormat, err)
-	}
-	if len(raw) > MaxWithdrawal {
-		return nil, fmt.Errorf("sign withdrawal: %w: %d bytes, at most %d", ErrTooLarge, len(raw), MaxWithdrawal)
-	}
-	return raw, nil
-}
+func DecodeWithdrawal(raw []byte) (Withdrawal, error) { return decoded[Withdrawal](withdrawal, raw) }
 
 // VerifyWithdrawal reads a statement that officers signed and gives the ids of the keys that did, ascending. One officer may
 // withdraw up to MaxSingleWithdrawal entries; more need the officers' threshold (ErrThreshold). Every signature there must be
@@ -134,25 +76,14 @@ func VerifyWithdrawal(o Officers, raw []byte, now time.Time) (Withdrawal, []stri
 
 // VerifyStatement is VerifyWithdrawal whatever the time is: for a statement that was accepted in its time.
 func VerifyStatement(o Officers, raw []byte) (Withdrawal, []string, error) {
-	s, w, err := openWithdrawal(raw)
+	w, by, err := signers[Withdrawal](withdrawal, o, raw)
 	if err != nil {
 		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w", err)
 	}
-	if len(s.Signatures) == 0 {
-		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: there is none", ErrSignature)
+	if len(w.Entries) > MaxSingleWithdrawal && !o.Complete(by) {
+		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: %d for %d entries, want %d", ErrThreshold, len(by), len(w.Entries), max(o.Threshold, minListThreshold))
 	}
-	var signers []string
-	for n, sig := range s.Signatures {
-		i := slices.IndexFunc(o.Keys, func(k OfficerKey) bool { return k.ID == sig.KeyID })
-		if i < 0 || len(o.Keys[i].Public) != ed25519.PublicKeySize || !ed25519.Verify(o.Keys[i].Public, withdrawalMessage(s.Body), sig.Sig) {
-			return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: signature %d of %d is not a valid one of an officer", ErrSignature, n+1, len(s.Signatures))
-		}
-		signers = append(signers, sig.KeyID)
-	}
-	if len(w.Entries) > MaxSingleWithdrawal && !o.Complete(signers) {
-		return Withdrawal{}, nil, fmt.Errorf("verify withdrawal: %w: %d for %d entries, want %d", ErrThreshold, len(signers), len(w.Entries), max(o.Threshold, minListThreshold))
-	}
-	return w, signers, nil
+	return w, by, nil
 }
 
 // Complete reports whether these signers, as VerifyWithdrawal gives them, are the officers' threshold.
@@ -161,37 +92,7 @@ func (o Officers) Complete(signers []string) bool {
 }
 
 // StatementID names what a statement says, whoever has signed it: SHA-256 of its body.
-func StatementID(raw []byte) ([32]byte, error) {
-	s, _, err := openWithdrawal(raw)
-	if err != nil {
-		return [32]byte{}, fmt.Errorf("name withdrawal: %w", err)
-	}
-	return sha256.Sum256(s.Body), nil
-}
-
-// openWithdrawal reads the form of a statement.
-func openWithdrawal(raw []byte) (SignedWithdrawal, Withdrawal, error) {
-	var s SignedWithdrawal
-	var w Withdrawal
-	if len(raw) > MaxWithdrawal {
-		return s, w, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(raw), MaxWithdrawal)
-	}
-	if err := decode(raw, &s); err != nil {
-		return s, w, err
-	}
-	if len(s.Signatures) > maxSignatures {
-		return s, w, fmt.Errorf("%w: %d signatures, at most %d", ErrTooLarge, len(s.Signatures), maxSignatures)
-	}
-	for i, sig := range s.Signatures {
-		if i > 0 && s.Signatures[i-1].KeyID >= sig.KeyID {
-			return s, w, fmt.Errorf("%w: signatures are not ascending by key id", ErrFormat)
-		}
-	}
-	if err := decode(s.Body, &w); err != nil {
-		return s, w, err
-	}
-	return s, w, w.check()
-}
+func StatementID(raw []byte) ([32]byte, error) { return named[Withdrawal](withdrawal, raw) }
 
 func (w Withdrawal) check() error {
 	bad := func(what string) error { return fmt.Errorf("%w: withdrawal %s", ErrFormat, what) }
@@ -241,5 +142,3 @@ func CheckReason(s string) error {
 }
 
 func compareEntries(a, b match.EntryID) int { return bytes.Compare(a[:], b[:]) }
-
-func withdrawalMessage(body []byte) []byte { return append([]byte(withdrawalTag), body...) }

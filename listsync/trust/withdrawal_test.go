@@ -88,12 +88,12 @@ func TestWithdrawalBySomebodyElseIsRefused(t *testing.T) {
 		return raw
 	}
 	good := sign(h.Officers[0])
-	var s trust.SignedWithdrawal
+	var s trust.SignedStatement
 	if err := cbor.Unmarshal(good, &s); err != nil {
 		t.Fatal(err)
 	}
-	remake := func(change func(*trust.SignedWithdrawal)) []byte {
-		c := trust.SignedWithdrawal{Body: bytes.Clone(s.Body), Signatures: slices.Clone(s.Signatures)}
+	remake := func(change func(*trust.SignedStatement)) []byte {
+		c := trust.SignedStatement{Body: bytes.Clone(s.Body), Signatures: slices.Clone(s.Signatures)}
 		change(&c)
 		mode, _ := cbor.CoreDetEncOptions().EncMode()
 		b, err := mode.Marshal(c)
@@ -111,11 +111,11 @@ func TestWithdrawalBySomebodyElseIsRefused(t *testing.T) {
 		{"officer and stranger", sign(h.Officers[0], trusttest.Key("stranger")), "signature"},
 		{"accreditation key", sign(h.Accreditation[0]), "signature"},
 		{"timestamp key", sign(h.Timestamp), "signature"},
-		{"nobody", remake(func(s *trust.SignedWithdrawal) { s.Signatures = []trust.Signature{} }), "signature"},
-		{"other body", remake(func(s *trust.SignedWithdrawal) { s.Body[len(s.Body)-1] ^= 1 }), "format"},
-		{"other number", remake(func(s *trust.SignedWithdrawal) { s.Body[bytes.LastIndexByte(s.Body, 6)+1] = 5 }), "signature"},
-		{"signature twice", remake(func(s *trust.SignedWithdrawal) { s.Signatures = append(s.Signatures, s.Signatures[0]) }), "format"},
-		{"signature cut short", remake(func(s *trust.SignedWithdrawal) { s.Signatures[0].Sig = s.Signatures[0].Sig[:63] }), "signature"},
+		{"nobody", remake(func(s *trust.SignedStatement) { s.Signatures = []trust.Signature{} }), "signature"},
+		{"other body", remake(func(s *trust.SignedStatement) { s.Body[len(s.Body)-1] ^= 1 }), "format"},
+		{"other number", remake(func(s *trust.SignedStatement) { s.Body[bytes.LastIndexByte(s.Body, 6)+1] = 5 }), "signature"},
+		{"signature twice", remake(func(s *trust.SignedStatement) { s.Signatures = append(s.Signatures, s.Signatures[0]) }), "format"},
+		{"signature cut short", remake(func(s *trust.SignedStatement) { s.Signatures[0].Sig = s.Signatures[0].Sig[:63] }), "signature"},
 		{"trailing byte", append(bytes.Clone(good), 0), "format"},
 		{"nothing", nil, "format"},
 		{"too much", make([]byte, trust.MaxWithdrawal+1), "too_large"},
