@@ -10,13 +10,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
-func dial(ctx context.Context, c *Config) (conn, error) {
+// dial opens connection number i, or prepares to.
+func dial(ctx context.Context, c *Config, i int) (conn, error) {
 	host, _, err := net.SplitHostPort(c.Server)
 	if err != nil {
 		return nil, err
@@ -32,9 +35,20 @@ func dial(ctx context.Context, c *Config) (conn, error) {
 			return nil, fmt.Errorf("%s has no certificate", c.CA)
 		}
 	}
-	var d net.Dialer
+	var from netip.Addr
+	if c.Households > 0 {
+		i %= c.Households
+		from = netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
+	}
+	d := net.Dialer{}
+	if from.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	}
 	switch c.Over {
 	case "udp", "tcp":
+		if c.Over == "udp" && from.IsValid() {
+			d.LocalAddr = &net.UDPAddr{IP: from.AsSlice()}
+		}
 		n, err := d.DialContext(ctx, c.Over, c.Server)
 		if err != nil {
 			return nil, err
@@ -45,17 +59,19 @@ func dial(ctx context.Context, c *Config) (conn, error) {
 		return newMatched(n, c.Over == "tcp"), nil
 	case "tls":
 		conf.NextProtos = []string{"dot"}
-		n, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", c.Server)
+		n, err := (&tls.Dialer{NetDialer: &d, Config: conf}).DialContext(ctx, "tcp", c.Server)
 		if err != nil {
 			return nil, err
 		}
 		return newMatched(n, true), nil
 	case "https":
-		return newPosts(&http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxConnsPerHost: 1}}, c.Server), nil
+		return newPosts(&http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxConnsPerHost: 1, DialContext: d.DialContext}}, c.Server), nil
 	case "h3":
-		return newPosts(&http.Client{Transport: &http3.Transport{TLSClientConfig: conf}}, c.Server), nil
+		return newPosts(&http.Client{Transport: &http3.Transport{TLSClientConfig: conf, Dial: func(ctx context.Context, at string, conf *tls.Config, q *quic.Config) (*quic.Conn, error) {
+			return dialQUIC(ctx, from, at, conf, q)
+		}}}, c.Server), nil
 	case "quic":
-		return newStreams(ctx, c.Server, conf)
+		return newStreams(ctx, from, c.Server, conf)
 	}
 	return nil, fmt.Errorf("no such transport: one of %v", Transports)
 }

@@ -22,14 +22,15 @@ import (
 
 // Config of a run. All fields but Patience are needed.
 type Config struct {
-	Server    string        // host:port; the host is what certificates must be for
-	Over      string        // one of Transports
-	Rate      float64       // questions a second
-	Time      time.Duration // of asking
-	Conns     int           // sockets or connections, used in turn
-	CA        string        // PEM file with the authority of the server's certificate; "" for none: it is not verified
-	Questions [][]byte      // messages, asked in turn with other ids
-	Patience  time.Duration // for the last answers; default 2 s
+	Server     string        // host:port; the host is what certificates must be for
+	Over       string        // one of Transports
+	Rate       float64       // questions a second
+	Time       time.Duration // of asking
+	Conns      int           // sockets or connections, used in turn
+	Households int           // addresses of loopback (127.1.0.1 and on) that connections come from in turn; 0: whatever the system gives
+	CA         string        // PEM file with the authority of the server's certificate; "" for none: it is not verified
+	Questions  [][]byte      // messages, asked in turn with other ids
+	Patience   time.Duration // for the last answers; default 2 s
 
 	// Wrong looks at the answer to question i of Questions, which it must not keep: true counts it as wrong. From any goroutine; nil for no look.
 	Wrong func(i int, answer []byte) bool
@@ -76,7 +77,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	conns := make([]conn, c.Conns)
 	for i := range conns {
 		var err error
-		if conns[i], err = dial(ctx, &c); err != nil {
+		if conns[i], err = dial(ctx, &c, i); err != nil {
 			return nil, fmt.Errorf("ask %s over %s: %w", c.Server, c.Over, err)
 		}
 		defer conns[i].Close()

@@ -95,3 +95,37 @@ func TestBadLinesAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestHouseholdsAskFromAddressesOfTheirOwn(t *testing.T) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	from := map[string]int{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		in := make([]byte, 2000)
+		for range 12 {
+			n, a, err := c.ReadFrom(in)
+			if err != nil {
+				return
+			}
+			from[a.(*net.UDPAddr).IP.String()]++
+			_, _ = c.WriteTo(in[:n], a)
+		}
+	}()
+	questions, err := Read(strings.NewReader("www.a.test A\n"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(context.Background(), Config{Server: c.LocalAddr().String(), Over: "udp", Rate: 1000, Time: 12 * time.Millisecond, Conns: 4, Households: 2, Questions: questions})
+	if err != nil || r.Answered != 12 {
+		t.Fatalf("got %v, %v", r, err)
+	}
+	<-done
+	if from["127.1.0.1"] != 6 || from["127.1.0.2"] != 6 {
+		t.Errorf("asked from %v, want two addresses in turn", from)
+	}
+}

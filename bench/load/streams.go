@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 
 	"github.com/quic-go/quic-go"
 )
@@ -13,13 +15,33 @@ import (
 // streams is one connection of DNS over QUIC (RFC 9250): each question has a stream of its own.
 type streams struct{ conn *quic.Conn }
 
-func newStreams(ctx context.Context, server string, conf *tls.Config) (*streams, error) {
+func newStreams(ctx context.Context, from netip.Addr, server string, conf *tls.Config) (*streams, error) {
 	conf.NextProtos, conf.MinVersion = []string{"doq"}, tls.VersionTLS13
-	c, err := quic.DialAddr(ctx, server, conf, nil)
+	c, err := dialQUIC(ctx, from, server, conf, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &streams{c}, nil
+}
+
+// dialQUIC connects from an address, any without one. Each connection has a socket of its own, which ends with it.
+func dialQUIC(ctx context.Context, from netip.Addr, server string, conf *tls.Config, q *quic.Config) (*quic.Conn, error) {
+	to, err := net.ResolveUDPAddr("udp", server)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+	if err != nil {
+		return nil, err
+	}
+	_ = socket.SetReadBuffer(4 << 20)
+	c, err := quic.Dial(ctx, socket, to, conf, q)
+	if err != nil {
+		_ = socket.Close()
+		return nil, err
+	}
+	context.AfterFunc(c.Context(), func() { _ = socket.Close() })
+	return c, nil
 }
 
 func (s *streams) Close() error { return s.conn.CloseWithError(0, "") }

@@ -53,6 +53,7 @@ so that a server that stalls shows it. For servers of your own, on your own netw
 	f.Float64Var(&c.Rate, "rate", 1000, "questions a second")
 	f.DurationVar(&c.Time, "time", 10*time.Second, "how long")
 	f.IntVar(&c.Conns, "conns", 4, "sockets or connections, used in turn")
+	f.IntVar(&c.Households, "households", 0, "addresses of loopback (127.1.0.1 and on) that connections come from in turn, for a server on loopback")
 	f.StringVar(&c.CA, "ca", "", "PEM file with the authority of the server's certificate; it is not verified without")
 	f.StringVar(&file, "questions", "", "file with a NAME and a TYPE a line")
 	f.BoolVar(&padded, "padded", false, "pad questions as RFC 8467 says, as clients of encrypted transports do")
