@@ -83,7 +83,11 @@ func claim(path, cluster, role, name string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, badInput(fmt.Errorf("make data directory: %w", err))
 	}
-	lock, err := os.OpenFile(filepath.Join(path, ownerFile), os.O_RDWR|os.O_CREATE, 0o600)
+	owned := filepath.Join(path, ownerFile)
+	lock, err := os.OpenFile(owned, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, unix.EROFS) { // a disk that has failed is mounted so: what lies on it still serves (P3)
+		lock, err = os.Open(owned)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", path, err)
 	}
