@@ -1,6 +1,11 @@
 package upstream
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/cordon-project/cordon/resolver/wire"
+)
 
 // Spread takes n sockets to the first server in each shard as for questions that come far apart, and says how many are open then.
 func (p *Pool) Spread(n int) (open int) {
@@ -34,4 +39,46 @@ func (p *Pool) Flood(n int) (open int) {
 		s.mu.Unlock()
 	}
 	return open
+}
+
+// Know has a server answer in a time, as after many questions.
+func (p *Pool) Know(server int, rtt time.Duration) {
+	s := p.servers[server]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rtt, s.spread, s.samples = rtt, rtt/4, samplesToKnow
+}
+
+// RTT is what is known of a server.
+func (p *Pool) RTT(server int) time.Duration {
+	s := p.servers[server]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rtt
+}
+
+// Age has the last questions have come so long ago.
+func (p *Pool) Age(d time.Duration) {
+	for _, s := range p.shards {
+		s.mu.Lock()
+		s.now = time.Now().Add(-d)
+		s.mu.Unlock()
+	}
+}
+
+// AskAgain puts a query into each shard's outbox as a reply or the clock does when it asks again, and leaves it there.
+func (p *Pool) AskAgain(q wire.Question, done func([]byte, error)) {
+	for i, s := range p.shards {
+		var lands landed
+		w := Waiter(told(func([]byte, error) {}))
+		if i == 0 {
+			w = told(done)
+		}
+		s.mu.Lock()
+		now := time.Now()
+		p.flights.Add(1)
+		s.forward(s.start(uint64(i), q, waiter{context.Background(), w}, now), now, &lands)
+		s.mu.Unlock()
+		lands.tell()
+	}
 }

@@ -117,10 +117,11 @@ func (p *Pool) queue(ctx context.Context, q wire.Question, w Waiter) *shard {
 		w.Flush()
 		return nil
 	default:
+		now := s.now // of all that leave together
 		if len(s.out.letters) == 0 {
-			s.now = time.Now() // of all that leave together
+			now = time.Now()
 		}
-		s.forward(s.start(h, q, waiter{ctx, w}, s.now), s.now, &lands)
+		s.forward(s.start(h, q, waiter{ctx, w}, now), now, &lands)
 	}
 	s.mu.Unlock()
 	lands.tell()
@@ -229,6 +230,9 @@ func (s *shard) query(a *attempt, to int, now, end time.Time) bool {
 	}
 	q := a.flight.q
 	q.Name = a.cased
+	if len(s.out.letters) == 0 {
+		s.now = now // whoever puts something off next to it goes by this
+	}
 	s.out.add(k, q, a.id, a.bare || s.pool.bare(server))
 	return true
 }
@@ -311,6 +315,7 @@ func (s *shard) run() {
 func (s *shard) look(now time.Time) (on bool) {
 	var lands landed
 	s.mu.Lock()
+	others := len(s.out.letters) // which whoever has put them off sends
 	for i := len(s.flights) - 1; i >= 0; i-- {
 		if i >= len(s.flights) {
 			continue
@@ -334,8 +339,11 @@ func (s *shard) look(now time.Time) (on bool) {
 		}
 	}
 	on = len(s.flights) > 0
+	more := len(s.out.letters) > others
 	s.mu.Unlock()
-	s.flush()
+	if more {
+		s.flush()
+	}
 	lands.tell()
 	return on
 }

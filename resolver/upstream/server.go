@@ -3,6 +3,7 @@ package upstream
 import (
 	"crypto/tls"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type server struct {
 	mu      sync.Mutex    // guards the rest, and the writing of failures
 	since   time.Time     // of the first of these failures
 	retry   time.Time     // not preferred before this
+	backOff time.Duration // that ended, or ends, then
 	rtt     time.Duration // smoothed (RFC 6298); 0: not known
 	spread  time.Duration
 	samples int
@@ -58,7 +60,8 @@ func (p *Pool) bare(s *server) bool {
 }
 
 // order appends the servers as this question asks them: those that are not backing off first, the fastest of them in front, then the others:
-// all failing is no reason not to try.
+// all failing is no reason not to try. A server whose time to back off is over is tried first by one question, and until that one is answered
+// the others go on without it.
 func (p *Pool) order(dst []uint8) []uint8 {
 	if len(p.servers) == 1 {
 		return append(dst, 0)
@@ -68,8 +71,13 @@ func (p *Pool) order(dst []uint8) []uint8 {
 	best := time.Duration(-1)
 	var failing [maxServers]uint8
 	late := failing[:0]
+	tried := -1
 	for i, s := range p.servers {
 		rtt, ready := s.speed(now)
+		if !ready && tried < 0 && s.try(now) {
+			tried = i
+			continue
+		}
 		if !ready {
 			late = append(late, uint8(i))
 			continue
@@ -90,7 +98,11 @@ func (p *Pool) order(dst []uint8) []uint8 {
 		at := 1 + int(n/exploreEvery)%(len(dst)-1)
 		dst[0], dst[at] = dst[at], dst[0]
 	}
-	return append(dst, late...)
+	dst = append(dst, late...)
+	if tried >= 0 {
+		dst = slices.Insert(dst, 0, uint8(tried))
+	}
+	return dst
 }
 
 // speed is 0 for a server that is hardly known: it is asked in its turn, and so gets known.
@@ -100,7 +112,19 @@ func (s *server) speed(now time.Time) (rtt time.Duration, ready bool) {
 	if s.samples >= samplesToKnow {
 		rtt = s.rtt
 	}
-	return rtt, s.failures.Load() < failuresToBackOff || !now.Before(s.retry)
+	return rtt, s.failures.Load() < failuresToBackOff
+}
+
+// try reports, once each time that it has backed off, that a failing server is to be asked again; it backs off twice as long if that fails, too.
+func (s *server) try(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.retry) {
+		return false
+	}
+	s.backOff = min(2*s.backOff, lastBackOff)
+	s.retry = now.Add(s.backOff)
+	return true
 }
 
 // patience is how long nearly all of its answers take; 0: not known.
@@ -127,6 +151,16 @@ func (s *server) took(d time.Duration) {
 	s.spread += (max(off, -off) - s.spread) / 4
 }
 
+// outlasted notes that nothing came for so long, when another server's answer had come; it says nothing of a server that usually takes longer.
+func (s *server) outlasted(d time.Duration) {
+	s.mu.Lock()
+	slower := d > s.rtt
+	s.mu.Unlock()
+	if slower {
+		s.took(d)
+	}
+}
+
 // well notes an answer.
 func (s *server) well() {
 	if s.failures.Load() > 0 {
@@ -136,16 +170,17 @@ func (s *server) well() {
 	}
 }
 
-// failed counts an attempt without an answer. After three in a row the server is tried last, for 1 s, 2 s, 4 s .. 30 s.
+// failed counts an attempt without an answer. After three in a row the server is asked last, but for one question after 1 s, 2 s, 4 s .. 30 s. How
+// many more fail meanwhile does not count: a thousand that were under way say no more than three.
 func (s *server) failed(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.failures.Add(1)
-	if n == 1 {
+	switch s.failures.Add(1) {
+	case 1:
 		s.since = now
-	}
-	if n -= failuresToBackOff; n >= 0 {
-		s.retry = now.Add(min(firstBackOff<<min(n, 5), lastBackOff))
+	case failuresToBackOff:
+		s.backOff = firstBackOff
+		s.retry = now.Add(firstBackOff)
 	}
 }
 

@@ -279,7 +279,7 @@ func (s *shard) judge(a *attempt, msg []byte, sum *wire.Summary, now time.Time, 
 	if rcode := int(msg[3] & 0xf); rcode == wire.RcodeSuccess || rcode == wire.RcodeNXDomain {
 		for i := range f.tries {
 			if o := &f.tries[i]; o != a && o.server != nil {
-				o.server.took(now.Sub(o.sent)) // it was slower than this, and nobody will know by how much
+				o.server.outlasted(now.Sub(o.sent))
 			}
 		}
 		s.land(f, msg, sum, nil, lands)
