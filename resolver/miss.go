@@ -190,12 +190,14 @@ func (m *miss) settle(w *scratch, reply []byte, scanned bool, err error) []byte 
 	}
 	if e := r.config.Cache.Stale(w.hash, w.q.Key(), tick); e != nil && w.shared() && ctx.Err() == nil && !dnssecError(ede) {
 		if resp, ok := r.stale(w, dst, query, e, m.from); ok {
-			e.Hold(tick + staleTTL)
+			if !errors.Is(err, upstream.ErrBusy) { // which says nothing of the upstream
+				e.Hold(tick + staleTTL)
+			}
 			return resp
 		}
 	}
 	if ctx.Err() == nil && w.shared() && !errors.Is(err, upstream.ErrBusy) {
-		r.config.Cache.PutFailure(w.q.Key(), ede, failureLife, tick)
+		r.config.Cache.PutFailure(w.hash, w.q.Key(), ede, tick)
 	}
 	// Listed meanwhile? Then the signal, not the failure.
 	if actionOf(w.q.Type) != pass {
@@ -265,7 +267,7 @@ func (m *miss) keep(w *scratch, v *view, dst, reply []byte) []byte {
 		}
 		if !ok {
 			if w.shared() {
-				r.config.Cache.PutFailure(w.q.Key(), wire.EDENoReachableAuthority, failureLife, tick)
+				r.config.Cache.PutFailure(w.hash, w.q.Key(), wire.EDENoReachableAuthority, tick)
 			}
 			return r.fail(w, dst, query, wire.EDENoReachableAuthority)
 		}

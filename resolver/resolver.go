@@ -135,8 +135,6 @@ const (
 	// recheck is how many seconds a cached answer stays cleared under one set. Sets change by themselves only when a
 	// time-limited removal or the kill switch ends; a listed name may then pass for this long and no longer.
 	recheck = 10
-
-	failureLife = 1 // seconds a failure is remembered: RFC 9520's minimum, so that recovery shows at once
 )
 
 // New makes a resolver without a set: it answers SERVFAIL until the first Swap.

@@ -26,7 +26,7 @@ import (
 //	none                             no set in force
 //	bypass                           the set of now with the kill switch on
 //	prefetch                         first line: what is still asked for is asked for anew before its time is over
-//	upstream NAME TYPE [RCODE] [ad] [ede N] [fails] [held] [only LIE] [first LIE ...]
+//	upstream NAME TYPE [RCODE] [ad] [ede N] [fails] [busy] [held] [only LIE] [first LIE ...]
 //	  RECORD                         or "authority RECORD" or "additional RECORD" or "aliases N NAME NAME": a chain of N between two names
 //	                                 a LIE is a name of lies; with "only" the reply is that, with "first" that comes before it (over the wire, UDP)
 //	clock DURATION                   moves the clock
@@ -176,6 +176,7 @@ func entries(t *testing.T, s step) (out []entry) {
 func script(t *testing.T, g *rig, s step) {
 	var rcode, code int
 	var ad, fails, held bool
+	failure := upstream.ErrNoAnswer
 	var only string
 	var first []string
 	for i := 3; i < len(s.words); i++ {
@@ -184,6 +185,8 @@ func script(t *testing.T, g *rig, s step) {
 			ad = true
 		case "fails":
 			fails = true
+		case "busy":
+			fails, failure = true, upstream.ErrBusy
 		case "held":
 			held = true
 		case "ede":
@@ -214,17 +217,13 @@ func script(t *testing.T, g *rig, s step) {
 	}
 	g.up.first[k] = first
 	g.up.mu.Unlock()
-	if fails && !held {
-		g.up.set(k, nil)
-		return
-	}
 	records := aliases(s.body)
 	g.up.set(k, func(q wire.Question) ([]byte, error) {
 		if held {
 			g.up.hold()
 		}
 		if fails {
-			return nil, upstream.ErrNoAnswer
+			return nil, failure
 		}
 		b, err := reply(q, func(m *dns.Msg) {
 			m.Rcode, m.AuthenticatedData = rcode, ad

@@ -7,8 +7,9 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-// staleTTL is the TTL of a stale answer, and how many seconds it is served before an upstream that failed is asked again (RFC 8767 4, 5).
-const staleTTL = 30
+// staleTTL is the TTL of a stale answer, and how many seconds it is served before an upstream that failed is asked again (RFC 8767 4, 5): as long as
+// a failure is remembered at most where nothing stale is.
+const staleTTL = cache.LastFailure
 
 // stale answers with an entry whose time is over (RFC 8767), if the names in it are clear in the set of now; a listed name gets its signal. ok is
 // false when the entry must not be used.

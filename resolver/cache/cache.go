@@ -176,6 +176,7 @@ func (c *Cache) Keep(h uint64, key, msg []byte, sum *wire.Summary, stamp uint64,
 	}
 	life = min(life, limit)
 	if life == 0 || sum.Cut > maxAnswer {
+		c.forget(h, key) // or what is older would be served stale
 		return nil
 	}
 	e := NewEntry(key, msg, sum, limit, now)
@@ -185,11 +186,20 @@ func (c *Cache) Keep(h uint64, key, msg []byte, sum *wire.Summary, stamp uint64,
 	return e
 }
 
-// PutFailure remembers for life seconds that nobody could answer, and with which Extended DNS Error (RFC 9520 asks
-// resolvers to, at least one second): a dead upstream is not asked again for every repeat of a question.
-func (c *Cache) PutFailure(key []byte, ede uint16, life, now uint32) {
+// How many seconds a failure is remembered at least and at most. RFC 9520 3.2 wants one second at least, five minutes at most; but then a name
+// would be away for that long after its servers are back, and RFC 8767 5 has them asked again after half a minute anyway.
+const (
+	FirstFailure = 1
+	LastFailure  = 30
+)
+
+// PutFailure remembers that nobody could answer, and with which Extended DNS Error (RFC 9520): a dead upstream is not asked again for every repeat
+// of a question. The first time it does so for FirstFailure seconds; when the question is asked again soon and fails again, for twice as long as
+// the time before, up to LastFailure. What is alive under the key stays.
+func (c *Cache) PutFailure(h uint64, key []byte, ede uint16, now uint32) {
 	e := newFailure(key, ede, now)
-	e.hash, e.expires = maphash.Bytes(c.seed, key), now+life
+	e.hash = h
+	e.fail(FirstFailure)
 	c.insert(e)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -72,16 +73,96 @@ func TestLongTTLsAreLowered(t *testing.T) {
 
 func TestFailuresAreRemembered(t *testing.T) {
 	c := New(Config{})
-	c.PutFailure([]byte("key"), wire.EDENetworkError, 1, 10)
+	c.PutFailure(c.Hash([]byte("key")), []byte("key"), wire.EDENetworkError, 10)
 	if ede, failed := c.Get([]byte("key"), 10).Failure(); !failed || ede != wire.EDENetworkError {
 		t.Errorf("got %d, %v", ede, failed)
 	}
-	if c.Get([]byte("key"), 11) != nil {
-		t.Error("a failure outlives its second")
+	if c.Get([]byte("key"), 11) == nil || c.Get([]byte("key"), 12) != nil {
+		t.Error("a failure does not live for a second, of which the first on the clock may be nearly over, or outlives it")
 	}
 	msg, sum := sample(t, "a.test.", 30)
 	if _, failed := c.Put([]byte("key"), msg, sum, 0, 10).Failure(); failed {
 		t.Error("an answer is a failure")
+	}
+}
+
+// TestFailuresThatGoOnAreRememberedForLonger, up to half a minute, and from the beginning once there was a pause.
+func TestFailuresThatGoOnAreRememberedForLonger(t *testing.T) {
+	c, key, now := New(Config{}), []byte("key"), uint32(1<<32-40) // the clock wraps around on the way
+	for i, want := range []uint32{1, 2, 4, 8, 16, 30, 30, 1, 2} {
+		if i == 7 {
+			now += LastFailure
+		}
+		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, now)
+		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, now) // another one that waited for the same
+		if c.Get(key, now+want) == nil || c.Get(key, now+want+1) != nil {
+			t.Errorf("failure %d is not remembered for %d seconds, or for longer", i, want)
+		}
+		now += want + 1
+	}
+}
+
+// TestAFailureTakesNoAnswersPlace while that is alive: it is of a question that was asked earlier.
+func TestAFailureTakesNoAnswersPlace(t *testing.T) {
+	c, key := New(Config{MaxStale: 100}), []byte("key")
+	msg, sum := sample(t, "a.test.", 30)
+	c.Put(key, msg, sum, 0, 0)
+	c.PutFailure(c.Hash(key), key, wire.EDENetworkError, 29)
+	if e := c.Get(key, 29); e == nil || len(e.Message()) == 0 {
+		t.Error("a failure took a live answer's place")
+	}
+	c.PutFailure(c.Hash(key), key, wire.EDENetworkError, 30)
+	if e := c.Get(key, 30); e == nil || len(e.Message()) != 0 {
+		t.Error("no failure in the place of an answer whose time is over")
+	}
+}
+
+// TestAnAnswerThatIsNotKeptEndsTheOneBefore: what is served stale would be older than what was said last.
+func TestAnAnswerThatIsNotKeptEndsTheOneBefore(t *testing.T) {
+	c, key := New(Config{MaxStale: 100}), []byte("key")
+	msg, sum := sample(t, "a.test.", 30)
+	c.Put(key, msg, sum, 0, 0)
+	if c.Stale(c.Hash(key), key, 40) == nil {
+		t.Fatal("nothing stale")
+	}
+	msg, sum = sample(t, "a.test.", 0)
+	if c.Put(key, msg, sum, 0, 40) != nil || c.Stale(c.Hash(key), key, 40) != nil || c.Len() != 0 || c.Bytes() != 0 {
+		t.Errorf("%d answers of %d bytes are kept", c.Len(), c.Bytes())
+	}
+}
+
+// TestAnAnswerIsThereWhileTheNextTakesItsPlace: who asks meanwhile would ask the upstream.
+func TestAnAnswerIsThereWhileTheNextTakesItsPlace(t *testing.T) {
+	c, key := New(Config{}), []byte("key")
+	msg, sum := sample(t, "a.test.", 30)
+	c.Put(key, msg, sum, 0, 0)
+	var missing, looks atomic.Int64
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	for range 2 {
+		work.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				for range 100 {
+					if c.Get(key, 1) == nil {
+						missing.Add(1)
+					}
+				}
+				looks.Add(1)
+			}
+		})
+	}
+	for i := 0; i < 20_000 || looks.Load() < 200; i++ {
+		c.Put(key, msg, sum, 0, 1)
+	}
+	close(done)
+	work.Wait()
+	if n := missing.Load(); n > 0 {
+		t.Errorf("%d times there was nothing", n)
 	}
 }
 

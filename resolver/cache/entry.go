@@ -64,6 +64,20 @@ func newFailure(key []byte, ede uint16, now uint32) *Entry {
 	return e
 }
 
+// fail sets how long a failure is remembered. The clock is in whole seconds, of which the first may be nearly over.
+func (e *Entry) fail(seconds uint32) { e.expires = e.stored + seconds + 1 }
+
+// follows makes a failure the next behind what has its key; false when that is better.
+func (e *Entry) follows(old *Entry) bool {
+	switch {
+	case !old.expired(e.stored):
+		return false
+	case old.message == 0 && e.stored-old.expires < LastFailure:
+		e.fail(min(2*(old.expires-old.stored-1), LastFailure))
+	}
+	return true
+}
+
 // TTLs are the offsets of its TTL fields. Read only.
 func (e *Entry) TTLs() []uint16 {
 	if e.ttls == 0 {

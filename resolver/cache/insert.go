@@ -8,9 +8,16 @@ func (c *Cache) insert(e *Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &c.buckets[at]
-	i := b.place(e)
-	s.drop(b, i)
-	// The tag first: a reader that sees the new tag with the old entry compares keys and moves on.
+	i, same := b.place(e)
+	old := b.slots[i].Load()
+	if same && e.message == 0 && !e.follows(old) {
+		return
+	}
+	if old != nil {
+		s.bytes -= old.cost()
+		s.count--
+	}
+	// The tag first: a reader that sees the new tag with the old entry compares keys and moves on. There is never nothing where a key has an entry.
 	b.tags[i].Store(uint32(e.hash >> 32))
 	b.slots[i].Store(e)
 	s.bytes += e.cost()
@@ -20,19 +27,37 @@ func (c *Cache) insert(e *Entry) {
 	}
 }
 
-// place chooses the slot for e. Only entries of e's tag are looked at while there is a free one: each look is a line of memory to wait for.
-func (b *bucket) place(e *Entry) int {
+// forget drops what has this key. Names that are never kept cost no lock here, as there is nothing of theirs to be found.
+func (c *Cache) forget(h uint64, key []byte) {
+	at, tag := h&c.mask, uint32(h>>32)
+	b := &c.buckets[at]
+	for i := range b.tags {
+		if b.tags[i].Load() != tag {
+			continue
+		}
+		s := &c.shards[at%uint64(len(c.shards))]
+		s.mu.Lock()
+		if old := b.slots[i].Load(); old != nil && old.hash == h && string(old.key()) == string(key) {
+			s.drop(b, i)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// place chooses the slot for e, and says whether its key is there already. Only entries of e's tag are looked at while there is a free one: each
+// look is a line of memory to wait for.
+func (b *bucket) place(e *Entry) (slot int, same bool) {
 	free, victim, tag := -1, -1, uint32(e.hash>>32)
 	for i := range b.slots {
 		switch old := b.slots[i].Load(); {
 		case old == nil:
 			free = i
 		case b.tags[i].Load() == tag && old.hash == e.hash && string(old.key()) == string(e.key()):
-			return i
+			return i, true
 		}
 	}
 	if free >= 0 {
-		return free
+		return free, false
 	}
 	for i := range b.slots {
 		if old := b.slots[i].Load(); old.expired(e.stored) || victim < 0 && old.tired() {
@@ -40,9 +65,9 @@ func (b *bucket) place(e *Entry) int {
 		}
 	}
 	if victim >= 0 {
-		return victim
+		return victim, false
 	}
-	return int(e.hash>>29) % ways // all in use: any one will do
+	return int(e.hash>>29) % ways, false // all in use: any one will do
 }
 
 // drop empties a slot.
