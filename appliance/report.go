@@ -179,11 +179,14 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 		}
 	}
 	failing := map[string]cluster.MemberStatus{} // the earliest sight of each failing member
+	var behind unfollowed
+	answering := 0
 	for _, x := range nodes {
 		if x.Status == nil {
 			say("control node at %s does not answer (%s)", x.URL, x.Error)
 			continue
 		}
+		answering++
 		s := x.Status.Node
 		if s.Halted != "" {
 			say("%s has stopped applying the log since %s: %s", s.Name, clock(s.HaltedAt), s.Halted)
@@ -205,10 +208,14 @@ func problems(nodes []NodeStatus, now time.Time) []string {
 			say("%s", text)
 		}
 		for _, h := range x.Status.Hotlines {
-			if !h.FailingSince.IsZero() {
-				say("hotline %s cannot be followed since %s: %s", h.Hotline, clock(h.FailingSince), h.Problem)
-			}
+			behind.add(h, s.Name)
 		}
+	}
+	if answering == 0 && len(nodes) > 0 {
+		say("none of the control nodes answers here: edges go on with the last verified lists; look at the edges' own logs and metrics until a control node answers")
+	}
+	for _, text := range behind.said(answering) {
+		say("%s", text)
 	}
 	names := make([]string, 0, len(failing))
 	for name := range failing {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/config"
@@ -31,13 +32,27 @@ func watchUpstreams(ctx context.Context, counts func() upstream.Counts, every ti
 		switch {
 		case !dead && tried > 0 && failed >= tried:
 			dead = true
-			log.ErrorContext(ctx, "no upstream resolver answers: names that are not listed get SERVFAIL", slog.Uint64("attempts", tried))
+			log.ErrorContext(ctx, "no upstream resolver answers: names that are not listed get SERVFAIL", slog.Uint64("attempts", tried), slog.String("reason", troubles(now)))
 		case dead && failed < tried:
 			dead = false
 			log.InfoContext(ctx, "upstream resolvers answer again")
 		}
 		last = now
 	}
+}
+
+// troubles says of each upstream to which no connection could be opened why, so that a wrong pin or name is not guessed at.
+func troubles(c upstream.Counts) string {
+	var out []string
+	for _, s := range c.Servers {
+		if s.Trouble != "" {
+			out = append(out, s.Server.String()+": "+s.Trouble)
+		}
+	}
+	if len(out) == 0 {
+		return "no usable answer came in time"
+	}
+	return strings.Join(out, "; ")
 }
 
 // zones are the names that have resolvers of their own.

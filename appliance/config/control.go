@@ -192,7 +192,7 @@ func (s *section) hotlines() []Hotline {
 // apart insists that two places to listen on do not meet.
 func (s *section) apart(keyA, keyB string, a, b netip.AddrPort) {
 	if s != nil && meet(a, b) {
-		s.f.bad(s.at(keyB), "%s and %s both take %s; give one another port", s.path+keyA, s.path+keyB, b)
+		s.f.bad(s.at(keyB), "%s and %s both take %s; give one another port", s.path+keyA, s.path+keyB, both(a, b))
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -60,6 +61,11 @@ func (f *file) edge(data []byte) *Edge {
 	e.Encrypted = s.encrypted(&taken, &udp)
 	e.Proxies = s.proxies(e)
 	e.Stop = s.stop(&taken)
+	for _, a := range slices.Concat(e.Stop.Law.Answers(), e.Stop.Voluntary.Answers()) {
+		if at := netip.AddrPortFrom(a, 443); slices.Contains(taken.taken, at) {
+			s.f.bad(s.at("stop"), "stop: %s must stay closed, because who comes there looks for a listed site, whose certificate nobody else has; give the resolver another address", at)
+		}
+	}
 	if e.MetricsListen = read(s, "metrics_listen", netip.AddrPort{}, private); e.MetricsListen.IsValid() {
 		taken.add(s, "metrics_listen", e.MetricsListen)
 	}
@@ -86,10 +92,18 @@ type places struct {
 func (p *places) add(s *section, key string, a netip.AddrPort) {
 	for i, b := range p.taken {
 		if meet(a, b) {
-			s.f.bad(s.at(key), "%s and %s both take %s; give one another address or port", p.by[i], s.path+key, a)
+			s.f.bad(s.at(key), "%s and %s both take %s; give one another address or port", p.by[i], s.path+key, both(b, a))
 		}
 	}
 	p.taken, p.by = append(p.taken, a), append(p.by, s.path+key)
+}
+
+// both names two addresses that meet.
+func both(a, b netip.AddrPort) string {
+	if a == b {
+		return a.String()
+	}
+	return fmt.Sprintf("the same place, as %s and %s", a, b)
 }
 
 func (s *section) stop(taken *places) Stop {

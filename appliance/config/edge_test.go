@@ -45,7 +45,7 @@ func drop(t *testing.T, text, prefix string) string {
 // TestAnEdgeFileIsRefused changes one line of a good file for each case.
 func TestAnEdgeFileIsRefused(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
-		{"equal listen addresses", "  - 192.0.2.53:53", "  - 192.0.2.53:53\n  - 0.0.0.0:53", "both take 0.0.0.0:53"},
+		{"equal listen addresses", "  - 192.0.2.53:53", "  - 192.0.2.53:53\n  - 0.0.0.0:53", "both take the same place, as 192.0.2.53:53 and 0.0.0.0:53"},
 		{"the same address twice", "  - 192.0.2.53:53", "  - 192.0.2.53:53\n  - 192.0.2.53:53", "in the list twice"},
 		{"a resolver that asks itself", "- 127.0.0.1:5353", "- 192.0.2.53:53", "in circles"},
 		{"one address for both pages", "ipv4: 192.0.2.81", "ipv4: 192.0.2.80", "the address alone tells the pages apart"},
@@ -109,6 +109,8 @@ func TestAnEdgeFileIsRefused(t *testing.T) {
 		{"a path that is none", "https_path: /dns", "https_path: /dns{?dns}", "not a path such as /dns-query"},
 		{"a key sealed by nobody", "  certificate_key: tls.key\n  tls_listen", "  certificate_key: tpm:tls.key\n  tls_listen", "does not seal this key"},
 		{"DoT where DNS is", "  tls_listen:\n    - 192.0.2.53:853", "  tls_listen:\n    - 192.0.2.53:53", "dns_listen and encrypted.tls_listen both take 192.0.2.53:53"},
+		{"an IPv6 address without quotes", "dns_listen:\n  - 192.0.2.53:53\n  - \"[2001:db8::53]:53\"", "dns_listen: [192.0.2.53:53, [2001:db8::53]:53]", "an IPv6 one in quotes"},
+		{"HTTPS on a stop address", "  https_listen:\n    - 192.0.2.53:443", "  https_listen:\n    - 192.0.2.80:443", "192.0.2.80:443 must stay closed"},
 		{"DoQ where HTTP/3 is", "  quic_listen:\n    - 192.0.2.53:853", "  quic_listen:\n    - 192.0.2.53:443", "encrypted.https_listen and encrypted.quic_listen both take"},
 		{"an info page without TLS", "info_url: https:", "info_url: http:", "https://isp.example/dns"},
 		{"a proxy without a list", "    from:\n      - 192.0.2.4/32\n      - 2001:db8:4::/64\n", "", "proxies.from is missing; add from: the prefixes of your balancers"},

@@ -179,6 +179,9 @@ func short(d time.Duration) string {
 // addrPort reads an address to listen on or to dial. any allows 0.0.0.0 and [::], which only listening can mean.
 func addrPort(any bool) parseFunc[netip.AddrPort] {
 	return func(n *yaml.Node) (netip.AddrPort, string) {
+		if n.Kind != yaml.ScalarNode { // what YAML makes of [2001:db8::1]:53
+			return netip.AddrPort{}, fmt.Sprintf("this is %s; write an IP address with a port, an IPv6 one in quotes: \"[2001:db8::1]:53\"", kind(n))
+		}
 		s, wrong := written(n)
 		if wrong != "" {
 			return netip.AddrPort{}, wrong

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -12,6 +14,23 @@ type counters struct{ questions, strays, busy, hedges atomic.Uint64 }
 // serverCounters are those of one server.
 type serverCounters struct {
 	asked, answers, refusals, failures, timeouts, hedged, tcp, badCookies, connections, resumed, unproven atomic.Uint64
+
+	trouble atomic.Pointer[string] // nil: none
+}
+
+// maxTrouble bounds what is kept of an error, in which names of the server's certificate may stand.
+const maxTrouble = 300
+
+// opened notes how the last attempt to open a connection ended; one that was given up says nothing.
+func (c *serverCounters) opened(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		c.trouble.Store(nil)
+	case !errors.Is(ctx.Err(), context.Canceled):
+		text := err.Error()
+		text = text[:min(len(text), maxTrouble)]
+		c.trouble.Store(&text)
+	}
 }
 
 // Counts is a snapshot of what a Pool did since it was made.
@@ -45,6 +64,8 @@ type ServerCounts struct {
 	Connections uint64 // opened, over TCP or TLS
 	Resumed     uint64 // of them: TLS sessions that went on, without a whole handshake
 	Unproven    uint64 // TLS handshakes that failed: it did not prove who it is, or does not speak TLS
+
+	Trouble string // why the last connection to it could not be opened, for people; empty when it could
 }
 
 // Counts reads the counters; they are not of one instant.
@@ -68,6 +89,9 @@ func (s *server) read() ServerCounts {
 		Asked: c.asked.Load(), Answers: c.answers.Load(), Refusals: c.refusals.Load(), Failures: c.failures.Load(), Timeouts: c.timeouts.Load(),
 		Hedged: c.hedged.Load(), TCP: c.tcp.Load(), BadCookies: c.badCookies.Load(),
 		Connections: c.connections.Load(), Resumed: c.resumed.Load(), Unproven: c.unproven.Load(),
+	}
+	if why := c.trouble.Load(); why != nil {
+		out.Trouble = *why
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -63,7 +63,7 @@ func TestHandshakesAreCounted(t *testing.T) {
 		want upstream.ServerCounts
 	}{
 		{"dns.example", upstream.ServerCounts{Server: at, Asked: 2, Answers: 2, Connections: 1}},
-		{"other.example", upstream.ServerCounts{Server: at, Asked: 4, Failures: 4, Unproven: 4}},
+		{"other.example", upstream.ServerCounts{Server: at, Asked: 4, Failures: 4, Unproven: 4, Trouble: "tls: failed to verify certificate: x509: certificate is valid for dns.example, not other.example"}},
 	} {
 		p := pool(t, upstream.Config{Servers: []netip.AddrPort{at}, Attempt: 10 * time.Second, Total: 10 * time.Second, TLS: &upstream.Identity{Name: tt.name, Roots: roots}})
 		for i := range 2 {

@@ -105,6 +105,7 @@ func (p *Pool) stream(ctx context.Context, s *server) (t *stream, fresh bool, er
 	if t := s.line.open; t != nil && t.alive() {
 		return t, false, nil
 	}
+	defer func() { s.counts.opened(ctx, err) }()
 	below, err := new(net.Dialer).DialContext(ctx, "tcp", s.addr.String())
 	if err != nil {
 		return nil, false, err
