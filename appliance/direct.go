@@ -98,7 +98,7 @@ func (f *follower) keepDirects(d directs) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(f.dir.join(directFile), b, 0o600)
+	return aside(func() error { return renameio.WriteFile(f.dir.join(directFile), b, 0o600) })
 }
 
 // readDirects brings back what was taken, verified again under the manifest that is brought back. What does not verify is left out: it only

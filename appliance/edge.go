@@ -252,9 +252,8 @@ func (e *Edge) Run(ctx context.Context) error {
 		g.Go(func() error { e.shown.run(ctx); return nil })
 	}
 	g.Go(func() error {
-		end := spareProcessors()
-		_, err := program.Self()
-		if end(); err != nil {
+		err := aside(func() error { _, err := program.Self(); return err })
+		if err != nil {
 			e.log.ErrorContext(ctx, "own program not read: auditors are not told what runs here", slog.Any("error", err))
 		}
 		return e.follower.Run(ctx)

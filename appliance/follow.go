@@ -117,6 +117,7 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 	f.kept = opened.InForce
 	f.direct = f.readDirects(ctx, opened)
 	f.activate(ctx, opened, l)
+	f.shelf.tidy(f.kept, f.inForce)
 	return true, nil
 }
 
@@ -226,6 +227,11 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 		return err
 	}
 	came := f.clock()
+	return aside(func() error { return f.bring(ctx, m, c, came) })
+}
+
+// bring is pull from the manifest on, which came when it says: work beside questions that are answered, see aside.
+func (f *follower) bring(ctx context.Context, m audit.Manifest, c *api.Client, came time.Time) error {
 	opened, err := f.quorum.OpenManifest(m, f.cluster.Anchors())
 	if err != nil {
 		return fmt.Errorf("refuse manifest: %w", err)
@@ -258,7 +264,6 @@ func (f *follower) pull(ctx context.Context, c *api.Client) error {
 
 // load brings what a verified manifest says into force. came is when the manifest did.
 func (f *follower) load(ctx context.Context, opened *audit.Opened, src source, came time.Time) error {
-	defer spareProcessors()()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	neverBlock := f.neverBlock
@@ -269,9 +274,11 @@ func (f *follower) load(ctx context.Context, opened *audit.Opened, src source, c
 	if err != nil {
 		return err
 	}
+	before := f.inForce
 	f.activate(ctx, opened, l)
 	f.log.InfoContext(ctx, "lists active", slog.Uint64("log_size", opened.Checkpoint.Size), slog.Int("lists", len(opened.InForce.Lists)),
 		slog.Int("removals", len(opened.InForce.Removals)), slog.Any("state", l.set.StateID()), slog.Duration("took", f.clock().Sub(came)))
+	f.shelf.tidy(f.kept, before, f.inForce)
 	f.unsettled = true // until all of it is on disk: a restart must be able to bring back what is kept as seen
 	if err := l.settle(ctx); err != nil {
 		return err
@@ -291,7 +298,7 @@ func (f *follower) activate(ctx context.Context, m *audit.Opened, l *loaded) {
 	f.act.Lock()
 	set, direct := f.direct.withDirects(m.InForce, l.set)
 	l.set = set
-	before, had := f.inForce, len(f.direct)
+	had := len(f.direct)
 	if f.active != nil {
 		f.retired = append(f.retired, retiree{f.active, f.clock()})
 	}
@@ -302,7 +309,6 @@ func (f *follower) activate(ctx context.Context, m *audit.Opened, l *loaded) {
 		f.analysts.follow(ctx, m.InForce.Exempt)
 	}
 	f.served = audit.Seen{Size: m.Checkpoint.Size, Root: m.Checkpoint.Root}
-	f.shelf.tidy(f.kept, before, f.inForce)
 	if len(direct) != had {
 		f.log.InfoContext(ctx, "withdrawals taken without the log", slog.Int("now", len(direct)), slog.Int("before", had))
 		if err := f.keepDirects(direct); err != nil {
@@ -343,15 +349,21 @@ func (f *follower) see(seen audit.Seen) error {
 	return nil
 }
 
+// releaseRetired gives up what was replaced long enough ago. It lies in the order of time.
 func (f *follower) releaseRetired() {
 	now := f.clock()
-	kept := f.retired[:0]
-	for _, r := range f.retired {
-		if now.Sub(r.since) < grace {
-			kept = append(kept, r)
-		} else {
+	due := 0
+	for due < len(f.retired) && now.Sub(f.retired[due].since) >= grace {
+		due++
+	}
+	if due == 0 {
+		return
+	}
+	_ = aside(func() error { // the kernel takes milliseconds for a file of a million entries that nobody holds any more
+		for _, r := range f.retired[:due] {
 			r.l.Close()
 		}
-	}
-	f.retired = kept
+		return nil
+	})
+	f.retired = slices.Delete(f.retired, 0, due)
 }

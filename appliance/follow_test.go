@@ -236,3 +236,47 @@ func TestTheListOfTheManifestOnDiskStays(t *testing.T) {
 		t.Errorf("restored state %v, want %v", got, want)
 	}
 }
+
+// asideLog is a log whose lines note whether they come from work that has stepped back.
+type asideLog struct {
+	slog.Handler
+	t    *testing.T
+	said map[string]bool
+}
+
+func (l *asideLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *asideLog) Handle(_ context.Context, r slog.Record) error {
+	l.said[r.Message] = standing(l.t).Nice == asideNice
+	return nil
+}
+
+// TestListsAreWorkedOnAside, and so is every word with the disk about them: one processor that waits for it answers nobody for up to 10 ms.
+func TestListsAreWorkedOnAside(t *testing.T) {
+	var mu sync.Mutex
+	var receipts []audit.SignedReceipt
+	f, e := follow(t)
+	f.controls = nil
+	server := httptest.NewTLSServer(e.control(&receipts, &mu))
+	defer server.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	l := &asideLog{slog.DiscardHandler, t, map[string]bool{}}
+	f.log, f.shelf.log = slog.New(l), slog.New(l)
+	if err := f.pull(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	e.log.Publish(60)
+	if err := os.RemoveAll(filepath.Join(f.dir.path, "indexes")); err != nil { // so that keeping one is said to fail
+		t.Fatal(err)
+	}
+	if err := f.pull(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range []string{"list made from deltas", "lists active", "index not kept: a restart takes longer"} {
+		if aside, ok := l.said[message]; !ok || !aside {
+			t.Errorf("%q: said %v, aside %v; want both", message, ok, aside)
+		}
+	}
+}

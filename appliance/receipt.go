@@ -53,7 +53,10 @@ func (f *follower) settled(now time.Time) bool {
 // milliseconds, so that an edge whose disk was replaced or brought back is not behind its own last receipt.
 func (f *follower) receipt(ctx context.Context, c *api.Client) error {
 	f.counter = max(f.counter+1, uint64(max(f.clock().UnixMilli(), 0)))
-	if err := renameio.WriteFile(f.dir.join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600); err != nil {
+	err := aside(func() error {
+		return renameio.WriteFile(f.dir.join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600)
+	})
+	if err != nil {
 		return fmt.Errorf("keep receipt counter: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)

@@ -179,7 +179,7 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 			draft.Close()
 		}
 	}()
-	edge, err := d.Apply(from.edge, match.Memory{Room: draft.Room, Copied: func() { s.unload(ctx, from.unmap) }})
+	edge, err := d.Apply(from.edge, draft.Memory(func() { s.unload(ctx, from.unmap) }))
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cordon-project/cordon/listsync/list"
 	"github.com/cordon-project/cordon/listsync/trust"
-	"github.com/cordon-project/cordon/resolver/match"
 )
 
 // ErrNoDeltas: no chain of deltas leads from the earlier version to the later one. Fetch the whole files.
@@ -97,8 +96,8 @@ func (s *Store) FromDeltas(ctx context.Context, from Base, t trust.ListTarget) e
 	if err != nil {
 		return err
 	}
-	err = s.draft(ctx, t.Edge, func(room func(int) ([]byte, error)) error {
-		_, err := d.Apply(edge, match.Memory{Room: room, Copied: func() { _ = closeEdge.Unload() }})
+	err = s.draft(ctx, t.Edge, func(draft *Draft) error {
+		_, err := d.Apply(edge, draft.Memory(func() { _ = closeEdge.Unload() }))
 		return err
 	})
 	if err != nil {
@@ -113,11 +112,11 @@ func (s *Store) FromDeltas(ctx context.Context, from Base, t trust.ListTarget) e
 	if err != nil {
 		return err
 	}
-	return s.draft(ctx, t.Audit, func(room func(int) ([]byte, error)) error { _, err := d.ApplyAudit(audit, room); return err })
+	return s.draft(ctx, t.Audit, func(draft *Draft) error { _, err := d.ApplyAudit(audit, draft.Room); return err })
 }
 
 // draft makes a file of known length and hash in place.
-func (s *Store) draft(ctx context.Context, f trust.File, fill func(room func(int) ([]byte, error)) error) error {
+func (s *Store) draft(ctx context.Context, f trust.File, fill func(*Draft) error) error {
 	if s.Has(f.SHA256) {
 		return nil
 	}
@@ -126,7 +125,7 @@ func (s *Store) draft(ctx context.Context, f trust.File, fill func(room func(int
 		return err
 	}
 	defer d.Close()
-	if err := fill(d.Room); err != nil {
+	if err := fill(d); err != nil {
 		return err
 	}
 	return d.Commit(ctx, f.SHA256)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cordon-project/cordon/resolver/match"
 	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
@@ -66,6 +67,17 @@ func (d *Draft) Room(size int) ([]byte, error) {
 		return nil, fmt.Errorf("draft file: %w: %d bytes, %d were signed", ErrHash, size, len(d.b))
 	}
 	return d.b, nil
+}
+
+// Memory is where a list can be made of another: this draft. copied is match.Memory's.
+func (d *Draft) Memory(copied func()) match.Memory {
+	return match.Memory{Room: d.Room, Write: d.write, Copied: copied}
+}
+
+// write goes through the file, of which the mapping shows every byte at once.
+func (d *Draft) write(b []byte, at int64) error {
+	_, err := d.f.WriteAt(b, at)
+	return err
 }
 
 // Commit makes the draft the file sum of the store, on disk for good when it returns. It returns ErrHash when the bytes have another hash.

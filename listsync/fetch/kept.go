@@ -97,28 +97,28 @@ func makeDelta(files *Store, from, to Kept) ([]byte, error) {
 	if delta, err = list.OpenDelta(b); err != nil {
 		return nil, err
 	}
-	err = files.leadsTo(to.Edge, to.EdgeSize, func(room func(int) ([]byte, error)) error {
-		_, err := delta.Apply(edges[0], match.Memory{Room: room})
+	err = files.leadsTo(to.Edge, to.EdgeSize, func(draft *Draft) error {
+		_, err := delta.Apply(edges[0], draft.Memory(nil))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = files.leadsTo(to.Audit, to.AuditSize, func(room func(int) ([]byte, error)) error {
-		_, err := delta.ApplyAudit(audits[0], room)
+	err = files.leadsTo(to.Audit, to.AuditSize, func(draft *Draft) error {
+		_, err := delta.ApplyAudit(audits[0], draft.Room)
 		return err
 	})
 	return b, err
 }
 
 // leadsTo makes a file in a draft, only to see that it has this hash.
-func (s *Store) leadsTo(sum [32]byte, size int64, fill func(room func(int) ([]byte, error)) error) error {
+func (s *Store) leadsTo(sum [32]byte, size int64, fill func(*Draft) error) error {
 	d, err := s.Draft(size)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := fill(d.Room); err != nil {
+	if err := fill(d); err != nil {
 		return err
 	}
 	if got := section.Sum(d.Bytes()); got != sum {

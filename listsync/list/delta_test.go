@@ -106,6 +106,40 @@ func leads(t *testing.T, what string, d *list.Delta, from, to version) {
 	}
 }
 
+// TestWhatIsTakenOverMayBeWrittenElsewhere: by a writer of the caller's, piece for piece, to the places that it is told; and its error is the caller's.
+func TestWhatIsTakenOverMayBeWrittenElsewhere(t *testing.T) {
+	versions := evolve(t, 2, 12000, 1) // what stays at a stretch is more than a piece
+	d := diff(t, versions[0], versions[1])
+	var file []byte
+	longest := 0
+	m := match.Memory{
+		Room: func(size int) ([]byte, error) { file = make([]byte, size); return file, nil },
+		Write: func(b []byte, at int64) error {
+			longest = max(longest, len(b))
+			copy(file[at:at+int64(len(b))], b)
+			return nil
+		},
+	}
+	e, err := d.Apply(versions[0].edge, m)
+	if err != nil || !bytes.Equal(e.Bytes(), versions[1].edgeBytes) {
+		t.Errorf("another edge list (%v)", err)
+	}
+	if longest == 0 || longest > 64<<10 {
+		t.Errorf("longest piece %d bytes, want at most 64 KiB: one call holds up whoever waits for this thread", longest)
+	}
+	full := errors.New("no space left")
+	writes := 0
+	m.Write = func([]byte, int64) error {
+		if writes++; writes == 3 {
+			return full
+		}
+		return nil
+	}
+	if _, err := d.Apply(versions[0].edge, m); !errors.Is(err, full) || writes != 3 {
+		t.Errorf("error %v after %d writes, want %v after 3", err, writes, full)
+	}
+}
+
 // TestDeltasLeadFromVersionToVersion walks histories of several sizes, over borders of block counts too, in single steps
 // and in all merged ones.
 func TestDeltasLeadFromVersionToVersion(t *testing.T) {

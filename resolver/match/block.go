@@ -126,22 +126,31 @@ func (e *Edge) checkTwins(i int, kind canon.Kind) error {
 // processors is how many the process began with. An edge has more while it works on lists, and the rest is for its listeners (appliance, spareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
+// share calls do for each of so many workers, at once. One alone works in the caller's goroutine: that may be on a thread that gives way to others.
+func share(workers int, do func(worker int)) {
+	if workers == 1 {
+		do(0)
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() { do(w) })
+	}
+	wg.Wait()
+}
+
 // eachBlock calls do for every block, on all processors, and adds up the tallies. Of several errors it returns that of the
 // first block.
 func (e *Edge) eachBlock(do func(block int, w *worker) error) (tally, error) {
 	blocks := 1 << e.bits
 	workers := min(processors, max(blocks/256, 1)) // below that a goroutine costs more than it gives
 	all, errs := make([]worker, workers), make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			all[w].h = sha256.New()
-			for b := blocks * w / workers; b < blocks*(w+1)/workers && errs[w] == nil; b++ {
-				errs[w] = do(b, &all[w])
-			}
-		})
-	}
-	wg.Wait()
+	share(workers, func(w int) {
+		all[w].h = sha256.New()
+		for b := blocks * w / workers; b < blocks*(w+1)/workers && errs[w] == nil; b++ {
+			errs[w] = do(b, &all[w])
+		}
+	})
 	for _, err := range errs {
 		if err != nil {
 			return tally{}, err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"sync"
 
 	"github.com/cordon-project/cordon/resolver/match/section"
 )
@@ -92,19 +91,15 @@ func (f *filter) fill(gates []byte, changed []uint64) {
 		}
 	}
 	workers := min(processors, max(groups/64, 1))
-	var wg sync.WaitGroup
-	for w := range workers {
+	share(workers, func(w int) {
 		lo, hi := uint64(groups*w/workers), uint64(groups*(w+1)/workers)
-		wg.Go(func() {
-			for i := 0; i < len(gates); i += 8 {
-				g := binary.LittleEndian.Uint64(gates[i : i+8])
-				if group := f.group(g); group >= lo && group < hi && (touched == nil || touched[group]) {
-					f.add(g)
-				}
+		for i := 0; i < len(gates); i += 8 {
+			g := binary.LittleEndian.Uint64(gates[i : i+8])
+			if group := f.group(g); group >= lo && group < hi && (touched == nil || touched[group]) {
+				f.add(g)
 			}
-		})
-	}
-	wg.Wait()
+		}
+	})
 }
 
 // Open checks b from the first byte to the last and returns the index over it. It copies nothing, and allocates a few

@@ -121,6 +121,9 @@ func (w *Writer) Section(i int) []byte {
 	return w.b[w.at[i]:end:end]
 }
 
+// Offset is where section i begins in the file.
+func (w *Writer) Offset(i int) int64 { return int64(w.at[i]) }
+
 // Seal hashes the head and the sections that are not covered in blocks, and returns the file. The writer must not be
 // used after it.
 func (w *Writer) Seal() []byte {
