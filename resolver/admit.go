@@ -15,7 +15,7 @@ func (r *Resolver) admit(w *scratch, from wire.Client) guard.Verdict {
 // again is admit for a question that was admitted before: it counts nothing.
 func (r *Resolver) again(w *scratch, from wire.Client) {
 	w.now = r.config.Clock()
-	w.ticket = r.config.Guard.Again(from, w.now.Sub(r.start))
+	w.ticket = r.config.Guard.Know(from, w.now.Sub(r.start))
 }
 
 // turnAway answers a question that was not admitted: with REFUSED, or not at all.

@@ -229,6 +229,40 @@ func TestABusyResolverReflectsNothingEither(t *testing.T) {
 	}
 }
 
+// A batch is guarded as its questions one after the other are: by each one's client, and with what those before it left.
+func TestABatchIsGuardedAsItsQuestionsAre(t *testing.T) {
+	c := guard.Config{Questions: 10, Errors: 5}
+	together, alone := guarded(t, c), guarded(t, c)
+	set := makeSet(t, law(canon.KindHost, "bad.test"))
+	together.Swap(set)
+	alone.Swap(set)
+	clients := []string{"10.0.0.1", "10.0.0.2", "198.51.100.7", "127.0.0.1", "fd00::1", "2001:db8::1"}
+	batch := make([]wire.Ask, 300)
+	for i := range batch {
+		from := wire.Client{Addr: netip.MustParseAddr(clients[i*i%7%len(clients)]), Via: wire.UDP}
+		if i%5 == 0 {
+			from.Via = wire.TCP
+		}
+		batch[i] = wire.Ask{Query: question(t, "bad.test", dns.TypeA), From: from}
+	}
+	together.Worker().Answer(batch)
+	kinds := map[int]int{}
+	for i, a := range batch {
+		want, done := alone.Fast(nil, a.Query, a.From)
+		if string(a.Resp) != string(want) || a.Done != done {
+			t.Fatalf("question %d of %v: got %x, want %x", i, a.From.Addr, a.Resp, want)
+		}
+		kind := -1
+		if len(want) > 0 {
+			kind = int(want[3] & 15)
+		}
+		kinds[kind]++
+	}
+	if got, want := together.config.Guard.Counts(), alone.config.Guard.Counts(); got != want || kinds[-1] == 0 || kinds[0] == 0 || kinds[wire.RcodeRefused] == 0 {
+		t.Errorf("counts are %+v, want %+v; codes %v", got, want, kinds)
+	}
+}
+
 func TestGuardedFastDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		return

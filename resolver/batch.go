@@ -10,6 +10,7 @@ import (
 // Worker answers as Resolver.Fast does, many questions at a time: the clock is read once, and memory is waited for once a step and not once a
 // question. It is for one goroutine; a listener has one for each of its own. There is no socket in it: whoever has packets can drive it.
 //
+//	all:  who asks                    --> ask for the guard's line
 //	all:  admit, parse, hash          --> ask for the cache's slots
 //	all:  an entry may be there       --> ask for it        none --> ask for the filter's lines
 //	all:  ...                         --> its message            --> steps of match.Lookup
@@ -49,10 +50,14 @@ func (b *Worker) Answer(batch []wire.Ask) {
 	v := r.view.Load()
 	b.view = v
 	now := r.config.Clock()
+	since := now.Sub(r.start)
+	for i := range all {
+		all[i].ticket = r.config.Guard.Know(batch[i].From, since)
+	}
 	for i := range all {
 		a := &all[i]
 		a.now, a.likely, a.looking = now, nil, false
-		if a.verdict = r.admit(&a.scratch, batch[i].From); a.verdict == guard.Pass {
+		if a.verdict = r.config.Guard.Judge(a.ticket); a.verdict == guard.Pass {
 			a.read(r, batch[i].Query, batch[i].From)
 			if a.wrong == nil {
 				r.config.Cache.Ahead(a.hash)

@@ -4,6 +4,9 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+	"unsafe"
+
+	"github.com/cordon-project/cordon/resolver/prefetch"
 )
 
 // tick is a time in units of 1.024 µs. 40 bits of it are kept, 13 days, and compared modulo that.
@@ -60,12 +63,20 @@ func owed(slot, now uint64) int64 {
 	return 0
 }
 
+// ahead asks for the line of a client.
+func (b *buckets) ahead(client uint64) { prefetch.Line(unsafe.Pointer(&b.slots[client%sets])) }
+
 // take counts one of a kind for a client; ok is false when it is above r, and then nothing is counted. With watch, a client that is new here,
 // or marked, is only reported: watched is true, and nothing counted.
 func (b *buckets) take(client uint64, kind int, now uint64, r *rate, watch bool) (ok, watched bool) {
 	set, want := &b.slots[client%sets], tag(client, kind)
 	for range 4 {
-		at, slot, found := find(set, want, now)
+		at := want % ways // where find begins, and mostly ends
+		slot := set[at].Load()
+		found := slot>>tagShift == want && slot != 0
+		if !found {
+			at, slot, found = find(set, want, now)
+		}
 		if watch && (!found || slot&watchedBit != 0) {
 			return false, true
 		}
@@ -88,17 +99,24 @@ func (b *buckets) take(client uint64, kind int, now uint64, r *rate, watch bool)
 	return true, false // others count for this client, or for its neighbours, at this very moment: it passes
 }
 
-// find is the slot with a tag, or else the one whose client owes least.
-func find(set *[ways]atomic.Uint64, want, now uint64) (at int, slot uint64, found bool) {
-	for i := range set {
-		if v := set[i].Load(); v>>tagShift == want && v != 0 {
-			return i, v, true
+// find is the slot with a tag, or else one that is even, or else the one whose client owes least. It begins at the place that the tag says: there
+// it finds most at once, and a full set forgets any of its slots and not always the first.
+func find(set *[ways]atomic.Uint64, want, now uint64) (at, slot uint64, found bool) {
+	for i := range uint64(ways) {
+		at = (want + i) % ways
+		if slot = set[at].Load(); slot>>tagShift == want && slot != 0 {
+			return at, slot, true
 		}
 	}
 	least := int64(math.MaxInt64)
-	for i := range set {
+	for i := range uint64(ways) {
+		i = (want + i) % ways
 		v := set[i].Load()
-		if d := owed(v, now); d < least {
+		d := owed(v, now)
+		if d == 0 {
+			return i, v, false
+		}
+		if d < least {
 			at, slot, least = i, v, d
 		}
 	}

@@ -131,12 +131,27 @@ func TestASlowedClientStaysSlowWhenItsBucketIsForgotten(t *testing.T) {
 	}
 }
 
+// TestTheLatestOfSlowedClientsStaysSlowForItsDay: that of another one is over before.
+func TestTheLatestOfSlowedClientsStaysSlowForItsDay(t *testing.T) {
+	const hour = time.Hour
+	g := newGuard(t, Config{Questions: 800, Budget: 20})
+	meet(t, g, "10.0.0.1", hour, 35)
+	meet(t, g, "10.0.0.2", 20*hour, 35)
+	clear(g.buckets.slots[:])
+	if n := passing(g, "10.0.0.2", 43*hour); n > 1500 {
+		t.Errorf("%d of 10000 passed", n)
+	}
+	if n := passing(g, "10.0.0.1", 43*hour); n < 8000 {
+		t.Errorf("of the one whose day is over %d of 10000 passed", n)
+	}
+}
+
 // TestSourcesNearTheirBudgetAreNotDrivenOut: many made-up sources that met one entry each drive out one another.
 func TestSourcesNearTheirBudgetAreNotDrivenOut(t *testing.T) {
 	g := newGuard(t, Config{Questions: 800, Budget: 20})
 	meet(t, g, "10.0.0.1", time.Hour, 15)
 	for i := range 60_000 {
-		g.Met(Ticket{client: rand.Uint64(), at: tick(time.Hour), on: true}, uint64(i))
+		g.Met(Ticket{client: rand.Uint64(), at: tick(time.Hour), standing: limited}, uint64(i))
 	}
 	meet(t, g, "10.0.0.1", time.Hour, 35)
 	if n := passing(g, "10.0.0.1", time.Hour+time.Minute); n > 1500 {

@@ -116,13 +116,22 @@ type Counts struct {
 	Sources   uint64 // times that a client went above its budget, or by a further budget
 }
 
-// Ticket is one admitted question: what Answer and Met need to know of its client. It holds a keyed hash, not an address.
+// Ticket is one question: what Judge, Answer and Met need to know of its client. It holds a keyed hash, not an address.
 type Ticket struct {
-	client uint64
-	at     uint64
-	on     bool // the client has limits
-	udp    bool
+	client   uint64
+	at       uint64
+	standing standing
+	udp      bool
 }
+
+// standing is how a client is treated.
+type standing uint8
+
+const (
+	free     standing = iota // without limits
+	limited                  // by the rates and the budget
+	stranger                 // not served
+)
 
 // New checks a Config and makes its tables, 2 MiB.
 func New(c Config) (*Guard, error) {
@@ -181,30 +190,59 @@ func New(c Config) (*Guard, error) {
 //
 // Hot path: no allocation, no lock, see TestGuardDoesNotAllocate and BenchmarkAdmit.
 func (g *Guard) Admit(from wire.Client, at time.Duration) (Ticket, Verdict) {
+	t := g.ticket(from, at)
+	return t, g.Judge(t)
+}
+
+// Know is the first half of Admit: it finds out who asks, counts nothing, and asks for the memory that Judge will read. Whoever has many
+// questions calls it for all of them first. It is the ticket, too, of a question that was admitted, for an answer that comes later.
+//
+// Hot path: no allocation, no lock.
+func (g *Guard) Know(from wire.Client, at time.Duration) Ticket {
+	t := g.ticket(from, at)
+	if t.standing != free {
+		g.buckets.ahead(t.client)
+	}
+	return t
+}
+
+func (g *Guard) ticket(from wire.Client, at time.Duration) Ticket {
 	if g == nil || !from.Addr.IsValid() {
-		return Ticket{}, Pass
+		return Ticket{}
 	}
 	c, key := g.who.find(from.Addr)
-	t := Ticket{at: tick(at), on: true, udp: !from.Via.Stream()}
-	if c&client == 0 {
-		return Ticket{}, g.stranger(t, g.house(key, from.Addr.Is4()))
+	if c == client|exempt {
+		return Ticket{}
 	}
-	if c&exempt != 0 {
-		return Ticket{}, Pass
+	standing := stranger
+	if c == client {
+		standing = limited
 	}
-	t.client = g.house(key, from.Addr.Is4())
-	r := &g.levels[0]
-	if r.cost == 0 && g.sources == nil {
-		return t, Pass
+	return Ticket{client: g.house(key, from.Addr.Is4()), at: tick(at), standing: standing, udp: !from.Via.Stream()}
+}
+
+// Judge is the second half of Admit.
+//
+// Hot path: no allocation, no lock.
+func (g *Guard) Judge(t Ticket) Verdict {
+	switch t.standing {
+	case free:
+		return Pass
+	case stranger:
+		return g.turnDown(t)
 	}
-	ok, watched := g.buckets.take(t.client, questions, t.at, r, g.sources != nil)
-	if watched {
-		return t, g.watched(&t)
+	watch := g.sources.watch(t.at)
+	if g.levels[0].cost == 0 && !watch {
+		return Pass
 	}
-	if !ok {
-		return t, g.turnAway(&t)
+	ok, watched := g.buckets.take(t.client, questions, t.at, &g.levels[0], watch)
+	switch {
+	case watched:
+		return g.watched(t)
+	case !ok:
+		return g.turnAway(t)
 	}
-	return t, Pass
+	return Pass
 }
 
 // Serves reports whether a client is answered at all: who is not, is not worth a handshake either. It counts nothing.
@@ -216,20 +254,8 @@ func (g *Guard) Serves(who netip.Addr) bool {
 	return c&client != 0
 }
 
-// Again is the ticket of a question that Admit let through, for an answer that comes later. It counts nothing.
-func (g *Guard) Again(from wire.Client, at time.Duration) Ticket {
-	if g == nil || !from.Addr.IsValid() {
-		return Ticket{}
-	}
-	c, key := g.who.find(from.Addr)
-	if c != client {
-		return Ticket{}
-	}
-	return Ticket{client: g.house(key, from.Addr.Is4()), at: tick(at), on: true, udp: !from.Via.Stream()}
-}
-
 // watched judges a question of a client that may be above its budget: it is new in the table, or marked there.
-func (g *Guard) watched(t *Ticket) Verdict {
+func (g *Guard) watched(t Ticket) Verdict {
 	level := g.sources.level(t.client, t.at)
 	ok, _ := g.buckets.take(t.client, questions, t.at, &g.levels[level], false)
 	g.buckets.mark(t.client, level > 0)
@@ -243,7 +269,7 @@ func (g *Guard) watched(t *Ticket) Verdict {
 }
 
 // turnAway is the end of a question above its rate: a client that may be forged is not answered at all.
-func (g *Guard) turnAway(t *Ticket) Verdict {
+func (g *Guard) turnAway(t Ticket) Verdict {
 	g.counts.limited.Add(1)
 	if t.udp {
 		return Drop
@@ -251,7 +277,8 @@ func (g *Guard) turnAway(t *Ticket) Verdict {
 	return Refuse
 }
 
-func (g *Guard) stranger(t Ticket, house uint64) Verdict {
+// turnDown is the end of a stranger's question.
+func (g *Guard) turnDown(t Ticket) Verdict {
 	g.counts.strangers.Add(1)
 	switch r := &g.rates[failures]; {
 	case !t.udp || r.cost == 0 && !g.drop:
@@ -259,7 +286,7 @@ func (g *Guard) stranger(t Ticket, house uint64) Verdict {
 	case g.drop:
 		return Drop
 	default:
-		if ok, _ := g.buckets.take(house, failures, t.at, r, false); !ok {
+		if ok, _ := g.buckets.take(t.client, failures, t.at, r, false); !ok {
 			return Drop // whoever is asked about a forged source is not to send more than it is sent
 		}
 		return Refuse
@@ -273,7 +300,7 @@ const largest = wire.MinUDP
 //
 // Hot path: no allocation, no lock.
 func (g *Guard) Answer(t Ticket, resp []byte) Verdict {
-	if g == nil || !t.on || !t.udp || len(resp) < wire.HeaderLen || wire.Truncated(resp) {
+	if g == nil || t.standing != limited || !t.udp || len(resp) < wire.HeaderLen || wire.Truncated(resp) {
 		return Pass
 	}
 	kind := records
@@ -305,7 +332,7 @@ func (g *Guard) Answer(t Ticket, resp []byte) Verdict {
 //
 // Hot path: no allocation, no lock.
 func (g *Guard) Met(t Ticket, entry uint64) {
-	if g == nil || !t.on || g.sources == nil {
+	if g == nil || t.standing != limited || g.sources == nil {
 		return
 	}
 	level, raised := g.sources.note(t.client, t.at, mix(mix(entry^g.key[2], g.key[3])^t.client, g.key[1]))

@@ -42,12 +42,14 @@ func answer(n, rcode int, records uint16) []byte {
 
 func TestOnlyClientsAreServed(t *testing.T) {
 	g := newGuard(t, Config{
-		Clients: prefixes("192.0.2.0/24", "2001:db8::/32"), Strangers: prefixes("192.0.2.128/25", "10.9.0.0/16", "2001:db8:bad::/48"),
+		Clients: prefixes("192.0.2.0/24", "203.0.0.0/9", "2001:db8::/32"), Strangers: prefixes("192.0.2.128/25", "10.9.0.0/16", "2001:db8:bad::/48"),
+		Exempt: prefixes("198.18.0.0/15"), // of no client
 	})
 	for addr, want := range map[string]Verdict{
 		"127.0.0.1": Pass, "10.1.2.3": Pass, "172.31.255.255": Pass, "192.168.0.1": Pass, "100.64.0.1": Pass, "100.127.255.255": Pass,
 		"169.254.1.1": Pass, "::1": Pass, "fd00::1": Pass, "fe80::1": Pass,
 		"192.0.2.0": Pass, "192.0.2.127": Pass, "2001:db8::1": Pass, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff": Pass,
+		"203.0.0.0": Pass, "203.127.255.255": Pass, "203.128.0.0": Refuse, "204.0.0.0": Refuse, "198.18.0.1": Refuse,
 		"192.0.2.128": Refuse, "10.9.0.1": Refuse, "2001:db8:bad::1": Refuse,
 		"0.0.0.0": Refuse, "255.255.255.255": Refuse, "100.128.0.0": Refuse, "172.32.0.0": Refuse, "198.51.100.1": Refuse, "2001:db9::": Refuse, "::": Refuse,
 	} {
@@ -58,7 +60,7 @@ func TestOnlyClientsAreServed(t *testing.T) {
 			t.Errorf("%s: served is %v", addr, got)
 		}
 	}
-	if c := g.Counts(); c.Strangers != 10 || c.Limited != 0 {
+	if c := g.Counts(); c.Strangers != 13 || c.Limited != 0 {
 		t.Errorf("counts are %+v", c)
 	}
 }
@@ -289,6 +291,23 @@ func TestAFullTableForgetsAndLimitsNobodyElse(t *testing.T) {
 	}
 }
 
+// A client that owes keeps its slot while another of its set is even, wherever the look for room began.
+func TestANewClientTakesASlotThatIsEven(t *testing.T) {
+	b, r := new(buckets), newRate(10, 0)
+	const now = uint64(second)
+	client := func(n uint64) uint64 { return n<<32 | 77 } // all of one set, with the tag n
+	for ok := true; ok; ok, _ = b.take(client(3), questions, now, &r, false) {
+	}
+	for n := uint64(3 + ways); n < 3+ways*ways; n += ways { // all begin at its place, and fill the set
+		if ok, _ := b.take(client(n), questions, now, &r, false); !ok {
+			t.Fatalf("client %d is refused its first question", n)
+		}
+	}
+	if ok, _ := b.take(client(3), questions, now, &r, false); ok {
+		t.Error("a client above its rate was forgotten while there was room")
+	}
+}
+
 func TestTimeComingRoundLimitsNobody(t *testing.T) {
 	g := newGuard(t, Config{Questions: 1})
 	round := time.Duration(1<<timeBits) << 10
@@ -360,26 +379,34 @@ func TestGuardDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// What the guard adds to each question, over a number of clients: those of a NAT, of a town, of a country.
+// What the guard adds to each question, over a number of clients: those of a NAT, of a town, of a country. One at a time as over streams, and 64
+// as over UDP.
 func BenchmarkAdmit(b *testing.B) {
-	for _, clients := range []int{1, 1000, 100_000} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			g := newGuard(b, Config{Clients: prefixes("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"), Questions: MaxRate, Answers: MaxRate})
-			all := make([]wire.Client, clients)
-			for i := range all {
-				all[i].Addr = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-			}
-			resp := answer(90, 0, 2)
-			b.ReportAllocs()
-			at := time.Duration(0)
-			for i := 0; b.Loop(); i++ {
-				at += 20 * time.Microsecond
-				ticket, v := g.Admit(all[i%clients], at)
-				if v != Pass || g.Answer(ticket, resp) != Pass {
-					b.Fatal("it did not pass")
+	for _, batch := range []int{1, 64} {
+		for _, clients := range []int{1, 1000, 100_000} {
+			b.Run(fmt.Sprintf("batch=%d/clients=%d", batch, clients), func(b *testing.B) {
+				g := newGuard(b, Config{Clients: prefixes("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"), Questions: MaxRate, Answers: MaxRate})
+				all := make([]wire.Client, clients)
+				for i := range all {
+					all[i].Addr = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 				}
-			}
-		})
+				resp := answer(90, 0, 2)
+				b.ReportAllocs()
+				at := time.Duration(0)
+				tickets := make([]Ticket, batch)
+				for n := 0; n < b.N; n += batch {
+					at += 20 * time.Microsecond * time.Duration(batch)
+					for i := range tickets {
+						tickets[i] = g.Know(all[(n+i)%clients], at)
+					}
+					for _, t := range tickets {
+						if g.Judge(t) != Pass || g.Answer(t, resp) != Pass {
+							b.Fatal("it did not pass")
+						}
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -30,6 +30,8 @@ type class uint8
 const (
 	client class = 1 << iota
 	exempt
+
+	mixed class = 1 << 7
 )
 
 // ranges maps addresses to classes: the address space cut at the ends of all prefixes. Immutable.
@@ -37,6 +39,7 @@ type ranges struct {
 	four      []uint32 // sorted first addresses; the first is 0
 	fourClass []class
 	first     [257]uint16 // place in four of the range that holds A.0.0.0
+	top       [256]class  // of all of A.0.0.0/8, or mixed
 	six       []upper     // the same for IPv6
 	sixClass  []class
 }
@@ -87,6 +90,12 @@ func newRanges(c Config) (*ranges, error) {
 	for top := range out.first {
 		at := sort.Search(len(out.four), func(i int) bool { return uint64(out.four[i]) > uint64(top)<<24 })
 		out.first[top] = uint16(min(at-1, math.MaxUint16))
+	}
+	for top := range out.top {
+		low, next := out.first[top], out.first[top+1]
+		if out.top[top] = mixed; low == next || low+1 == next && out.four[next] == uint32(top+1)<<24 {
+			out.top[top] = out.fourClass[low]
+		}
 	}
 	return out, nil
 }
@@ -147,6 +156,9 @@ func (r *ranges) find(a netip.Addr) (class, uint64) {
 	if a.Is4() {
 		b := a.As4()
 		v := binary.BigEndian.Uint32(b[:])
+		if c := r.top[v>>24]; c != mixed {
+			return c, uint64(v)
+		}
 		low, high := int(r.first[v>>24]), int(r.first[v>>24+1])
 		for low < high { // the last range that begins at or before v
 			mid := int(uint(low+high+1) >> 1)

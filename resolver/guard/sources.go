@@ -24,6 +24,7 @@ type sources struct {
 	heads    [sourceSets][sourceWays]atomic.Uint64 // tag in the upper half, second of its beginning + 1 in the lower; 0: free
 	sketches [sourceSets][sourceWays]sketch
 	levels   [places + 1]uint8 // by places taken
+	above    atomic.Uint64     // time until which there may be a client above its budget
 }
 
 // sketch counts different entries: each takes the place that its keyed hash with the client says (linear counting). Writers that meet in it
@@ -51,6 +52,10 @@ func begun(now uint64) uint64 { return now/uint64(second) + 1 }
 func fresh(head, now uint64) bool {
 	return head != 0 && uint32(begun(now))-uint32(head) < uint32(day/second)
 }
+
+// watch reports whether any client can be above its budget. Mostly none is, and then a client that is new in the table of rates need not be looked
+// up here: two lines of memory for each question of a town.
+func (s *sources) watch(now uint64) bool { return s != nil && now <= s.above.Load() }
 
 // find is the sketch of a client, nil when there is none.
 func (s *sources) find(client, now uint64) *sketch {
@@ -92,7 +97,20 @@ func (s *sources) note(client, now, entry uint64) (level uint8, raised bool) {
 		return 0, false // the hot case: the same name again
 	}
 	n := f.taken()
-	return s.levels[n], s.levels[n] > s.levels[max(n, 1)-1]
+	if level = s.levels[n]; level > 0 {
+		s.raise(now + uint64(day))
+	}
+	return level, level > s.levels[max(n, 1)-1]
+}
+
+// raise moves above on to until.
+func (s *sources) raise(until uint64) {
+	for {
+		old := s.above.Load()
+		if old >= until || s.above.CompareAndSwap(old, until) {
+			return
+		}
+	}
 }
 
 // claim makes room for a client; nil when another took the place in the same moment.
