@@ -87,17 +87,18 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	undo.add(dir)
 	servers, patience := c.Upstreams, time.Duration(0)
 	var own *unbound.Resolver
+	var ready func() bool
 	if c.Recursive {
 		if own, err = openRecursion(c, dir, o); err != nil {
 			return nil, err
 		}
-		servers, patience = []netip.AddrPort{own.Addr()}, unbound.Patience
+		servers, patience, ready = []netip.AddrPort{own.Addr()}, unbound.Patience, own.Answering
 	}
 	secure, err := upstreamIdentity(c)
 	if err != nil {
 		return nil, badInput(err)
 	}
-	pool, err := upstream.OpenZones(upstream.Config{Servers: servers, Attempt: patience, TLS: secure}, zones(c))
+	pool, err := upstream.OpenZones(upstream.Config{Servers: servers, Attempt: patience, TLS: secure, Ready: ready}, zones(c))
 	if err != nil {
 		return nil, err
 	}

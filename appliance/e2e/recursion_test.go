@@ -69,7 +69,8 @@ func TestARecursiveEdgeKeepsItsUnboundRunning(t *testing.T) {
 		return nil
 	})
 
-	w.edit("isp/e1/edge.yaml", "recursion:", "recursion:\n  program: no-such-unbound")
+	other := w.upstream() // has the address meanwhile, and whatever it says is no answer
+	w.edit("isp/e1/edge.yaml", "recursion:", "recursion:\n  program: no-such-unbound\n  listen: "+other)
 	w.startEdge("e1")
 	w.await("listed names stopped without unbound", listed)
 	if a, err := ask(w.dns["e1"], "www.fine.test", dns.TypeA); err != nil || a.rcode != dns.RcodeServerFailure || a.ede != dns.ExtendedErrorCodeNetworkError {
@@ -80,6 +81,7 @@ func TestARecursiveEdgeKeepsItsUnboundRunning(t *testing.T) {
 		return w.statusSays("edge e1 finds no answers", "install Debian's package unbound")
 	})
 	w.edit("isp/e1/edge.yaml", "program:", "  program: unbound")
+	w.edit("isp/e1/edge.yaml", "listen: "+other, "  # any address")
 	w.stop("e1")
 	w.startEdge("e1")
 	w.await("unbound again", resolved)

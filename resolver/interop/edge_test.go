@@ -52,7 +52,7 @@ func newEdge(t *testing.T, w *tree, c unbound.Config) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{own.Addr()}, Attempt: unbound.Patience})
+	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{own.Addr()}, Attempt: unbound.Patience, Ready: own.Answering})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func (s *shard) start(h uint64, q wire.Question, w waiter, now time.Time) *fligh
 // forward asks the next server, or lands.
 func (s *shard) forward(f *flight, now time.Time, lands *landed) {
 	total := f.began.Add(s.pool.config.Total)
-	for f.next < 2*len(f.plan) && (f.next < len(f.plan) || f.second == nil) && now.Before(total) && !s.closed {
+	for f.next < 2*len(f.plan) && (f.next < len(f.plan) || f.second == nil) && now.Before(total) && !s.closed && s.pool.config.Ready() {
 		to := f.plan[f.next%len(f.plan)]
 		f.next++
 		a := &f.tries[0]

@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -118,6 +119,30 @@ func TestARefusalOfOneQuestionCostsNobodyDNSSEC(t *testing.T) {
 				t.Errorf("%+v: %s is asked without EDNS", c, q.Question[0].Name)
 			}
 		}
+	}
+}
+
+// TestNobodyIsAskedWhoIsNotReady: neither a question that comes then, nor one that had no answer before.
+func TestNobodyIsAskedWhoIsNotReady(t *testing.T) {
+	var ready, silent atomic.Bool
+	s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
+		if silent.Load() {
+			ready.Store(false)
+			return upstreamtest.Reply{}
+		}
+		return upstreamtest.Plain(q)
+	})
+	p := pool(t, upstream.Config{Attempt: 50 * time.Millisecond, Ready: ready.Load}, s)
+	if m, err := exchange(p, "a.test", dns.TypeA); !errors.Is(err, upstream.ErrNetwork) || len(s.Seen()) != 0 {
+		t.Errorf("not ready: %v, %v, %d queries", m, err, len(s.Seen()))
+	}
+	ready.Store(true)
+	if m, err := exchange(p, "a.test", dns.TypeA); err != nil || len(m.Answer) != 1 {
+		t.Errorf("ready: %v, %v", m, err)
+	}
+	silent.Store(true)
+	if m, err := exchange(p, "b.test", dns.TypeA); !errors.Is(err, upstream.ErrNoAnswer) || len(s.Seen()) != 2 {
+		t.Errorf("no longer ready: %v, %v, %d queries in all, want 2", m, err, len(s.Seen()))
 	}
 }
 

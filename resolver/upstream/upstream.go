@@ -38,6 +38,10 @@ type Config struct {
 	Total    time.Duration    // wait for one question over all servers; default 4 s
 	InFlight int              // distinct questions at once, beyond it ErrBusy; default 4096
 	Clock    func() time.Time // for the backoff of failing servers; default time.Now
+
+	// Ready says whether the servers are who they should be; nil: always. While it says no nobody is asked, and who waits is told ErrNetwork once the
+	// query that is under way has failed. It must not block.
+	Ready func() bool
 }
 
 // maxServers bounds Config.Servers.
@@ -75,6 +79,9 @@ func Open(c Config) (*Pool, error) {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Ready == nil {
+		c.Ready = func() bool { return true }
 	}
 	if c.TLS != nil && c.TLS.Name == "" && len(c.TLS.Pins) == 0 {
 		return nil, errors.New("open upstream: over TLS a server needs a name or a pin, or anybody could be it")

@@ -30,7 +30,7 @@ type namedPool struct {
 	pool *Pool
 }
 
-// OpenZones makes the pools. Config is that of the rest; those of the zones have other servers, which are asked in clear: they
+// OpenZones makes the pools. Config is that of the rest; those of the zones have other servers, which are asked in clear and whenever: they
 // are of the own network.
 func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
 	rest, err := Open(c)
@@ -52,7 +52,7 @@ func OpenZones(c Config, zones []Zone) (_ *Zones, err error) {
 		if z.zones[string(name[:n])] != nil {
 			return nil, fmt.Errorf("open upstream: zone %s is there twice", one.Name)
 		}
-		c.Servers, c.TLS = one.Servers, nil
+		c.Servers, c.TLS, c.Ready = one.Servers, nil, nil
 		p, err := Open(c)
 		if err != nil {
 			return nil, fmt.Errorf("zone %s: %w", one.Name, err)

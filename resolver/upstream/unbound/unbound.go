@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,6 +65,8 @@ type Resolver struct {
 	config Config
 	bare   bool // owned by Run: this Unbound is too old for the optional lines of its configuration
 	blind  int  // owned by Run: countings in a row in which it found nothing
+
+	up atomic.Bool // state.Answering, for who asks often
 
 	mu    sync.Mutex // guards state and past
 	state State
@@ -138,6 +141,10 @@ func (r *Resolver) State() State {
 	defer r.mu.Unlock()
 	return r.state
 }
+
+// Answering reports that what answers at Addr is the process that was started, as far as is known. While it does not, whoever is there must not be
+// asked: it may be anybody's.
+func (r *Resolver) Answering() bool { return r.up.Load() }
 
 // free finds a loopback port below those that the kernel gives to whoever asks for any, so that nobody has it by chance while Unbound is
 // being restarted.
@@ -223,6 +230,7 @@ func (r *Resolver) ended(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.past = r.state.Counts
+	r.up.Store(false)
 	if r.state.Answering {
 		r.state.Answering, r.state.Since = false, time.Now()
 	}
@@ -233,4 +241,5 @@ func (r *Resolver) answering(id int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.Answering, r.state.Since, r.state.Process, r.state.Err = true, time.Now(), id, nil
+	r.up.Store(true)
 }

@@ -63,6 +63,7 @@ func TestAProcessThatEndsOrHangsIsStartedAgain(t *testing.T) {
 		wait(t, before)
 	}
 	g.until(t, "answering a last time", func(s State) bool { return s.Answering && s.Starts == 4 && s.Err == nil })
+	g.until(t, "answering for who asks often", func(State) bool { return g.Answering() })
 	for _, want := range []string{"signal: killed", "does not answer", "ended by itself: exit status 0"} {
 		if !strings.Contains(g.log.String(), want) {
 			t.Errorf("no %q in the log:\n%s", want, g.log)
@@ -161,7 +162,7 @@ func TestWhatIsWrongIsSaidWithWhatToDo(t *testing.T) {
 					t.Errorf("%q says nothing of %q", s.Err, want)
 				}
 			}
-			if s.Answering || s.Process != 0 {
+			if s.Answering || s.Process != 0 || g.Answering() {
 				t.Errorf("state is %+v", s)
 			}
 			if got := strings.Count(g.log.String(), "level=ERROR"); got != 1 {
