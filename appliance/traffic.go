@@ -56,7 +56,7 @@ func (m *meters) traffic() api.Traffic {
 		c := s.By[via]
 		t.Transports = append(t.Transports, api.Transport{
 			Name: api.Transports[via], Questions: c.Questions, Connections: c.Conns, Open: c.Open, Crowded: c.Crowded, Strangers: c.Strangers, Unproxied: c.Unproxied,
-			Handshakes: c.Handshakes,
+			Handshakes: c.Handshakes, Yielded: c.Yielded,
 		})
 	}
 	if m.unbound == nil {
@@ -121,9 +121,10 @@ func reportTraffic(w io.Writer, t *api.Traffic) {
 		sum.Strangers += x.Strangers
 		sum.Unproxied += x.Unproxied
 		sum.Handshakes += x.Handshakes
+		sum.Yielded += x.Yielded
 	}
-	fmt.Fprintf(w, "    %s; connections closed at once: too many %d, of strangers %d, past a balancer or without its header %d; handshakes failed %d\n",
-		strings.Join(parts, ", "), sum.Crowded, sum.Strangers, sum.Unproxied, sum.Handshakes)
+	fmt.Fprintf(w, "    %s; connections closed at once: too many %d, of strangers %d, past a balancer or without its header %d; gave way to new ones %d; handshakes failed %d\n",
+		strings.Join(parts, ", "), sum.Crowded, sum.Strangers, sum.Unproxied, sum.Yielded, sum.Handshakes)
 	fmt.Fprintf(w, "    %d questions needed an upstream, and %d were asked ahead of time; %d answers were stale; %d failed, of them %d for want of room, %d of clients with too many waiting\n",
 		t.Missed, t.Prefetched, t.Stale, t.ServFail, t.Busy, t.Crowded)
 	for _, u := range t.Upstreams {

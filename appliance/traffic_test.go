@@ -27,7 +27,7 @@ func TestStatusShowsTheTrafficAndTheUpstreamsOfEdges(t *testing.T) {
 	}
 	says := func(upstreams ...api.Upstream) *api.Traffic {
 		return &api.Traffic{
-			Transports: []api.Transport{{Name: "udp", Questions: 100}, {Name: "tls", Questions: 7, Connections: 5, Open: 1, Crowded: 2, Strangers: 3, Unproxied: 4, Handshakes: 6}},
+			Transports: []api.Transport{{Name: "udp", Questions: 100}, {Name: "tls", Questions: 7, Connections: 5, Open: 1, Crowded: 2, Strangers: 3, Unproxied: 4, Handshakes: 6, Yielded: 8}},
 			Missed:     50, Prefetched: 1, Stale: 2, ServFail: 9, Busy: 3, Crowded: 4, Upstreams: upstreams, At: now,
 		}
 	}
@@ -43,7 +43,7 @@ func TestStatusShowsTheTrafficAndTheUpstreamsOfEdges(t *testing.T) {
 	text := report(old, says(first, second, corp), nil)
 	for _, want := range []string{
 		"All is well.",
-		"    UDP 100 questions, TLS 7 questions (connections: 1 open of 5); connections closed at once: too many 2, of strangers 3, past a balancer or without its header 4; handshakes failed 6\n",
+		"    UDP 100 questions, TLS 7 questions (connections: 1 open of 5); connections closed at once: too many 2, of strangers 3, past a balancer or without its header 4; gave way to new ones 8; handshakes failed 6\n",
 		"    50 questions needed an upstream, and 1 were asked ahead of time; 2 answers were stale; 9 failed, of them 3 for want of room, 4 of clients with too many waiting\n",
 		"    upstream 192.0.2.1:853: well, 12.35ms; asked 50, answered 45 (5 of them failures), no usable answer 4 (3 not in time); slower than usual 2; over TCP 1; wrong cookies 6; 8 connections (7 went on with a session), 9 handshakes failed\n",
 		"    upstream [2001:db8::1]:53: failing since 2026-09-21 14:12:20Z; asked 0,",

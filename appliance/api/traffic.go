@@ -34,6 +34,7 @@ type Transport struct {
 	Strangers   uint64 `json:"strangers"`   // closed at once: of who is not served
 	Unproxied   uint64 `json:"unproxied"`   // closed: past a balancer, or without a PROXY header that can be read
 	Handshakes  uint64 `json:"handshakes_failed"`
+	Yielded     uint64 `json:"gave_way"` // closed while they asked nothing, to make room for new ones
 }
 
 // Upstream is how one of an edge's upstreams is doing.

@@ -17,7 +17,7 @@ func TestWhatAnEdgeSaysOfItsTrafficIsBounded(t *testing.T) {
 	const most = 1<<64 - 1
 	full := Traffic{Missed: most, Prefetched: most, Stale: most, ServFail: most, Busy: most, Crowded: most, Draining: true}
 	for _, name := range Transports {
-		full.Transports = append(full.Transports, Transport{name, most, most, most, most, most, most, most})
+		full.Transports = append(full.Transports, Transport{name, most, most, most, most, most, most, most, most})
 	}
 	upstream := Upstream{
 		Server: netip.MustParseAddrPort("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535"), Failing: now, RTT: 1<<63 - 1, Cookies: true, Asked: most, Answers: most, Refusals: most,

@@ -2,8 +2,10 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 
@@ -73,9 +75,9 @@ func analystsCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			var prefixes []netip.Prefix
 			for _, a := range args[1:] {
-				p, err := netip.ParsePrefix(a)
+				p, err := officePrefix(a)
 				if err != nil {
-					return &appliance.InputError{Err: fmt.Errorf("%q is no prefix, like 192.0.2.0/29 or 2001:db8:1::/56", a)}
+					return &appliance.InputError{Err: err}
 				}
 				prefixes = append(prefixes, p)
 			}
@@ -84,7 +86,10 @@ func analystsCommand() *cobra.Command {
 				return err
 			}
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if err != nil {
+			switch {
+			case errors.Is(err, fs.ErrExist):
+				return &appliance.InputError{Err: fmt.Errorf("%s is there already, and edges may exempt by it: name a new file, have officers sign that, and put it in the old one's place on each edge", args[0])}
+			case err != nil:
 				return &appliance.InputError{Err: err}
 			}
 			_, err = f.Write(b)
@@ -92,9 +97,28 @@ func analystsCommand() *cobra.Command {
 				err = e
 			}
 			if err == nil {
-				fmt.Fprintf(stdout, "Written: %s, %d prefixes, SHA-256 %x\n", args[0], len(prefixes), sha256.Sum256(b))
+				word := "prefixes"
+				if len(prefixes) == 1 {
+					word = "prefix"
+				}
+				fmt.Fprintf(stdout, "Written: %s, %d %s, SHA-256 %x\n", args[0], len(prefixes), word, sha256.Sum256(b))
 			}
 			return err
 		},
 	}
+}
+
+// officePrefix reads one prefix, and says of what is nearly one how to write it.
+func officePrefix(text string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	one, notOne := netip.ParseAddr(text)
+	switch {
+	case notOne == nil && one.Zone() == "":
+		return p, fmt.Errorf("%s is an address and no prefix; write %s if you mean it alone", text, netip.PrefixFrom(one, one.BitLen()))
+	case err != nil:
+		return p, fmt.Errorf("%q is no prefix; write one like 192.0.2.0/29 or 2001:db8:1::/56", text)
+	case p != p.Masked():
+		return p, fmt.Errorf("%s has bits behind the prefix; write %s if you mean all of it", text, p.Masked())
+	}
+	return p, nil
 }
