@@ -173,6 +173,9 @@ func (r *Resolver) say(w *scratch, query, resp []byte, later wire.Later) {
 	}
 }
 
+// noServer is for how many seconds it is remembered at most that no upstream answered: that is of no name, and once one is back so are all.
+const noServer = 4
+
 // settle makes the answer. scanned says that w.sum is reply's already.
 func (m *miss) settle(w *scratch, reply []byte, scanned bool, err error) []byte {
 	r, ctx, query, dst := m.r, m.ctx, m.query, w.out[:0]
@@ -197,7 +200,11 @@ func (m *miss) settle(w *scratch, reply []byte, scanned bool, err error) []byte 
 		}
 	}
 	if ctx.Err() == nil && w.shared() && !errors.Is(err, upstream.ErrBusy) {
-		r.config.Cache.PutFailure(w.hash, w.q.Key(), ede, tick)
+		most := uint32(cache.LastFailure)
+		if err != nil {
+			most = noServer
+		}
+		r.config.Cache.PutFailure(w.hash, w.q.Key(), ede, most, tick)
 	}
 	// Listed meanwhile? Then the signal, not the failure.
 	if actionOf(w.q.Type) != pass {
@@ -267,7 +274,7 @@ func (m *miss) keep(w *scratch, v *view, dst, reply []byte) []byte {
 		}
 		if !ok {
 			if w.shared() {
-				r.config.Cache.PutFailure(w.hash, w.q.Key(), wire.EDENoReachableAuthority, tick)
+				r.config.Cache.PutFailure(w.hash, w.q.Key(), wire.EDENoReachableAuthority, cache.LastFailure, tick)
 			}
 			return r.fail(w, dst, query, wire.EDENoReachableAuthority)
 		}

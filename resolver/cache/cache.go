@@ -182,7 +182,7 @@ func (c *Cache) Keep(h uint64, key, msg []byte, sum *wire.Summary, stamp uint64,
 	e := NewEntry(key, msg, sum, limit, now)
 	e.hash, e.expires = h, now+life
 	e.stamp.Store(stamp)
-	c.insert(e)
+	c.add(e, 0)
 	return e
 }
 
@@ -195,12 +195,12 @@ const (
 
 // PutFailure remembers that nobody could answer, and with which Extended DNS Error (RFC 9520): a dead upstream is not asked again for every repeat
 // of a question. The first time it does so for FirstFailure seconds; when the question is asked again soon and fails again, for twice as long as
-// the time before, up to LastFailure. What is alive under the key stays.
-func (c *Cache) PutFailure(h uint64, key []byte, ede uint16, now uint32) {
+// the time before, up to most, which is LastFailure or less. What is alive under the key stays.
+func (c *Cache) PutFailure(h uint64, key []byte, ede uint16, most, now uint32) {
 	e := newFailure(key, ede, now)
 	e.hash = h
 	e.fail(FirstFailure)
-	c.insert(e)
+	c.add(e, most)
 }
 
 // Len is the number of entries, expired ones included until their room is needed.

@@ -73,7 +73,7 @@ func TestLongTTLsAreLowered(t *testing.T) {
 
 func TestFailuresAreRemembered(t *testing.T) {
 	c := New(Config{})
-	c.PutFailure(c.Hash([]byte("key")), []byte("key"), wire.EDENetworkError, 10)
+	c.PutFailure(c.Hash([]byte("key")), []byte("key"), wire.EDENetworkError, LastFailure, 10)
 	if ede, failed := c.Get([]byte("key"), 10).Failure(); !failed || ede != wire.EDENetworkError {
 		t.Errorf("got %d, %v", ede, failed)
 	}
@@ -93,10 +93,18 @@ func TestFailuresThatGoOnAreRememberedForLonger(t *testing.T) {
 		if i == 7 {
 			now += LastFailure
 		}
-		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, now)
-		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, now) // another one that waited for the same
+		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, LastFailure, now)
+		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, LastFailure, now) // another one that waited for the same
 		if c.Get(key, now+want) == nil || c.Get(key, now+want+1) != nil {
 			t.Errorf("failure %d is not remembered for %d seconds, or for longer", i, want)
+		}
+		now += want + 1
+	}
+	now += LastFailure
+	for i, want := range []uint32{1, 2, 4, 4, 4} {
+		c.PutFailure(c.Hash(key), key, wire.EDENetworkError, 4, now)
+		if c.Get(key, now+want) == nil || c.Get(key, now+want+1) != nil {
+			t.Errorf("failure %d of four seconds at most is not remembered for %d seconds, or for longer", i, want)
 		}
 		now += want + 1
 	}
@@ -107,11 +115,11 @@ func TestAFailureTakesNoAnswersPlace(t *testing.T) {
 	c, key := New(Config{MaxStale: 100}), []byte("key")
 	msg, sum := sample(t, "a.test.", 30)
 	c.Put(key, msg, sum, 0, 0)
-	c.PutFailure(c.Hash(key), key, wire.EDENetworkError, 29)
+	c.PutFailure(c.Hash(key), key, wire.EDENetworkError, LastFailure, 29)
 	if e := c.Get(key, 29); e == nil || len(e.Message()) == 0 {
 		t.Error("a failure took a live answer's place")
 	}
-	c.PutFailure(c.Hash(key), key, wire.EDENetworkError, 30)
+	c.PutFailure(c.Hash(key), key, wire.EDENetworkError, LastFailure, 30)
 	if e := c.Get(key, 30); e == nil || len(e.Message()) != 0 {
 		t.Error("no failure in the place of an answer whose time is over")
 	}

@@ -68,12 +68,12 @@ func newFailure(key []byte, ede uint16, now uint32) *Entry {
 func (e *Entry) fail(seconds uint32) { e.expires = e.stored + seconds + 1 }
 
 // follows makes a failure the next behind what has its key; false when that is better.
-func (e *Entry) follows(old *Entry) bool {
+func (e *Entry) follows(old *Entry, most uint32) bool {
 	switch {
 	case !old.expired(e.stored):
 		return false
 	case old.message == 0 && e.stored-old.expires < LastFailure:
-		e.fail(min(2*(old.expires-old.stored-1), LastFailure))
+		e.fail(min(2*(old.expires-old.stored-1), most))
 	}
 	return true
 }

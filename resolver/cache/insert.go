@@ -1,8 +1,9 @@
 package cache
 
-// insert puts e in place of the entry with its key, or into a free slot, or in place of the least useful entry of its
-// bucket; then evicts until the shard keeps to its bytes. Only one writer works on a shard at a time.
-func (c *Cache) insert(e *Entry) {
+// add puts e in place of the entry with its key, or into a free slot, or in place of the least useful entry of its
+// bucket; then evicts until the shard keeps to its bytes. Only one writer works on a shard at a time. most is how many
+// seconds a failure is remembered.
+func (c *Cache) add(e *Entry, most uint32) {
 	at := e.hash & c.mask
 	s := &c.shards[at%uint64(len(c.shards))]
 	s.mu.Lock()
@@ -10,7 +11,7 @@ func (c *Cache) insert(e *Entry) {
 	b := &c.buckets[at]
 	i, same := b.place(e)
 	old := b.slots[i].Load()
-	if same && e.message == 0 && !e.follows(old) {
+	if same && e.message == 0 && !e.follows(old, most) {
 		return
 	}
 	if old != nil {
