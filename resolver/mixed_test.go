@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/cordon-project/cordon/resolver/cache"
 	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/dns64"
 	"github.com/cordon-project/cordon/resolver/match"
 	"github.com/cordon-project/cordon/resolver/upstream"
 	"github.com/cordon-project/cordon/resolver/wire"
@@ -25,6 +26,7 @@ import (
 type reused struct {
 	fakeUpstream
 	asked chan inFlight
+	open  sync.WaitGroup // questions that have no answer yet
 }
 
 type inFlight struct {
@@ -34,10 +36,12 @@ type inFlight struct {
 
 func (u *reused) Ask(_ context.Context, q wire.Question, done func([]byte, error)) {
 	q.Name = append([]byte(nil), q.Name...)
+	u.open.Add(1)
 	u.asked <- inFlight{q, toldOnly(done)}
 }
 func (u *reused) Queue(_ context.Context, q wire.Question, w upstream.Waiter) {
 	q.Name = append([]byte(nil), q.Name...)
+	u.open.Add(1)
 	u.asked <- inFlight{q, w}
 }
 func (u *reused) Flush() {}
@@ -68,6 +72,9 @@ func (u *reused) run() {
 			if dns.IsSubDomain("alias.example.", name) {
 				records = []string{name + " 20 IN CNAME www.always.test.", fmt.Sprintf("www.always.test. 20 IN A 192.0.2.%d", last)}
 			}
+			if x.q.Type == dns.TypeAAAA {
+				records[len(records)-1] = "authority test. 20 IN SOA ns.test. mail.test. 1 2 3 4 20"
+			}
 			b, err := reply(x.q, nil, records...)
 			if err != nil {
 				panic(err)
@@ -80,6 +87,7 @@ func (u *reused) run() {
 		}
 		for _, x := range all {
 			x.w.Flush()
+			u.open.Done()
 		}
 		clear(memory[:])
 	}
@@ -103,13 +111,17 @@ func (c *client) Flush() {
 	close(c.flushed)
 }
 
-// TestEachClientGetsWhatIsItsOwn: subscribers, analysts who are exempt and a resolver that sends subnets ask the same names at once, in batches,
-// while sets and exemptions come and go, answers grow stale, and memory of questions and replies is used again.
+// TestEachClientGetsWhatIsItsOwn: subscribers, analysts who are exempt, a resolver that sends subnets and clients behind a NAT64 ask the same names at
+// once, in batches, while sets and exemptions come and go, answers grow stale, and memory of questions and replies is used again.
 func TestEachClientGetsWhatIsItsOwn(t *testing.T) {
-	const subscriber, analyst, forwarder = "10.0.0.9", "10.0.1.9", "10.0.2.9"
+	const subscriber, analyst, forwarder, mobile = "10.0.0.9", "10.0.1.9", "10.0.2.9", "10.0.4.9"
 	u, clock := &reused{asked: make(chan inFlight, 1024)}, newClock()
+	translator, err := dns64.New(u, dns64.WellKnown)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := New(Config{
-		Stop: testStop, Upstream: u, Cache: cache.New(cache.Config{Bytes: 1 << 20, MaxStale: 3600}), Clock: clock.now, Prefetch: true,
+		Stop: testStop, Upstream: translator, NAT64: []netip.Prefix{netip.MustParsePrefix(mobile + "/32")}, Cache: cache.New(cache.Config{Bytes: 1 << 20, MaxStale: 3600}), Clock: clock.now, Prefetch: true,
 		Patience: time.Microsecond, Subnets: []netip.Prefix{netip.MustParsePrefix(forwarder + "/32")},
 	})
 	if err != nil {
@@ -148,16 +160,19 @@ func TestEachClientGetsWhatIsItsOwn(t *testing.T) {
 				var want []string
 				for i := range 8 {
 					name := []string{"www.always.test", fmt.Sprintf("a%d.alias.example", round%7), fmt.Sprintf("n%d.test", round%11), fmt.Sprintf("new%d-%d-%d.test", k, round, i)}[(i+round)%4]
-					who := []string{subscriber, analyst, forwarder}[(i+k)%3]
-					change, address := edns, "192.0.2.1"
+					who := []string{subscriber, analyst, forwarder, mobile}[(i+k)%4]
+					change, typ, address, stop := edns, dns.TypeA, "192.0.2.1", testStop.LawIPv4
 					if who == forwarder {
 						third := 10 + (i+round)%20
 						change, address = with(fmt.Sprintf("198.51.%d.0/24", third)), fmt.Sprintf("192.0.2.%d", third)
 					}
-					if who != analyst && (name == "www.always.test" || dns.IsSubDomain("alias.example", name)) {
-						address = testStop.LawIPv4.String()
+					if who == mobile {
+						typ, address, stop = dns.TypeAAAA, "64:ff9b::c000:201", testStop.LawIPv6
 					}
-					c := &client{query: question(t, name, dns.TypeA, change), flushed: make(chan struct{})}
+					if who != analyst && (name == "www.always.test" || dns.IsSubDomain("alias.example", name)) {
+						address = stop.String()
+					}
+					c := &client{query: question(t, name, typ, change), flushed: make(chan struct{})}
 					binary.BigEndian.PutUint16(c.query, uint16(1000*k+round))
 					clients, want = append(clients, c), append(want, who+" "+name+" "+address)
 					batch = append(batch, wire.Ask{Query: c.query, From: wire.Client{Addr: netip.MustParseAddr(who)}, Later: c})
@@ -175,10 +190,7 @@ func TestEachClientGetsWhatIsItsOwn(t *testing.T) {
 					err := m.Unpack(c.got)
 					got := fmt.Sprint(err, &m)
 					if n := len(m.Answer); err == nil && n > 0 && m.Id == uint16(1000*k+round) {
-						if a, ok := m.Answer[n-1].(*dns.A); ok && a.A.To4() != nil {
-							name := m.Question[0].Name
-							got = batch[i].From.Addr.String() + " " + name[:len(name)-1] + " " + net.IP(a.A).String()
-						}
+						got = fmt.Sprintf("%v %s %s", batch[i].From.Addr, strings.TrimSuffix(m.Question[0].Name, "."), dns.Field(m.Answer[n-1], 1))
 					}
 					if n := c.answers.Load(); got != want[i] || n != 1 {
 						wrong.Add(1)
@@ -191,6 +203,7 @@ func TestEachClientGetsWhatIsItsOwn(t *testing.T) {
 	asking.Wait()
 	end()
 	swapping.Wait()
+	u.open.Wait() // those that a stale answer was quicker than
 	close(u.asked)
 	answering.Wait()
 	if c := r.Counts(); c.Stale == 0 || c.Prefetch == 0 || c.Listed() == 0 || c.Misses == 0 {
