@@ -38,8 +38,9 @@ type address struct {
 	reader wire.Reader
 	sum    wire.Summary
 	out    []byte
-	label  []byte // a name, expanded
-	alias  []byte // the last target in out, in lower case
+	label  []byte // a target
+	owner  []byte // of a record, in lower case
+	alias  []byte // the last target in out, as well
 }
 
 // first waits for the AAAA answer, second for that of A.

@@ -78,7 +78,7 @@ func (a *address) compose(msg, subnet []byte) (out []byte, ok bool) {
 		}
 		at := len(a.out)
 		a.out = expand(a.out, msg, rec.Start)
-		if owner := a.out[at:]; last < maxPointed && bytes.Equal(wire.AppendLower(owner[len(owner):], owner), a.alias) {
+		if a.owner = wire.AppendLower(a.owner[:0], a.out[at:]); last < maxPointed && bytes.Equal(a.owner, a.alias) {
 			a.out = binary.BigEndian.AppendUint16(a.out[:at], uint16(pointerTo|last))
 		}
 		typ := rec.Type

@@ -120,7 +120,7 @@ func TestWhoIsGoneOrFindsNoRoomIsAskedForNoMore(t *testing.T) {
 func TestTranslationsAllocateNothing(t *testing.T) {
 	six, _ := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.test.", dns.TypeAAAA)).Pack()
 	m := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.test.", dns.TypeA))
-	m.Answer = parse(t, []string{"a.test. 300 IN CNAME b.test.", "b.test. 300 IN A 192.0.2.1"})
+	m.Answer = parse(t, []string{"a.test. 300 IN CNAME a-rather-long-name.of-some.network.test.", "a-rather-long-name.of-some.network.test. 300 IN A 192.0.2.1"})
 	four, _ := m.Pack()
 	d, err := New(exchange(func(q wire.Question) ([]byte, error) {
 		if q.Type == wire.TypeA {
