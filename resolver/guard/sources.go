@@ -37,7 +37,7 @@ func newSources(budget int) *sources {
 	for taken := range s.levels {
 		entries := math.Inf(1)
 		if taken < places {
-			entries = -places * math.Log(1-float64(taken)/places)
+			entries = math.Floor(-places * math.Log(1-float64(taken)/places)) // the part of an entry would take one from the budget
 		}
 		s.levels[taken] = uint8(min(maxLevel, max(0, math.Ceil(entries/float64(budget))-1)))
 	}
