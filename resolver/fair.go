@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// fair keeps one client from taking all the room there is for questions that wait for an upstream. While less than half of it is taken everybody
-// may take more; beyond, a client (an IPv4 address, an IPv6 /56) may hold a sixteenth. So a flood of unique names fills half, and others find
-// room. Nothing of a client is kept but a count while its questions wait, in a table of fixed size under a random hash.
+// fair keeps some clients from taking all the room there is for questions that wait for an upstream. While less than half of it is taken everybody
+// may take more; beyond, a client (an IPv4 address, an IPv6 /56) may hold an eighth of what is free: a sixteenth of all at first, and the less the
+// more clients there are who want so much. So who floods with unique names, be it one or a thousand, leaves room for who asks little. Nothing of a client is kept but a count while its questions wait, in a table of fixed size under a random hash.
 type fair struct {
 	seed  maphash.Seed
 	room  int32
@@ -18,7 +18,7 @@ type fair struct {
 
 const (
 	fairSlots   = 1 << 14 // two clients share a count by chance one time in as many
-	fairPart    = 16
+	fairPart    = 8
 	defaultRoom = 4096
 )
 
@@ -38,7 +38,7 @@ func (f *fair) enter(a netip.Addr) (slot int, ok bool) {
 	}
 	slot = int(maphash.Bytes(f.seed, client) % fairSlots)
 	taken, held := f.taken.Add(1), f.held[slot].Add(1)
-	if taken > f.room || taken > f.room/2 && held > max(1, f.room/fairPart) {
+	if taken > f.room || taken > f.room/2 && held > max(1, (f.room-taken)/fairPart) {
 		f.leave(slot)
 		return 0, false
 	}

@@ -238,7 +238,7 @@ func TestWhoMeetsManyListedNamesIsSlowedDownAlone(t *testing.T) {
 // TestAFloodOfUniqueNamesLeavesOthersRoom: an upstream that answers nobody, one client that fills its part of the waiting room, and another.
 func TestAFloodOfUniqueNamesLeavesOthersRoom(t *testing.T) {
 	s, _, up := guarded(t, guard.Config{})
-	const room, share = 64, 32 // of guarded's resolver: half of it, then a sixteenth for one client
+	const room, share = 64, 32 // of guarded's resolver: half of it, then an eighth of what is free for one client
 	c := s.dial(t, "udp", families[0].one, cableIPv4)
 	if whole, cut, failed := flood(t, c, 500, func(i int) string { return fmt.Sprintf("slow%d.example.", i) }, dns.TypeA); whole+cut != 0 || failed < 500-room || failed > 500-share {
 		t.Errorf("the flood: %d answers, %d cut, %d failed of 500", whole, cut, failed)
