@@ -64,13 +64,15 @@ var (
 type Resolver struct {
 	config Config
 	bare   bool // owned by Run: this Unbound is too old for the optional lines of its configuration
-	blind  int  // owned by Run: countings in a row in which it found nothing
+	blind  int  // owned by Run: judgements in a row by which it found nothing
 
 	up atomic.Bool // state.Answering, for who asks often
 
 	mu    sync.Mutex // guards state and past
 	state State
 	past  Counts // of processes that have ended
+
+	judged Counts // owned by Run: as of the last judgement of whether it finds anything
 }
 
 // State is what a Resolver is doing, for people.

@@ -334,6 +334,29 @@ func TestAnUnboundThatFindsNothingIsCalledBlind(t *testing.T) {
 	}
 }
 
+// Somebody who tries a new edge by hand asks a few questions; they are judged once there are enough of them.
+func TestAnUnboundOfWhichLittleIsAskedIsCalledBlindToo(t *testing.T) {
+	r, err := Open(Config{Dir: "/nowhere", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Counts
+	for _, blind := range []bool{false, false, false, false, false, true} { // 12 questions are one judgement, 24 are two
+		c.Queries += 4
+		r.count(t.Context(), c)
+		if got := errors.Is(r.State().Err, ErrBlind); got != blind {
+			t.Errorf("after %d questions without an answer: blind is %v, want %v", c.Queries, got, blind)
+		}
+	}
+	for i, blind := range []bool{true, true, false} {
+		c.Queries, c.Found = c.Queries+4, c.Found+4
+		r.count(t.Context(), c)
+		if got := errors.Is(r.State().Err, ErrBlind); got != blind {
+			t.Errorf("after %d answers: blind is %v, want %v", 4*(i+1), got, blind)
+		}
+	}
+}
+
 func TestCountersAreRead(t *testing.T) {
 	good := "num.query.class.CH=1\nnum.answer.rcode.NOERROR=8\nnum.answer.rcode.NXDOMAIN=1\ntotal.num.queries=7\ntotal.num.cachehits=2\nnum.query.udpout=10\nnum.query.tcpout=1\nnum.answer.rcode.SERVFAIL=3\n" +
 		"num.answer.bogus=2\nnum.answer.secure=4\nunwanted.replies=5\nmem.cache.rrset=1\n"

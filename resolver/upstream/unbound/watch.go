@@ -19,8 +19,8 @@ const (
 	patience     = 5           // times Every, for the answer there
 	endWithin    = 3 * time.Second
 	countEvery   = 5  // probes
-	enoughMisses = 10 // from one counting to the next, for a judgement
-	blindTimes   = 2  // countings in a row with nearly nothing found
+	enoughMisses = 10 // since the last judgement, for another
+	blindTimes   = 2  // judgements in a row with nearly nothing found
 )
 
 var errAnchorChanged = errors.New("the trust anchor has changed")
@@ -128,12 +128,15 @@ func (r *Resolver) count(ctx context.Context, c Counts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.past.plus(c)
-	misses := (all.Queries - all.Hits) - (r.state.Counts.Queries - r.state.Counts.Hits)
-	found := all.Found - r.state.Counts.Found
 	r.state.Counts = all
+	misses := (all.Queries - all.Hits) - (r.judged.Queries - r.judged.Hits)
+	found := all.Found - r.judged.Found
+	if misses < enoughMisses {
+		return // later, with those that come: an edge of whom little is asked is judged, too
+	}
+	r.judged = all
 	switch {
-	case misses < enoughMisses:
-	case found >= misses/20:
+	case found*20 >= misses:
 		r.blind = 0
 		if r.state.Err != nil {
 			r.state.Err, r.state.Since = nil, time.Now()
