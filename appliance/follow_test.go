@@ -252,7 +252,7 @@ func (l *asideLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestListsAreWorkedOnAside, and so is every word with the disk about them: one processor that waits for it answers nobody for up to 10 ms.
+// TestListsAreWorkedOnAside, and so is every word with the disk about them.
 func TestListsAreWorkedOnAside(t *testing.T) {
 	var mu sync.Mutex
 	var receipts []audit.SignedReceipt

@@ -17,11 +17,10 @@ var spare struct {
 }
 
 // spareProcessors lets as many threads of this process run Go code again as it has processors, until the function it returns is called, unless
-// GOMAXPROCS is set. It is for work on lists, and for every word with the disk, beside questions that are answered.
+// GOMAXPROCS is set. It is for work on lists beside questions that are answered.
 //
-// A goroutine that computes gives its place to one whose question has come after 10 ms, when the runtime takes it away; one that waits for the
-// disk, when the runtime's watcher comes by, which sleeps up to 10 ms too where little happens. A thread that computes gives its processor to one
-// that wakes at once, for that is what the kernel's scheduler is for. So work on lists takes as many places as there
+// A goroutine that computes gives its place to one whose question has come after 10 ms, when the runtime takes it away; a thread that computes
+// gives its processor to one that wakes at once, for that is what the kernel's scheduler is for. So work on lists takes as many places as there
 // are processors (match, listsync/list), and listeners find one free: with one processor, a list of a million entries verified again and again and
 // 20,000 questions a second, 90 % of the answers came within 25 ms without the spare place and within 6 with it, on a busy machine.
 //
@@ -47,8 +46,8 @@ func spareProcessors() (end func()) {
 }
 
 const (
-	// asideNice, on top of the process' own, leaves a thread a tenth of a processor that the others want all of: a change still comes through, and a collection that waits for the
-	// thread to stop does not wait for ever.
+	// asideNice, on top of the process' own, leaves a thread a tenth of a processor that the others want all of: a change still comes
+	// through, and a collection that waits for the thread to stop does not wait for ever.
 	asideNice = 10
 	// asideSlice is what a thread asks of the kernel to run at a stretch. One that wakes and asks for less, as all others do (0.7 to 2.8 ms), takes
 	// the processor from it at once; without this it waits until those are over. Linux 6.12 and later; others do not look at it.
@@ -56,8 +55,8 @@ const (
 )
 
 // aside does work on a thread of its own, from which the kernel takes the processor as soon as a listener has something to do, with
-// processors to spare (see there), and returns what it returns. It is for whatever computes for more than a millisecond or waits for the disk
-// in an edge that answers questions. It costs a tenth of a millisecond.
+// processors to spare (see there), and returns what it returns. It is for whatever computes for more than a millisecond, or
+// writes to disk, in an edge that answers questions.
 func aside(work func() error) error {
 	defer spareProcessors()()
 	done := make(chan error)
