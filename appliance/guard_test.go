@@ -3,6 +3,8 @@ package appliance
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -89,19 +91,34 @@ func TestConnectionsOfAClientAreBoundedWithoutEncryption(t *testing.T) {
 		}
 	})
 	message := append([]byte{0, 12}, "twelve bytes"...)
-	for i, served := range []bool{true, true, false} {
+	ask := func(conn net.Conn) error {
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = conn.Write(message)
+		got := make([]byte, len(message))
+		_, err := io.ReadFull(conn, got)
+		if err == nil && !bytes.Equal(got, message) {
+			err = fmt.Errorf("got %q", got)
+		}
+		return err
+	}
+	var conns []net.Conn
+	for i := range 3 {
 		conn, err := net.Dial("tcp", s.TCPAddrs()[0].String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = conn.Write(message)
-		got := make([]byte, len(message))
-		_, err = io.ReadFull(conn, got)
-		if (err == nil && bytes.Equal(got, message)) != served {
-			t.Errorf("connection %d: got %q, %v, want an answer: %v", i+1, got, err, served)
+		if err := ask(conn); err != nil {
+			t.Errorf("connection %d: %v", i+1, err)
 		}
+		conns = append(conns, conn)
+	}
+	// The third took the place of the first, which had rested longest.
+	if n, err := conns[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("connection 1 goes on beside two of its client: %d bytes, %v", n, err)
+	}
+	if err := ask(conns[1]); err != nil {
+		t.Errorf("connection 2, later: %v", err)
 	}
 }
 
