@@ -2,8 +2,6 @@ package appliance
 
 import (
 	"crypto/ed25519"
-	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -39,7 +37,7 @@ func newCutOff(t *testing.T) *cutOff {
 	f, e := follow(t)
 	c := &cutOff{edgeDisk: e, f: f}
 	honest := e.control(&c.receipts, &c.mu)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	node, _ := controlNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/withdrawals" {
 			honest.ServeHTTP(w, r)
 			return
@@ -54,10 +52,7 @@ func newCutOff(t *testing.T) *cutOff {
 		}
 		w.Write(b)
 	}))
-	t.Cleanup(server.Close)
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	f.controls = []*api.Client{api.NewClient(server.URL, &tls.Config{RootCAs: pool})}
+	f.controls = []*api.Client{node}
 	c.pull()
 	e.log.Now = e.log.Now.Add(directAfter + time.Second)
 	return c

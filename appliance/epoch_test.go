@@ -1,9 +1,6 @@
 package appliance
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,7 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/resolver/match"
@@ -81,11 +77,7 @@ func TestAnEdgeChangesEpochsWithoutAGap(t *testing.T) {
 	f, e := follow(t)
 	var mu sync.Mutex
 	var receipts []audit.SignedReceipt
-	server := httptest.NewTLSServer(e.control(&receipts, &mu))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	c, _ := controlNode(t, e.control(&receipts, &mu))
 
 	a := startAsking(t, uint32(e.log.Now.Unix()))
 	f.swap = func(s *match.Set) { a.set.Store(s) }

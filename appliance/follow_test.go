@@ -109,16 +109,22 @@ func (e *edgeDisk) control(receipts *[]audit.SignedReceipt, mu *sync.Mutex) http
 	return mux
 }
 
+// controlNode answers with h for as long as the test runs; the client trusts its certificate.
+func controlNode(t *testing.T, h http.Handler) (*api.Client, *httptest.Server) {
+	t.Helper()
+	server := httptest.NewTLSServer(h)
+	t.Cleanup(server.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return api.NewClient(server.URL, &tls.Config{RootCAs: pool}), server
+}
+
 // What an edge pulls is in force, kept for a restart without anybody, and signed for with the state id an auditor computes.
 func TestAnEdgeFollowsAndRestartsAlone(t *testing.T) {
 	var mu sync.Mutex
 	var receipts []audit.SignedReceipt
 	f, e := follow(t)
-	server := httptest.NewTLSServer(e.control(&receipts, &mu))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	c, server := controlNode(t, e.control(&receipts, &mu))
 	f.controls = []*api.Client{c}
 	if ok, err := f.restore(t.Context()); ok || err != nil {
 		t.Fatalf("restore of nothing: %v, %v", ok, err)
@@ -156,11 +162,7 @@ func TestMarksNeverGetAheadOfTheManifestOnDisk(t *testing.T) {
 	var mu sync.Mutex
 	var receipts []audit.SignedReceipt
 	f, e := follow(t)
-	server := httptest.NewTLSServer(e.control(&receipts, &mu))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	c, _ := controlNode(t, e.control(&receipts, &mu))
 	if err := f.pull(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -209,11 +211,7 @@ func TestTheListOfTheManifestOnDiskStays(t *testing.T) {
 	var mu sync.Mutex
 	var receipts []audit.SignedReceipt
 	f, e := follow(t)
-	server := httptest.NewTLSServer(e.control(&receipts, &mu))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	c, _ := controlNode(t, e.control(&receipts, &mu))
 	if err := f.pull(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -258,11 +256,7 @@ func TestListsAreWorkedOnAside(t *testing.T) {
 	var receipts []audit.SignedReceipt
 	f, e := follow(t)
 	f.controls = nil
-	server := httptest.NewTLSServer(e.control(&receipts, &mu))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	c, _ := controlNode(t, e.control(&receipts, &mu))
 	l := &asideLog{slog.DiscardHandler, t, standing(t).Nice, map[string]bool{}}
 	f.log, f.shelf.log = slog.New(l), slog.New(l)
 	if err := f.pull(t.Context(), c); err != nil {

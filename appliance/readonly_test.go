@@ -1,9 +1,6 @@
 package appliance
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,11 +22,7 @@ func TestAnEdgeServesWhatIsOnAReadOnlyDisk(t *testing.T) {
 	var mu sync.Mutex
 	var receipts []audit.SignedReceipt
 	f, e := follow(t)
-	server := httptest.NewTLSServer(e.control(&receipts, &mu))
-	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	c := api.NewClient(server.URL, &tls.Config{RootCAs: pool})
+	c, _ := controlNode(t, e.control(&receipts, &mu))
 	f.controls = []*api.Client{c}
 	if err := f.pull(t.Context(), c); err != nil {
 		t.Fatal(err)
