@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +20,10 @@ import (
 
 const listID = match.ListID("hotline-one/main")
 
-// agreed is a cluster that accepts what verifies, as the real one does, and remembers what it was told.
+// agreed is a cluster that accepts what verifies, as the real one does, and remembers what it was told. Lists and withdrawals, and slow
+// repositories that end at last, tell it beside each other; tests look when those have ended.
 type agreed struct {
+	mu        sync.Mutex // guards what is accepted, and what it is told
 	accepted  Accepted
 	follower  bool
 	refusals  []Refusal
@@ -33,10 +36,17 @@ type agreed struct {
 	policy    witness.Policy // of public logs
 }
 
-func (a *agreed) Accepted(trust.HotlineID) (Accepted, bool) { return a.accepted, true }
-func (a *agreed) Leading() bool                             { return !a.follower }
+func (a *agreed) Accepted(trust.HotlineID) (Accepted, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.accepted, true
+}
+
+func (a *agreed) Leading() bool { return !a.follower }
 
 func (a *agreed) Publish(_ context.Context, m trust.Metadata, id match.ListID, proof []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.answer != nil {
 		return a.answer
 	}
@@ -60,6 +70,8 @@ func (a *agreed) Publish(_ context.Context, m trust.Metadata, id match.ListID, p
 }
 
 func (a *agreed) Withdraw(_ context.Context, raw []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.answer != nil {
 		return a.answer
 	}
@@ -84,6 +96,8 @@ func (a *agreed) Withdraw(_ context.Context, raw []byte) error {
 }
 
 func (a *agreed) Refuse(_ context.Context, r Refusal) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.refusals = append(a.refusals, r)
 	return nil
 }

@@ -22,7 +22,7 @@ import (
 
 // Proposer is the cluster as a Syncer needs it. Each call may be repeated: what the cluster has already decided is no error. An error that
 // wraps ErrRefused is the cluster's decision, which repeating does not change; any other error means that nothing was decided and the
-// Syncer tries again at its next poll (after a while, when it wraps ErrLater).
+// Syncer tries again at its next poll (after a while, when it wraps ErrLater). It is called concurrently.
 type Proposer interface {
 	// Accepted is what the cluster has agreed on for a hotline; ok is false for a hotline it does not know.
 	Accepted(h trust.HotlineID) (a Accepted, ok bool)
