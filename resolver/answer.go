@@ -125,7 +125,7 @@ func (r *Resolver) decide(w *scratch, v *view, dst, query []byte, from wire.Clie
 func (r *Resolver) options(w *scratch, v *view) {
 	w.opt = wire.Options{Subnet: w.q.Subnet}
 	if v != nil && r.config.NSID {
-		w.opt.NSID = v.id[:]
+		w.opt.NSID = v.id
 	}
 }
 

@@ -18,8 +18,7 @@ import (
 type Worker struct {
 	r      *Resolver
 	counts *counters
-	all    []pending // grows to the largest batch
-	view   *view     // of the last batch
+	all    []pending // grows to the largest batch; between two, nothing in it keeps a set alive
 }
 
 // pending is one question of a batch.
@@ -29,6 +28,7 @@ type pending struct {
 	likely  *cache.Entry
 	look    match.Lookup
 	looking bool
+	clear   uint64 // when it is open: the stamp of the view that let its name pass, 0 for none
 }
 
 // Worker makes one.
@@ -48,9 +48,8 @@ func (b *Worker) Answer(batch []wire.Ask) {
 	}
 	b.counts.queries.Add(uint64(len(all)))
 	v := r.view.Load()
-	b.view = v
 	now := r.config.Clock()
-	since := now.Sub(r.start)
+	unix, since := uint32(now.Unix()), now.Sub(r.start)
 	for i := range all {
 		all[i].ticket = r.config.Guard.Know(batch[i].From, since)
 	}
@@ -99,7 +98,9 @@ func (b *Worker) Answer(batch []wire.Ask) {
 			ask.Resp = r.ration(&a.scratch, dst, ask.Query, ask.Resp)
 		} else {
 			a.counts.misses.Add(1)
+			a.clear = v.of(ask.From.Addr, unix).stamp(unix)
 		}
 		a.first = nil
+		a.look.End()
 	}
 }

@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/miekg/dns"
 
 	"github.com/cordon-project/cordon/resolver/canon"
+	"github.com/cordon-project/cordon/resolver/match"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
@@ -92,6 +95,29 @@ func TestABatchIsAnsweredUnderTheSetInForce(t *testing.T) {
 			t.Fatalf("swap %d: %d of 8 stopped, want %d", i, got, stops)
 		}
 	}
+}
+
+// A worker that was asked under a set long ago, with more questions at once than since, keeps nothing of it: an index is as large as its list.
+func TestAWorkerKeepsNoSetAlive(t *testing.T) {
+	g := newRig(t)
+	w := g.Worker()
+	before := func() weak.Pointer[match.Set] {
+		set := makeSet(t, law(canon.KindDomain, "bad.test"))
+		g.Swap(set)
+		var batch []wire.Ask
+		for i := range 64 { // listed, not listed and unknown: none in the cache
+			batch = append(batch, wire.Ask{Query: question(t, fmt.Sprintf("www%d.%s.test", i, []string{"bad", "good"}[i%2]), dns.TypeA, edns), From: over(false)})
+		}
+		w.Answer(batch)
+		w.Slow(t.Context(), batch)
+		return weak.Make(set)
+	}()
+	g.Swap(makeSet(t, law(canon.KindDomain, "other.test")))
+	runtime.GC()
+	if before.Value() != nil {
+		t.Error("the set before is still in memory")
+	}
+	runtime.KeepAlive(w)
 }
 
 // hotBatch is n questions that need no upstream, of each kind in turn, with room for their answers.

@@ -26,7 +26,8 @@ func (r *Resolver) Exempt(x *Exemption) {
 
 // show puts a set and the exemption of now in force, under swapMu.
 func (r *Resolver) show(s *match.Set) {
-	v := &view{set: s, seq: r.swaps.Add(1), id: s.StateID(), slots: r.slotsOf(s)}
+	id := s.StateID()
+	v := &view{set: s, seq: r.swaps.Add(1), id: id[:], slots: r.slotsOf(s)}
 	if x := r.exemption; x != nil {
 		// The same, with everything passing: its own number keeps what is cleared for one from being clear for the other.
 		v.exemption, v.open = x, &view{set: s.WithBypass(x.Until), seq: r.swaps.Add(1), id: v.id, slots: v.slots}

@@ -42,8 +42,7 @@ func (b *Worker) Slow(ctx context.Context, batch []wire.Ask) {
 		if ask.Done || ask.Later == nil {
 			continue
 		}
-		unix := uint32(w.now.Unix())
-		b.r.wait(ctx, w, ask.Query, ask.From, ask.Later, b.view.of(ask.From.Addr, unix).stamp(unix))
+		b.r.wait(ctx, w, ask.Query, ask.From, ask.Later, b.all[i].clear)
 	}
 	b.r.flush()
 }

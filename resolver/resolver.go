@@ -99,7 +99,7 @@ type Resolver struct {
 type view struct {
 	set *match.Set
 	seq uint32 // number of the swap: never the same for two sets of one process
-	id  match.StateID
+	id  []byte // state id, beside the view: who keeps it, as options of answers do, keeps no set alive
 
 	slots [listSlots]uint8 // counters of each of the set's lists
 

@@ -13,7 +13,7 @@ import (
 //
 //	for i := range lookups { lookups[i].Begin(set, names[i]) }
 //	for range match.Steps { for i := range lookups { lookups[i].Step() } }
-//	for i := range lookups { verdicts[i] = lookups[i].Verdict(now) }
+//	for i := range lookups { verdicts[i] = lookups[i].Verdict(now); lookups[i].End() }
 //
 // The verdict is that of Set.Name, whatever steps were taken before. The zero value is ready for Begin; reuse one. Not for concurrent use.
 //
@@ -38,6 +38,9 @@ const (
 
 	aheadLists = 4 // of a set with more lists a name is looked up all at once
 )
+
+// End gives the set up: a Lookup that is kept for the next name keeps no set alive, with all of its index, that nobody else asks any more.
+func (l *Lookup) End() { l.set, l.name = nil, nil }
 
 // Begin takes a name, in the form of Set.Name. It stays as it is until Verdict, and the byte behind it, in its capacity, is used.
 func (l *Lookup) Begin(s *Set, name []byte) {
