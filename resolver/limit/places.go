@@ -80,13 +80,15 @@ func (p *Place) End(now time.Time) {
 // Gone reports that somebody else has the place.
 func (p *Place) Gone() bool { return p.gone.Load() }
 
-// Leave gives the place back. It may be called more than once.
-func (p *Place) Leave() {
+// Leave gives the place back, and reports whether there was one to give: false when somebody else has it, or it was left before.
+func (p *Place) Leave() bool {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
-	if p.house != nil {
-		p.of.remove(p)
+	if p.house == nil {
+		return false
 	}
+	p.of.remove(p)
+	return true
 }
 
 // Crowded reports that more than half of all places are taken.

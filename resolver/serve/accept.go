@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -143,35 +142,6 @@ func (s *Server) welcome(asking context.Context, l *listener, g *guest) {
 			_ = c.Close()
 		}
 	}
-}
-
-// handshake makes an encrypted connection of a plain one, or nothing: when as many handshakes as may are under way, or
-// the client does not do its part in time.
-func (s *Server) handshake(l *listener, g *guest) *tls.Conn {
-	shaken, ok := s.handshakes.Enter(g.client)
-	if !ok {
-		s.counts.by[l.via].crowded.Add(1)
-		return nil
-	}
-	defer shaken()
-	c := tls.Server(g, s.secure.config(l.via))
-	_ = g.SetDeadline(time.Now().Add(s.config.Handshake))
-	if s.draining.Load() {
-		return nil
-	}
-	err := c.Handshake()
-	if s.draining.Load() {
-		return nil
-	}
-	if err != nil {
-		s.counts.by[l.via].handshakes.Add(1)
-		return nil
-	}
-	_ = g.SetDeadline(time.Time{})
-	if s.draining.Load() { // Run may have set its own deadline in between
-		return nil
-	}
-	return c
 }
 
 // guest is a connection that has a place until it is closed.

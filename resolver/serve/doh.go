@@ -76,7 +76,7 @@ type guestKey struct{}
 // withGuest gives the requests of a connection what is known of it.
 func withGuest(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
-		return context.WithValue(ctx, guestKey{}, t.NetConn())
+		return context.WithValue(ctx, guestKey{}, t.NetConn().(*turn).guest)
 	}
 	return ctx
 }

@@ -181,20 +181,18 @@ func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
 	}
 }
 
-// TestOneClientsHandshakesLeaveRoomForOthers: some who begin handshakes and never end them shut out nobody.
-func TestOneClientsHandshakesLeaveRoomForOthers(t *testing.T) {
+// TestHandshakesWithoutEndShutNobodyOut: many who begin them and never end them, from many addresses, make way for one who does.
+func TestHandshakesWithoutEndShutNobodyOut(t *testing.T) {
 	s := startSecured(t, Config{Handler: &fakeHandler{}, Handshakes: 32, Handshake: time.Minute})
-	for _, house := range []string{"127.0.0.8", "127.0.0.9"} {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(house)}}
-		for range 32 {
-			c, err := d.Dial("tcp", s.TLSAddrs()[0].String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = c.Close() })
+	for i := range 96 {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 8, byte(i/2))}}
+		c, err := d.Dial("tcp", s.TLSAddrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = c.Close() })
 	}
-	for s.Counts().Sum().Conns < 64 || s.handshakes.Taken()+int(s.Counts().Sum().Refused()) < 64 {
+	for s.Counts().Sum().Yielded < 64 {
 		<-time.After(time.Millisecond)
 	}
 	dot, conn := s.dialTLS(t), s.dialQUIC(t)
@@ -204,6 +202,47 @@ func TestOneClientsHandshakesLeaveRoomForOthers(t *testing.T) {
 	}
 	if got, err := doq(conn, framed(question('f'))); err != nil || got != framed(answered('F')) {
 		t.Errorf("DoQ: %q, %v", got, err)
+	}
+	if n := s.handshakes.places.Taken(); n != 31 { // a 32nd has made way, and its successor is done
+		t.Errorf("%d handshakes are under way, want 31", n)
+	}
+}
+
+// TestHandshakesThatGaveWayWaitForNothing: they do not queue for a turn to compute, however long the others take.
+func TestHandshakesThatGaveWayWaitForNothing(t *testing.T) {
+	s := startSecured(t, Config{Handler: &fakeHandler{}, Handshakes: 32, Handshake: time.Minute})
+	for range cap(s.handshakes.turns) {
+		s.handshakes.turns <- struct{}{}
+	}
+	client, server := net.Pipe()
+	go func() { _ = tls.Client(client, s.client("dot")).Handshake() }()
+	hello := make([]byte, 16<<10)
+	n, err := server.Read(hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = server.Close()
+	for i := range 96 {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 8, byte(i/2))}}
+		c, err := d.Dial("tcp", s.TLSAddrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := c.Write(hello[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for s.Counts().Sum().Yielded < 64 || s.Counts().Sum().Open > 32 {
+		<-time.After(time.Millisecond)
+	}
+	for range cap(s.handshakes.turns) {
+		<-s.handshakes.turns
+	}
+	dot := s.dialTLS(t)
+	send(t, dot, question('f'))
+	if got := receive(t, dot); got != answered('F') {
+		t.Errorf("once there are turns again: %q", got)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *Server) listenQUIC(a netip.AddrPort, via wire.Transport) (*quicListener
 		},
 		MaxTokenAge: ticketKeys * ticketTurn, // what proves an address is no older than what resumes a session
 		// While few handshakes are under way nobody is asked to prove the address; when more are, everybody is.
-		VerifySourceAddress: func(net.Addr) bool { return s.handshakes.Taken() >= s.config.Handshakes/8 },
+		VerifySourceAddress: func(net.Addr) bool { return s.quicHandshakes.Taken() >= s.config.Handshakes/8 },
 	}
 	conf := &quic.Config{
 		HandshakeIdleTimeout:           s.config.Handshake,
@@ -97,7 +97,7 @@ func (s *Server) enterQUIC(ctx context.Context, info *quic.ClientInfo, via wire.
 		counts.strangers.Add(1)
 		return nil, errNotServed
 	}
-	shaken, ok := s.handshakes.Enter(addrOf(info.RemoteAddr))
+	shaken, ok := s.quicHandshakes.Enter(addrOf(info.RemoteAddr))
 	if !ok {
 		counts.crowded.Add(1)
 		return nil, errFull
