@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/resolver"
@@ -161,7 +163,11 @@ func (a *analysts) apply(ctx context.Context) {
 	if err != nil {
 		if a.said != err.Error() {
 			a.said = err.Error()
-			a.log.ErrorContext(ctx, "analysts are not exempt here, though the officers decided so", slog.Uint64("order", a.want.Number), slog.Any("error", err))
+			level := slog.LevelError
+			if errors.Is(err, errNoAnalysts) {
+				level = slog.LevelInfo
+			}
+			a.log.Log(ctx, level, "analysts are not exempt here, though the officers decided so", slog.Uint64("order", a.want.Number), slog.Any("error", err))
 		}
 		return
 	}
@@ -170,15 +176,23 @@ func (a *analysts) apply(ctx context.Context) {
 	a.log.InfoContext(ctx, "analysts are exempt", slog.Uint64("order", a.want.Number), slog.Int("prefixes", len(prefixes)), slog.Time("until", time.Unix(a.want.Until, 0).UTC()))
 }
 
+// errNoAnalysts is an edge on whose network no analysts are: it has no part in an exemption.
+var errNoAnalysts = errors.New("edge.yaml names no file of their prefixes (analysts)")
+
 func (a *analysts) read() ([]netip.Prefix, error) {
 	if a.path == "" {
-		return nil, errors.New("edge.yaml names no file of their prefixes (analysts)")
+		return nil, errNoAnalysts
 	}
-	f, err := os.Open(a.path)
+	f, err := os.OpenFile(a.path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe in its place must hold nothing up
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a plain file", a.path)
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxAnalysts+1))
 	if err != nil {
 		return nil, err

@@ -38,31 +38,51 @@ func (f *follower) noteLoaded(yes bool) {
 	}
 }
 
-// watchFreshness raises an alarm when the cluster's checkpoint grows old, and says when it is fresh again. It never takes a list out of
-// force. It waits for nothing, so that the alarm comes even when a control node hangs.
+// watchFreshness looks at the age of the cluster's checkpoint until ctx ends. It waits for nothing, so that an alarm comes even when a control
+// node hangs.
 func (f *follower) watchFreshness(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
-	stale := false
-	for {
+	for w := (ages{maxStale: f.maxStale, log: f.log}); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		f.mu.Lock()
-		fresh := f.fresh
-		f.mu.Unlock()
-		if fresh.IsZero() {
-			continue
+		if fresh := f.freshness(); !fresh.IsZero() {
+			w.look(ctx, f.clock(), fresh)
 		}
-		switch age := f.clock().Sub(fresh); {
-		case age > f.maxStale && !stale:
-			stale = true
-			f.log.ErrorContext(ctx, "cluster's checkpoint is old: the last verified lists stay in force", slog.Time("since", fresh), slog.Duration("age", age))
-		case age <= f.maxStale && stale:
-			stale = false
-			f.log.InfoContext(ctx, "cluster's checkpoint is fresh again")
-		}
+	}
+}
+
+// clockBehind is how far a clock may be behind the time that a quorum of the cluster has signed before it is said to be. What ends
+// (an exemption, a removal, metadata) ends here by this machine's own clock.
+const clockBehind = time.Minute
+
+// ages raises alarms when the cluster's checkpoint grows old, and when this machine's clock is behind it; and says when that is over. Neither
+// takes a list out of force.
+type ages struct {
+	maxStale      time.Duration
+	log           *slog.Logger
+	stale, behind bool // said to be
+}
+
+func (a *ages) look(ctx context.Context, now, fresh time.Time) {
+	age := now.Sub(fresh)
+	switch {
+	case age > a.maxStale && !a.stale:
+		a.stale = true
+		a.log.ErrorContext(ctx, "cluster's checkpoint is old: the last verified lists stay in force", slog.Time("since", fresh), slog.Duration("age", age))
+	case age <= a.maxStale && a.stale:
+		a.stale = false
+		a.log.InfoContext(ctx, "cluster's checkpoint is fresh again")
+	}
+	switch {
+	case -age > clockBehind && !a.behind:
+		a.behind = true
+		a.log.ErrorContext(ctx, "this machine's clock is behind its cluster's: what ends by the clock ends late here; set the clock", slog.Time("cluster", fresh), slog.Duration("behind", -age))
+	case -age <= clockBehind/2 && a.behind:
+		a.behind = false
+		a.log.InfoContext(ctx, "this machine's clock agrees with its cluster's again")
 	}
 }

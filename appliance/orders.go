@@ -280,6 +280,7 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 		it.Number = known.Numbers[kind] + 1
 	}
 	var raw []byte
+	var signed []string
 	for i, dir := range r.Officers {
 		officer, err := identity.LoadOfficer(dir)
 		if err != nil {
@@ -288,6 +289,10 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 		if !slices.Contains(known.Officers, officer.Name) {
 			return Decision{}, badInput(fmt.Errorf("%s is no officer of this cluster; its officers are %s", officer.Name, strings.Join(known.Officers, ", ")))
 		}
+		if slices.Contains(signed, officer.Name) {
+			return Decision{}, badInput(fmt.Errorf("--officer: %s is named twice; the second signature is another person's", officer.Name))
+		}
+		signed = append(signed, officer.Name)
 		if i == 0 {
 			raw, err = order.Sign(it, officer.Name, officer.Key)
 		} else {

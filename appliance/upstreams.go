@@ -15,12 +15,16 @@ import (
 
 const upstreamsEvery = 10 * time.Second
 
+// enoughFailures is how many attempts in a row must fail before all upstreams are said to be silent: a question may have three, and one name whose
+// servers are silent alarms nobody at night.
+const enoughFailures = 8
+
 // watchUpstreams says in the log when no upstream resolver answers any more, and when one does again. Until then names that are not listed get
 // SERVFAIL with EDE 22 or 23, and listed ones are stopped as ever.
 func watchUpstreams(ctx context.Context, counts func() upstream.Counts, every time.Duration, log *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	last, dead := counts(), false
+	last, dead, row := counts(), false, uint64(0)
 	for {
 		select {
 		case <-ctx.Done():
@@ -28,12 +32,15 @@ func watchUpstreams(ctx context.Context, counts func() upstream.Counts, every ti
 		case <-tick.C:
 		}
 		now := counts()
-		tried, failed := now.Attempts-last.Attempts, now.Failures-last.Failures
+		answered := now.Answers > last.Answers
+		if row += now.Failures - last.Failures; answered {
+			row = 0
+		}
 		switch {
-		case !dead && tried > 0 && failed >= tried:
+		case !dead && row >= enoughFailures:
 			dead = true
-			log.ErrorContext(ctx, "no upstream resolver answers: names that are not listed get SERVFAIL", slog.Uint64("attempts", tried), slog.String("reason", troubles(now)))
-		case dead && failed < tried:
+			log.ErrorContext(ctx, "no upstream resolver answers: names that are not listed get SERVFAIL", slog.Uint64("attempts", row), slog.String("reason", troubles(now)))
+		case dead && answered:
 			dead = false
 			log.InfoContext(ctx, "upstream resolvers answer again")
 		}

@@ -91,8 +91,8 @@ const (
 )
 
 // Warnings are what is allowed in the file and yet hardly meant, one sentence each: the key, what follows, what to do.
-func (c *Clients) Warnings() (all []string) {
-	for _, p := range c.Allow {
+func (e *Edge) Warnings() (all []string) {
+	for _, p := range e.Clients.Allow {
 		widest := widestIPv4
 		if p.Addr().Is6() {
 			widest = widestIPv6
@@ -100,6 +100,12 @@ func (c *Clients) Warnings() (all []string) {
 		if p.Bits() < widest && !p.Addr().IsPrivate() {
 			all = append(all, fmt.Sprintf("clients.allow: %s is wider than any network: this is an open resolver, and strangers can have it flood others; "+
 				"name your subscribers' prefixes, or let a firewall keep the others away", p))
+		}
+	}
+	served := append(guard.Local(), e.Clients.Allow...)
+	for _, p := range e.DNS64Clients {
+		if !slices.ContainsFunc(served, p.Overlaps) {
+			all = append(all, fmt.Sprintf("dns64_clients: %s lies outside of clients.allow, so nobody there is answered; add it to clients.allow", p))
 		}
 	}
 	return all

@@ -160,20 +160,11 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version, this program's own digest and the canonicalisation rules this tool was built with",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			version, revision := "unknown", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = " " + s.Value
-					}
-				}
-			}
 			own, err := program.Self()
 			if err != nil {
 				return unreadable(err, "")
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "cordon-audit %s%s\nSHA-256 %x\nbundle version 2, leaf version 1\ncanonicalisation %s\n", version, revision, own.Digest, canon.RuleSet())
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%vbundle version 2, leaf version 1\ncanonicalisation %s\n", own, canon.RuleSet())
 			return unwritten("output", err)
 		},
 	}

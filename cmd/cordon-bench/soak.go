@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 
 func soakCommand() *cobra.Command {
 	c := soak.Config{}
+	var page string
 	cmd := &cobra.Command{
 		Use:   "soak",
 		Short: "Ask an edge for an hour while its list changes every ten seconds",
@@ -33,7 +36,10 @@ question is not answered, or not as the list has it. Everything is on loopback a
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), r)
-			return r.Err()
+			if page != "" {
+				err = os.WriteFile(page, []byte(r.Markdown("cordon-bench "+strings.Join(os.Args[1:], " "))), 0o644)
+			}
+			return errors.Join(r.Err(), err)
 		},
 	}
 	f := cmd.Flags()
@@ -43,5 +49,7 @@ question is not answered, or not as the list has it. Everything is on loopback a
 	f.DurationVar(&c.Time, "time", time.Hour, "how long")
 	f.DurationVar(&c.Every, "every", 10*time.Second, "from one version to the next")
 	f.StringVar(&c.Bin, "bin", "bin", "directory of cordon and cordon-hotline")
+	f.StringVar(&page, "page", "", "file for a page with the result; none is written without it")
+	f.StringVar(&c.EdgeCPU, "edge-cpu", "", `processors of the edge, as taskset takes them ("1"); start this command itself with taskset for the others'`)
 	return cmd
 }

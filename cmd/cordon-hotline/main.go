@@ -72,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input or configuration, 4 hel
 		authorityCommand(), officerCommand(), initCommand(), changeCommand(), acceptCommand(), operatorCommand(), rekeyCommand(), witnessesCommand(),
 		importCommand(), removeCommand(), reviewCommand(), reattestCommand(), holdbackCommand(), checkCommand(), diffCommand(),
 		signCommand(), publishCommand(), refreshCommand(), withdrawCommand(), countersignCommand(), openCommand(), reviewerCommand(),
-		statusCommand(), receiptsCommand(), traceCommand(), canonCommand(), popularityCommand(),
+		statusCommand(), receiptsCommand(), traceCommand(), canonCommand(), popularityCommand(), versionCommand(),
 	)
 	return root
 }

@@ -55,7 +55,7 @@ func main() {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(devCommand(), initCommand(), controlCommand(), edgeCommand(), statusCommand(), bundleCommand(), proveCommand(), exportCommand(), edgeAddCommand(), auditorAddCommand(), sealCommand(), enrolCommand(), dismissCommand(),
 		heldCommand(), simulateCommand(), officerCommand(), pinCommand(), approveCommand(), suppressCommand(), returnCommand(), bypassCommand(), exemptCommand(), analystsCommand(),
-		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand(), certifyCommand(), figuresCommand())
+		policyCommand(), witnessCommand(), whichCommand(), countersignCommand(), submitCommand(), appealCommand(), certifyCommand(), figuresCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "cordon:", err)
 		stop()

@@ -96,7 +96,7 @@ func edgeCommand() *cobra.Command {
 				return &appliance.InputError{Err: err}
 			}
 			if check {
-				return sayRight(path, cfg.Clients.Warnings()...)
+				return sayRight(path, cfg.Warnings()...)
 			}
 			if err := appliance.Harden(); err != nil {
 				return err
@@ -106,7 +106,7 @@ func edgeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, warning := range cfg.Clients.Warnings() {
+			for _, warning := range cfg.Warnings() {
 				log.Warn("configuration", slog.String("file", path), slog.String("warning", warning))
 			}
 			log.Info("edge runs", appliance.Listening(cfg)...)

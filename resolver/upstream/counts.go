@@ -37,7 +37,8 @@ func (c *serverCounters) opened(ctx context.Context, err error) {
 type Counts struct {
 	Questions uint64 // distinct questions sent, after singleflight
 	Attempts  uint64 // queries sent to servers
-	Failures  uint64 // attempts without a usable reply
+	Answers   uint64 // attempts with a usable reply
+	Failures  uint64 // attempts without one
 	TCP       uint64 // attempts that went to TCP
 	Strays    uint64 // datagrams that answered some other question: lost races or forgeries
 	Busy      uint64 // questions refused because too many were in flight
@@ -75,6 +76,7 @@ func (p *Pool) Counts() Counts {
 	for _, s := range p.servers {
 		one := s.read()
 		sum.Attempts += one.Asked
+		sum.Answers += one.Answers
 		sum.Failures += one.Failures
 		sum.TCP += one.TCP
 		sum.Servers = append(sum.Servers, one)

@@ -3,6 +3,7 @@
 package program
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -18,6 +19,11 @@ type Program struct {
 	Name    string   // of its command, without a folder
 	Version string   // that the build stamped into it; empty when unknown
 	Digest  [32]byte // SHA-256 of the file
+}
+
+// String is two lines: name and version, and the digest.
+func (p Program) String() string {
+	return fmt.Sprintf("%s %s\nSHA-256 %x\n", p.Name, cmp.Or(p.Version, "unknown"), p.Digest)
 }
 
 // Self is the running program. The file is read once, at the first call; it may be called concurrently.
