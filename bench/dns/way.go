@@ -1,10 +1,10 @@
 package dns
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/cordon-project/cordon/bench/operator"
@@ -28,51 +28,27 @@ func (b *bench) readWay() (w Way, err error) {
 		return w, err
 	}
 	for _, node := range []string{"c1", "c2", "c3"} {
-		at, _, err := lastLine(b.home("isp", node, "output"), "list agreed")
+		lines, err := operator.Said(b.home("isp", node, "output"), "list agreed")
 		if err != nil {
 			return w, err
 		}
-		if at.After(w.Agreed) { // one of them proposes, and says so
-			w.Agreed = at
+		if n := len(lines); n > 0 && lines[n-1].At.After(w.Agreed) { // one of them proposes, and says so
+			w.Agreed = lines[n-1].At
 		}
 	}
-	at, line, err := lastLine(filepath.Join(b.Dir, "inst", b.instance(), "out"), "lists active")
+	changes, err := operator.Changes(filepath.Join(b.Dir, "inst", b.instance(), "out"))
 	if err != nil {
 		return w, err
 	}
-	w.Active = at
-	if w.Took, err = time.ParseDuration(field(line, "took")); err != nil {
-		return w, fmt.Errorf("edge does not say how long the change took: %w", err)
+	if len(changes) == 0 {
+		return w, errors.New("edge tells of no change")
 	}
+	last := changes[len(changes)-1]
+	w.Active, w.Took = last.Active, last.Took
 	if w.Agreed.Before(w.Published) || w.Active.Before(w.Agreed) {
 		return w, fmt.Errorf("published %v, agreed %v, active %v: not in this order", w.Published, w.Agreed, w.Active)
 	}
 	return w, nil
-}
-
-// lastLine is the last line of a log with a message, and its time: zero when there is none.
-func lastLine(path, message string) (at time.Time, line string, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return at, "", err
-	}
-	for l := range strings.Lines(string(text)) {
-		if strings.Contains(l, `msg="`+message+`"`) {
-			line = strings.TrimSpace(l)
-		}
-	}
-	if line == "" {
-		return at, "", nil
-	}
-	at, err = time.Parse(time.RFC3339Nano, field(line, "time"))
-	return at, line, err
-}
-
-// field is the value of a key of a line, up to the next space.
-func field(line, key string) string {
-	_, rest, _ := strings.Cut(" "+line, " "+key+"=")
-	value, _, _ := strings.Cut(rest, " ")
-	return value
 }
 
 // String is a sentence for the page.

@@ -39,21 +39,56 @@ type Config struct {
 // Transports that can be asked over.
 var Transports = []string{"udp", "tcp", "tls", "https", "h3", "quic"}
 
-// Result of a run. Times are from when the question was due.
+// Result of a run.
 type Result struct {
 	Sent, Answered, Lost int
-	Failed               int // answers other than NOERROR and NXDOMAIN
-	Wrong                int // as Config.Wrong has it
-	Late                 time.Duration
-	P50, P90, P99, P999  time.Duration
-	Max                  time.Duration
+	Failed               int           // answers other than NOERROR and NXDOMAIN
+	Wrong                int           // as Config.Wrong has it
+	Late                 time.Duration // at most, from when a question was due until it was asked
+	Times
+
+	begin time.Time
+	rate  float64
+	took  []uint32 // microseconds to the answer of each question, 0 for none
+}
+
+// Times are percentiles of how long answers took from when their questions were due, to the microsecond.
+type Times struct {
+	P50, P90, P99, P999, Max time.Duration
+}
+
+// String is a part of a line for people.
+func (t Times) String() string {
+	us := time.Duration.Microseconds
+	return fmt.Sprintf("µs: p50 %d, p90 %d, p99 %d, p99.9 %d, most %d", us(t.P50), us(t.P90), us(t.P99), us(t.P999), us(t.Max))
+}
+
+// Of are the times of those answers, n of them, whose questions were due when within says so.
+func (r *Result) Of(within func(due time.Time) bool) (t Times, n int) {
+	some := make([]uint32, 0, len(r.took))
+	for i, us := range r.took {
+		if us > 0 && within(due(r.begin, i, r.rate)) {
+			some = append(some, us)
+		}
+	}
+	slices.Sort(some)
+	at := func(share float64) time.Duration {
+		if len(some) == 0 {
+			return 0
+		}
+		return time.Duration(some[min(len(some)-1, int(math.Ceil(share*float64(len(some))))-1)]) * time.Microsecond
+	}
+	return Times{P50: at(.5), P90: at(.9), P99: at(.99), P999: at(.999), Max: at(1)}, len(some)
+}
+
+func due(begin time.Time, i int, rate float64) time.Time {
+	return begin.Add(time.Duration(float64(i) / rate * 1e9))
 }
 
 // String is a line for people.
 func (r *Result) String() string {
-	us := func(d time.Duration) float64 { return float64(d) / 1e3 }
-	return fmt.Sprintf("%d asked, %d answered, %d lost, %d failed, %d wrong; µs: p50 %.0f, p90 %.0f, p99 %.0f, p99.9 %.0f, most %.0f; asked at most %.0f µs late",
-		r.Sent, r.Answered, r.Lost, r.Failed, r.Wrong, us(r.P50), us(r.P90), us(r.P99), us(r.P999), us(r.Max), us(r.Late))
+	return fmt.Sprintf("%d asked, %d answered, %d lost, %d failed, %d wrong; %v; asked at most %d µs late",
+		r.Sent, r.Answered, r.Lost, r.Failed, r.Wrong, r.Times, r.Late.Microseconds())
 }
 
 // conn asks over one socket or connection. ask may be called by one goroutine at a time; done is called once for each answer, from any,
@@ -82,12 +117,11 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		}
 		defer conns[i].Close()
 	}
-	run := &run{times: make([]time.Duration, 0, int(c.Rate*c.Time.Seconds())+1)}
-	begin := time.Now()
-	var res Result
+	run := &run{took: make([]uint32, int(c.Rate*c.Time.Seconds())+1)}
+	res := Result{begin: time.Now(), rate: c.Rate}
 	for i := 0; ; i++ {
-		due := begin.Add(time.Duration(float64(i) / c.Rate * 1e9))
-		if due.Sub(begin) >= c.Time || ctx.Err() != nil {
+		due := due(res.begin, i, c.Rate)
+		if due.Sub(res.begin) >= c.Time || ctx.Err() != nil {
 			break
 		}
 		if wait := time.Until(due); wait > 0 {
@@ -103,7 +137,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		n := i % len(c.Questions)
 		if err := conns[i%len(conns)].ask(c.Questions[n], func(answer []byte) {
 			took := time.Since(due)
-			run.answer(took, answer[3]&15, c.Wrong != nil && c.Wrong(n, answer))
+			run.answer(i, took, answer[3]&15, c.Wrong != nil && c.Wrong(n, answer))
 		}); err != nil {
 			run.open.Add(-1) // it counts as lost
 		}
@@ -112,40 +146,38 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	run.mu.Lock()
-	defer run.mu.Unlock()
-	slices.Sort(run.times)
-	res.Answered, res.Failed, res.Wrong = len(run.times), run.failed, run.wrong
+	res.took, run.took = run.took, nil
+	res.Answered, res.Failed, res.Wrong = run.answered, run.failed, run.wrong
+	run.mu.Unlock()
 	res.Lost = res.Sent - res.Answered
-	res.P50, res.P90, res.P99, res.P999, res.Max = run.at(.5), run.at(.9), run.at(.99), run.at(.999), run.at(1)
+	res.Times, _ = res.Of(func(time.Time) bool { return true })
 	return &res, ctx.Err()
 }
 
 type run struct {
-	open   atomic.Int64
-	mu     sync.Mutex // guards the rest
-	times  []time.Duration
-	failed int
-	wrong  int
+	open     atomic.Int64
+	mu       sync.Mutex // guards the rest
+	took     []uint32   // as in Result; nil when the run is over
+	answered int
+	failed   int
+	wrong    int
 }
 
-func (r *run) answer(took time.Duration, rcode byte, wrong bool) {
+func (r *run) answer(i int, took time.Duration, rcode byte, wrong bool) {
 	r.open.Add(-1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.times = append(r.times, took)
+	if i >= len(r.took) {
+		return
+	}
+	r.took[i] = uint32(max(took.Microseconds(), 1))
+	r.answered++
 	if rcode != 0 && rcode != 3 {
 		r.failed++
 	}
 	if wrong {
 		r.wrong++
 	}
-}
-
-func (r *run) at(share float64) time.Duration {
-	if len(r.times) == 0 {
-		return 0
-	}
-	return r.times[min(len(r.times)-1, int(math.Ceil(share*float64(len(r.times))))-1)]
 }
 
 // Read makes questions of lines "NAME TYPE" (A, AAAA, HTTPS, TXT or MX), with EDNS and RD, padded when padded is set (RFC 8467).

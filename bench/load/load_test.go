@@ -65,14 +65,23 @@ func TestEveryQuestionIsAskedAndTheLostAreCounted(t *testing.T) {
 }
 
 func TestPercentilesAreThoseOfTheSample(t *testing.T) {
-	var r run
-	for i := range 1000 {
-		r.times = append(r.times, time.Duration(i+1))
-	}
-	for share, want := range map[float64]time.Duration{.5: 500, .99: 990, .999: 999, 1: 1000} {
-		if got := r.at(share); got != want {
-			t.Errorf("at %g: got %d, want %d", share, got, want)
+	r := Result{begin: time.Now(), rate: 1000}
+	for i := range 2000 { // a question each millisecond; those that are not answered count nowhere
+		r.took = append(r.took, 0)
+		if i%2 == 0 {
+			r.took[i] = uint32(i/2 + 1)
 		}
+	}
+	us := time.Microsecond
+	if got, n := r.Of(func(time.Time) bool { return true }); n != 1000 || got != (Times{500 * us, 900 * us, 990 * us, 999 * us, 1000 * us}) {
+		t.Errorf("of %d: %v", n, got)
+	}
+	second := r.begin.Add(time.Second)
+	if got, n := r.Of(func(due time.Time) bool { return !due.Before(second) }); n != 500 || got != (Times{750 * us, 950 * us, 995 * us, 1000 * us, 1000 * us}) {
+		t.Errorf("of the second half, %d: %v", n, got)
+	}
+	if got, n := r.Of(func(time.Time) bool { return false }); n != 0 || got != (Times{}) {
+		t.Errorf("of none, %d: %v", n, got)
 	}
 }
 

@@ -35,6 +35,7 @@ type Operator struct {
 	Dir      string // a directory of its own, absolute
 	Bin      string // directory of cordon and cordon-hotline
 	Upstream string // address and port of the resolver for names that are not listed
+	EdgeCPU  string // the processors that the edge runs on, as taskset(1) takes them; empty: all of this process'
 	Logf     func(format string, a ...any)
 
 	server    *http.Server // any web server, for the repository
@@ -207,7 +208,11 @@ func (o *Operator) run(ctx context.Context, kind, config string) error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "cordon"), kind, "--config", config)
+	args := []string{filepath.Join(o.Bin, "cordon"), kind, "--config", config}
+	if kind == "edge" && o.EdgeCPU != "" {
+		args = append([]string{"taskset", "--cpu-list", o.EdgeCPU}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

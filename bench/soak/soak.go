@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,44 +36,9 @@ type Config struct {
 	Bin    string        // directory of cordon and cordon-hotline
 	Dir    string        // where everything is made; an empty directory
 	Log    io.Writer
-}
 
-// Result of a soak.
-type Result struct {
-	Load     load.Result
-	Versions int           // that came into force while questions were asked
-	Slowest  time.Duration // from the end of cordon-hotline publish until the edge stops a name that is new
-	Memory   []int64       // of the edge, without a file behind it: bytes, each second
-}
-
-// Err says what is not as it must be: a question without an answer, a failure, a wrong answer, no version in force.
-func (r *Result) Err() error {
-	switch {
-	case r.Load.Lost > 0 || r.Load.Failed > 0 || r.Load.Wrong > 0:
-		return fmt.Errorf("soak: %v", &r.Load)
-	case r.Versions == 0:
-		return errors.New("soak: no version came into force")
-	}
-	return nil
-}
-
-// Halves is the mean memory of the second and of the last quarter: the first is for caches and the runtime to find their size.
-func (r *Result) Halves() (early, late int64) {
-	n := len(r.Memory) / 4
-	return mean(r.Memory[n : 2*n]), mean(r.Memory[len(r.Memory)-n:])
-}
-
-func mean(all []int64) (sum int64) {
-	for _, m := range all {
-		sum += m
-	}
-	return sum / max(int64(len(all)), 1)
-}
-
-func (r *Result) String() string {
-	early, late := r.Halves()
-	return fmt.Sprintf("%v\n%d versions came into force, the slowest %.1f s after it was published\nmemory of the edge: %d MB in the second quarter, %d MB in the last",
-		&r.Load, r.Versions, r.Slowest.Seconds(), early>>20, late>>20)
+	// EdgeCPU are the processors of the edge, as taskset(1) takes them; empty: all of this process', which the others have in any case.
+	EdgeCPU string
 }
 
 // Run makes everything, asks, and ends what it started.
@@ -88,7 +54,7 @@ func Run(ctx context.Context, c Config) (_ *Result, err error) {
 	defer func() { cancel(); err = errors.Join(err, work.Wait()) }()
 
 	s := &soak{Config: c}
-	s.operator = &operator.Operator{Dir: c.Dir, Bin: c.Bin, Upstream: up.Addr().String(), Logf: s.logf}
+	s.operator = &operator.Operator{Dir: c.Dir, Bin: c.Bin, Upstream: up.Addr().String(), EdgeCPU: c.EdgeCPU, Logf: s.logf}
 	if err := s.write("first", s.stay(), s.changing(0)); err != nil {
 		return nil, err
 	}
@@ -141,6 +107,7 @@ func (s *soak) run(ctx context.Context) (*Result, error) {
 	}
 	asking, done := context.WithCancel(ctx)
 	defer done()
+	begin := time.Now()
 	var work errgroup.Group
 	work.Go(func() error {
 		defer done()
@@ -158,7 +125,9 @@ func (s *soak) run(ctx context.Context) (*Result, error) {
 	if err := work.Wait(); err != nil {
 		return nil, err
 	}
-	return &s.result, nil
+	s.result.Changes, err = operator.Changes(s.operator.Output())
+	s.result.Changes = slices.DeleteFunc(s.result.Changes, func(c operator.Change) bool { return c.Active.Before(begin) })
+	return &s.result, err
 }
 
 // censored is the option of a name that is stopped under a law (Extended DNS Error 16, RFC 8914).
