@@ -2,7 +2,8 @@
 //
 // In come a server, a transport and questions; out come percentiles. Question i is due at start + i/rate, whatever became of those before it,
 // and its answer's time counts from when it was due: a server that stalls is not asked less meanwhile, and each question that had to wait
-// shows (no "coordinated omission"). It keeps to loopback and one's own network: it is a tool for one's own servers.
+// shows (no "coordinated omission"). Whoever was held up itself, as a machine without a processor for a while is, asks what is due at twice the
+// rate at most, so that it floods no one. It keeps to loopback and one's own network: it is a tool for one's own servers.
 package load
 
 import (
@@ -49,7 +50,8 @@ type Result struct {
 
 	begin time.Time
 	rate  float64
-	took  []uint32 // microseconds to the answer of each question, 0 for none
+	took  []uint32        // microseconds to the answer of each question, 0 for none
+	late  []time.Duration // of each second, as Late
 }
 
 // Times are percentiles of how long answers took from when their questions were due, to the microsecond.
@@ -87,8 +89,38 @@ func due(begin time.Time, i int, rate float64) time.Time {
 
 // String is a line for people.
 func (r *Result) String() string {
-	return fmt.Sprintf("%d asked, %d answered, %d lost, %d failed, %d wrong; %v; asked at most %d µs late",
+	line := fmt.Sprintf("%d asked, %d answered, %d lost, %d failed, %d wrong; %v; asked at most %d µs late",
 		r.Sent, r.Answered, r.Lost, r.Failed, r.Wrong, r.Times, r.Late.Microseconds())
+	for i, l := range r.losses() {
+		if i == 10 {
+			return line + "\n..."
+		}
+		line += fmt.Sprintf("\nlost of the second at %s: %d; asked at most %d µs late then", l.at.UTC().Format("15:04:05.0"), l.n, l.late.Microseconds())
+	}
+	return line
+}
+
+// loss are the questions of a second that were not answered.
+type loss struct {
+	at   time.Time
+	n    int
+	late time.Duration
+}
+
+func (r *Result) losses() (out []loss) {
+	last := -1
+	for i, us := range r.took[:min(r.Sent, len(r.took))] {
+		if us > 0 {
+			continue
+		}
+		second := int(due(r.begin, i, r.rate).Sub(r.begin) / time.Second)
+		if second != last {
+			out = append(out, loss{at: r.begin.Add(time.Duration(second) * time.Second), late: r.late[second]})
+			last = second
+		}
+		out[len(out)-1].n++
+	}
+	return out
 }
 
 // conn asks over one socket or connection. ask may be called by one goroutine at a time; done is called once for each answer, from any,
@@ -118,17 +150,17 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		defer conns[i].Close()
 	}
 	run := &run{took: make([]uint32, int(c.Rate*c.Time.Seconds())+1)}
-	res := Result{begin: time.Now(), rate: c.Rate}
+	res := Result{begin: time.Now(), rate: c.Rate, late: make([]time.Duration, int(c.Time/time.Second)+1)}
+	pace := pace{rate: 2 * c.Rate}
 	for i := 0; ; i++ {
 		due := due(res.begin, i, c.Rate)
 		if due.Sub(res.begin) >= c.Time || ctx.Err() != nil {
 			break
 		}
-		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait)
-		} else {
-			res.Late = max(res.Late, -wait)
-		}
+		late := pace.wait(due)
+		res.Late = max(res.Late, late)
+		second := &res.late[due.Sub(res.begin)/time.Second]
+		*second = max(*second, late)
 		res.Sent++
 		if run.open.Load() >= maxOpen {
 			continue
@@ -152,6 +184,38 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	res.Lost = res.Sent - res.Answered
 	res.Times, _ = res.Of(func(time.Time) bool { return true })
 	return &res, ctx.Err()
+}
+
+// heldUp is how late a question is when whoever asks was held up.
+const heldUp = 20 * time.Millisecond
+
+// pace is when questions are asked: when they are due, and after a time in which none could be, one after the other at a rate until they are due
+// again.
+type pace struct {
+	rate  float64
+	since time.Time // when those that are late began to be asked; zero: none are
+	n     int       // of them asked
+}
+
+// wait returns when the next question is to be asked, and how late that is.
+func (p *pace) wait(at time.Time) time.Duration {
+	now := time.Now()
+	late := now.Sub(at)
+	if late > heldUp && p.since.IsZero() {
+		p.since, p.n = now, 0
+	}
+	if !p.since.IsZero() {
+		if next := due(p.since, p.n, p.rate); next.After(at) {
+			at = next
+			p.n++
+		} else {
+			p.since = time.Time{}
+		}
+	}
+	if wait := at.Sub(now); wait > 0 {
+		time.Sleep(wait)
+	}
+	return max(late, 0)
 }
 
 type run struct {

@@ -85,6 +85,38 @@ func TestPercentilesAreThoseOfTheSample(t *testing.T) {
 	}
 }
 
+func TestWhoWasHeldUpFloodsNoOne(t *testing.T) {
+	p := pace{rate: 2000}
+	begin := time.Now().Add(-100 * time.Millisecond)
+	n := 0
+	for ; ; n++ { // questions 1 ms apart, the first 100 ms ago
+		late := p.wait(due(begin, n, 1000))
+		if n == 0 && late < 100*time.Millisecond {
+			t.Errorf("the first is %v late", late)
+		}
+		if p.since.IsZero() {
+			break
+		}
+	}
+	if took := time.Since(begin.Add(100 * time.Millisecond)); n < 150 || float64(n) > took.Seconds()*2000+1 {
+		t.Errorf("%d were asked in %v until they were due again, at 2000 a second at most", n, took)
+	}
+}
+
+func TestLossesAreTold(t *testing.T) {
+	r := Result{Sent: 3000, begin: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), rate: 1000, took: make([]uint32, 3001), late: []time.Duration{0, time.Second, 0, 0}}
+	for i := range 3000 {
+		if i != 5 && i != 1200 && i != 1900 {
+			r.took[i] = 1
+		}
+	}
+	for _, want := range []string{"lost of the second at 03:04:05.0: 1; asked at most 0 µs late", "lost of the second at 03:04:06.0: 2; asked at most 1000000 µs late"} {
+		if got := r.String(); !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}
+
 func TestPaddedQuestionsHaveOneLength(t *testing.T) {
 	qs, err := Read(strings.NewReader("a.test A\n"+strings.Repeat("x", 60)+".test HTTPS\n"), true)
 	if err != nil {

@@ -35,7 +35,7 @@ type Operator struct {
 	Dir      string // a directory of its own, absolute
 	Bin      string // directory of cordon and cordon-hotline
 	Upstream string // address and port of the resolver for names that are not listed
-	EdgeCPU  string // the processors that the edge runs on, as taskset(1) takes them; empty: all of this process'
+	EdgeCPU  string // the processors that the edge runs on, as taskset(1) takes them; control nodes then give way to others on theirs; empty: all run anywhere
 	Logf     func(format string, a ...any)
 
 	server    *http.Server // any web server, for the repository
@@ -209,8 +209,12 @@ func (o *Operator) run(ctx context.Context, kind, config string) error {
 	}
 	defer out.Close()
 	args := []string{filepath.Join(o.Bin, "cordon"), kind, "--config", config}
-	if kind == "edge" && o.EdgeCPU != "" {
+	switch {
+	case o.EdgeCPU == "":
+	case kind == "edge":
 		args = append([]string{"taskset", "--cpu-list", o.EdgeCPU}, args...)
+	default:
+		args = append([]string{"nice"}, args...)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out

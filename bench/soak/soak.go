@@ -37,7 +37,8 @@ type Config struct {
 	Dir    string        // where everything is made; an empty directory
 	Log    io.Writer
 
-	// EdgeCPU are the processors of the edge, as taskset(1) takes them; empty: all of this process', which the others have in any case.
+	// EdgeCPU are the processors of the edge, as taskset(1) takes them: questions and all else then run on this process' own, control nodes behind
+	// the questions. Empty: all run anywhere.
 	EdgeCPU string
 }
 
