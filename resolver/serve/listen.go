@@ -25,9 +25,10 @@ type udpSocket struct {
 	_    [56]byte
 }
 
-// ReceiveBuffer is asked of the kernel for each socket: at 200,000 questions a second of 80 bytes (about 800 in the
-// kernel's accounting) it covers 25 ms of a stalled worker.
-const ReceiveBuffer = 4 << 20
+// ReceiveBuffer is asked of the kernel for each socket, which grants the double by its own accounting: about 20,000 questions of 80 bytes (800 each
+// there). That covers 100 ms of a worker that is held up at 200,000 a second, or half a second at 40,000, as a virtual machine has it now and then.
+// More would only make questions wait that their clients ask again: when a worker cannot keep up, a full buffer is the delay of each.
+const ReceiveBuffer = 8 << 20
 
 // binding prepares sockets before they are bound. free has them take addresses that this machine may not have yet (IP_FREEBIND, which is one option
 // for both families); more may be nil.
