@@ -16,7 +16,7 @@ const module = "github.com/cordon-project/cordon"
 // ARCHITECTURE.md draws the same picture.
 var layers = []struct {
 	under string   // packages in this folder
-	only  []string // may import these folders of the module (and their own folder)
+	only  []string // may import these folders of the module (and their own folder); with /. behind it a folder is its own package alone
 }{
 	{"resolver/canon", nil},
 	{"resolver/match", []string{"resolver/canon", "resolver/prefetch"}},
@@ -29,6 +29,11 @@ var layers = []struct {
 	{"cluster", []string{"cluster", "listsync/brake", "listsync/list", "listsync/publiclog", "listsync/trust", "listsync/fetch", "listsync/witness", "resolver/canon", "resolver/match"}},
 	{"appliance/stoppage", []string{"resolver/limit"}},
 	{"appliance/config", []string{"resolver/match", "resolver/canon", "resolver/dns64", "resolver/guard", "listsync/brake", "listsync/trust", "listsync/witness"}},
+	{"appliance/metrics", []string{"resolver"}},
+	{"appliance/identity", []string{"appliance/config", "cluster", "listsync/trust", "resolver/canon", "resolver/match"}},
+	{"appliance/api", []string{"cluster", "listsync", "resolver/limit", "resolver/match"}},
+	{"appliance/dev", []string{"appliance", "listsync/publish", "resolver/upstream/devupstream"}},
+	{"appliance/.", []string{"appliance/api", "appliance/config", "appliance/identity", "appliance/metrics", "appliance/stoppage", "cluster", "listsync", "resolver"}},
 	{"appliance", []string{"appliance", "cluster", "listsync", "resolver"}},
 	{"bench", []string{"bench", "resolver/upstream/devupstream", "listsync", "resolver/canon", "resolver/match"}},
 	{"cmd/cordon-bench", []string{"bench"}},
@@ -113,7 +118,7 @@ func isTestHelper(importPath string) bool { return strings.HasSuffix(path.Base(i
 
 func within(p string, folders ...string) bool {
 	for _, f := range folders {
-		if p == f || strings.HasPrefix(p, f+"/") {
+		if own, alone := strings.CutSuffix(f, "/."); p == own || !alone && strings.HasPrefix(p, f+"/") {
 			return true
 		}
 	}

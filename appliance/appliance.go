@@ -1,8 +1,7 @@
-// Package appliance assembles, runs and stops what Cordon's processes are: a control node, an edge, and the development picture that
-// runs all of them on loopback.
+// Package appliance assembles, runs and stops what Cordon's processes are: a control node and an edge.
 //
 // In comes a configuration file that package config has read; out come running parts that meet each other only through sockets, files
-// and signatures, in the development picture too. Each Open either returns a part that holds all of its ports, keys and directories, or one plain
+// and signatures. Each Open either returns a part that holds all of its ports, keys and directories, or one plain
 // sentence that says what is missing and what to do. Each Run returns when its context has ended and all of its work with it.
 package appliance
 

@@ -40,28 +40,7 @@ func TestAForeignDirectoryIsRefusedUntouched(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("directory now holds %v, %v", entries, err)
 	}
-	if err := freshDevDir(dir); err == nil || !strings.Contains(err.Error(), "give --dir an empty or new directory") {
-		t.Errorf("cordon dev in a foreign directory: %v", err)
-	}
 	if b, err := os.ReadFile(filepath.Join(dir, "letters.txt")); err != nil || string(b) != "mine" {
 		t.Errorf("foreign file: %q, %v", b, err)
-	}
-}
-
-func TestADevelopmentDirectoryIsMadeAnew(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "dev")
-	for range 2 {
-		if err := freshDevDir(dir); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Join(dir, "hotline", "keys"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := freshDevDir(dir); err != nil {
-		t.Fatal(err)
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("emptied directory holds %v, %v", entries, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/dev"
 )
 
 func devCommand() *cobra.Command {
@@ -39,7 +40,7 @@ func devCommand() *cobra.Command {
 			if verbose {
 				level = slog.LevelInfo
 			}
-			return appliance.Dev(c.Context(), appliance.DevConfig{Dir: dir, DNS: at, Out: stdout, Log: logger(level)})
+			return dev.Run(c.Context(), dev.Config{Dir: dir, DNS: at, Out: stdout, Log: logger(level)})
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "where keys, lists and logs of the run go; emptied at the next start (default: a temporary directory)")

@@ -1,4 +1,4 @@
-package appliance
+package dev
 
 import (
 	"crypto/ecdsa"
@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// devResolver is what the development picture's certificate names.
-const devResolver = "dns.dev.cordon.test"
+// resolverName is what the development picture's certificate names.
+const resolverName = "dns.dev.cordon.test"
 
 // encrypt adds DNS over TLS, HTTPS and QUIC to the edge's file, and where its metrics are, as an operator does by hand, with a certificate that only this picture trusts.
 func (d *dev) encrypt(edge string, given ports) error {
@@ -34,8 +34,8 @@ func (d *dev) encrypt(edge string, given ports) error {
 		return fmt.Errorf("make resolver key: %w", err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: devResolver}, // GnuTLS wants one
-		DNSNames: []string{devResolver}, IPAddresses: []net.IP{loopback.AsSlice()}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: resolverName}, // GnuTLS wants one
+		DNSNames: []string{resolverName}, IPAddresses: []net.IP{loopback.AsSlice()}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -47,7 +47,7 @@ func (d *dev) encrypt(edge string, given ports) error {
 	if err != nil {
 		return fmt.Errorf("encode resolver key: %w", err)
 	}
-	d.picture.ResolverName, d.picture.ResolverCA = devResolver, filepath.Join(edge, "dns.crt")
+	d.picture.ResolverName, d.picture.ResolverCA = resolverName, filepath.Join(edge, "dns.crt")
 	d.picture.TLS, d.picture.HTTPS, d.picture.QUIC = at[0].String(), at[1].String(), at[0].String()
 	d.picture.Metrics = "http://" + at[2].String() + "/metrics"
 	for _, f := range []struct {
@@ -76,7 +76,7 @@ encrypted:
   https_listen: [%q]
   quic_listen: [%q]
 metrics_listen: %q
-`, devResolver, at[0], at[1], at[0], at[2]); err != nil {
+`, resolverName, at[0], at[1], at[0], at[2]); err != nil {
 		return fmt.Errorf("add encrypted to the edge: %w", err)
 	}
 	return file.Close()

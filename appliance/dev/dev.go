@@ -1,4 +1,9 @@
-package appliance
+// Package dev runs the development picture: a throw-away hotline and its repository, three control nodes, an edge, and an upstream resolver for
+// names under .test, all on loopback, without root and without a network.
+//
+// In comes a directory that is its own; out come running parts and dev.json, which says where everything is. The parts share this process and
+// nothing else: they meet through sockets, files and signatures, and their keys are refused by cordon control and cordon edge.
+package dev
 
 import (
 	"context"
@@ -16,39 +21,37 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/resolver/upstream/devupstream"
 )
 
-// DevConfig says where the development picture lives.
-type DevConfig struct {
+// Config says where the development picture lives.
+type Config struct {
 	Dir string         // made when missing; one of an earlier run is made anew; anything else is refused
 	DNS netip.AddrPort // where the edge answers; the zero value takes a free port of 127.0.0.1
 	Out io.Writer      // what a person reads
 	Log *slog.Logger
 }
 
-// devMarker is the file by which Dev knows a directory as its own.
-const devMarker = "made-by-cordon-dev"
+// marker is the file by which Run knows a directory as its own.
+const marker = "made-by-cordon-dev"
 
 // readyTimeout bounds the start: it takes about two seconds, more on a busy machine.
 const readyTimeout = 60 * time.Second
 
-// Dev runs the whole picture on loopback until ctx ends: a throw-away hotline and its repository, three control nodes, an edge, an upstream
-// resolver for names under .test. They share this process and nothing else: they meet through sockets, files and signatures, and their keys
-// are refused by cordon control and cordon edge.
-func Dev(ctx context.Context, c DevConfig) error {
+// Run runs the whole picture until ctx ends, and returns when all of it has ended.
+func Run(ctx context.Context, c Config) error {
 	dir, err := filepath.Abs(c.Dir)
 	if err != nil {
 		return fmt.Errorf("development directory: %w", err)
 	}
-	if err := freshDevDir(dir); err != nil {
-		return badInput(err)
+	if err := freshDir(dir); err != nil {
+		return &appliance.InputError{Err: err}
 	}
 	started := time.Now()
 	d := &dev{dir: dir, log: c.Log, out: c.Out}
-	defer d.undo.close()
 	if err := d.open(ctx, c.DNS); err != nil {
 		return err
 	}
@@ -62,15 +65,15 @@ func Dev(ctx context.Context, c DevConfig) error {
 	return err
 }
 
-// freshDevDir empties a directory of an earlier run; it refuses one that holds anything else.
-func freshDevDir(dir string) error {
+// freshDir empties a directory of an earlier run; it refuses one that holds anything else.
+func freshDir(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return fmt.Errorf("development directory: %w", err)
 	case len(entries) > 0:
-		if _, err := os.Stat(filepath.Join(dir, devMarker)); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
 			return fmt.Errorf("directory %s holds files that cordon dev did not make: give --dir an empty or new directory", dir)
 		}
 		if p, ok := runningPicture(dir); ok {
@@ -85,7 +88,7 @@ func freshDevDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make development directory: %w", err)
 	}
-	return os.WriteFile(filepath.Join(dir, devMarker), []byte("cordon dev empties this directory at its next start\n"), 0o600)
+	return os.WriteFile(filepath.Join(dir, marker), []byte("cordon dev empties this directory at its next start\n"), 0o600)
 }
 
 // dev is a picture being put together.
@@ -94,7 +97,6 @@ type dev struct {
 	log   *slog.Logger
 	out   io.Writer
 	parts []func(context.Context) error
-	undo  closers
 
 	officers []string // folders of the operator's officers
 	picture  Picture
@@ -105,7 +107,7 @@ func (d *dev) join(elem ...string) string { return filepath.Join(append([]string
 
 // open makes every part and takes every port; nothing runs yet.
 func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
-	hotline, err := newDevHotline(d.dir)
+	hotline, err := newHotline(d.dir)
 	if err != nil {
 		return fmt.Errorf("make hotline: %w", err)
 	}
@@ -119,7 +121,7 @@ func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
 	}
 	d.parts = append(d.parts, upstream.Run)
 	given := make(ports)
-	plan, err := devPlan(hotline, repository, upstream.Addr(), dns, given)
+	plan, err := newPlan(hotline, repository, upstream.Addr(), dns, given)
 	if err != nil {
 		return err
 	}
@@ -153,8 +155,8 @@ func (d *dev) open(ctx context.Context, dns netip.AddrPort) error {
 
 // openNodes starts from the very files that identity wrote, as separate processes would.
 func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan) error {
-	options := func(name string) Options {
-		return Options{Log: d.log.With(slog.String("node", name)), Development: true}
+	options := func(name string) appliance.Options {
+		return appliance.Options{Log: d.log.With(slog.String("node", name)), Development: true}
 	}
 	for _, n := range plan.Controls {
 		c, err := config.LoadControl(filepath.Join(operator, n.Name, "control.yaml"))
@@ -162,7 +164,7 @@ func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan
 			return err
 		}
 		c.Poll = time.Second
-		control, err := OpenControl(ctx, c, options(n.Name))
+		control, err := appliance.OpenControl(ctx, c, options(n.Name))
 		if err != nil {
 			return fmt.Errorf("control node %s: %w", n.Name, err)
 		}
@@ -173,7 +175,7 @@ func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan
 		if err != nil {
 			return err
 		}
-		edge, err := OpenEdge(ctx, c, options(n.Name))
+		edge, err := appliance.OpenEdge(ctx, c, options(n.Name))
 		if err != nil {
 			return fmt.Errorf("edge %s: %w", n.Name, err)
 		}
@@ -184,9 +186,9 @@ func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan
 
 // serveRepository is the static web server that a hotline would rent.
 func (d *dev) serveRepository(root string) (url string, err error) {
-	ln, err := listen("repository", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("serve repository: %w", err)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return "", fmt.Errorf("make repository: %w", err)
@@ -203,15 +205,15 @@ func (d *dev) serveRepository(root string) (url string, err error) {
 	return "http://" + ln.Addr().String(), nil
 }
 
-// devPlan is an operator with three control nodes and one edge on ports of this machine.
-func devPlan(h *devHotline, repository string, upstream, dns netip.AddrPort, given ports) (identity.Plan, error) {
+// newPlan is an operator with three control nodes and one edge on ports of this machine.
+func newPlan(h *hotline, repository string, upstream, dns netip.AddrPort, given ports) (identity.Plan, error) {
 	root, err := os.ReadFile(h.root)
 	if err != nil {
 		return identity.Plan{}, fmt.Errorf("read root of hotline: %w", err)
 	}
 	plan := identity.Plan{
 		Name: "dev.cordon.test", Development: true, Created: time.Now(),
-		Hotlines: []identity.Hotline{{ID: devHotlineID, RootJSON: root, URL: repository}},
+		Hotlines: []identity.Hotline{{ID: hotlineID, RootJSON: root, URL: repository}},
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
 	for i := range 3 {

@@ -1,4 +1,4 @@
-package appliance
+package dev
 
 import (
 	"context"
@@ -62,7 +62,7 @@ func runningPicture(dir string) (Picture, bool) {
 }
 
 // describe fills the picture in.
-func (d *dev) describe(h *devHotline, repository, operator string, plan identity.Plan) {
+func (d *dev) describe(h *hotline, repository, operator string, plan identity.Plan) {
 	edge := plan.Edges[0]
 	page := func(a netip.Addr) string {
 		return "http://" + netip.AddrPortFrom(a, edge.Stop.ListenPort).String() + "/"

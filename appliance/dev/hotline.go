@@ -1,4 +1,4 @@
-package appliance
+package dev
 
 import (
 	"fmt"
@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	devHotlineID = "dev-hotline"
-	moreName     = "one-more.test" // in the file that a person imports while the picture runs
-	moreFile     = "one-more.csv"
+	hotlineID = "dev-hotline"
+	moreName  = "one-more.test" // in the file that a person imports while the picture runs
+	moreFile  = "one-more.csv"
 )
 
-// devHotline is a throw-away hotline, made through the very calls that cordon-hotline makes.
-type devHotline struct {
+// hotline is a throw-away hotline, made through the very calls that cordon-hotline makes.
+type hotline struct {
 	dir, repository string
 	root            string // path of its pinned root.json
 	officers        []string
@@ -28,9 +28,9 @@ type devHotline struct {
 	hotline         *publish.Hotline
 }
 
-// newDevHotline makes authority, officers and hotline below dir and has the hotline accredited.
-func newDevHotline(dir string) (*devHotline, error) {
-	h := &devHotline{
+// newHotline makes authority, officers and hotline below dir and has the hotline accredited.
+func newHotline(dir string) (*hotline, error) {
+	h := &hotline{
 		dir:      filepath.Join(dir, "hotline"),
 		canary:   "canary.dev-hotline.test",
 		listed:   []string{"listed-by-law.test", "www.listed-by-law.test", "listed-by-order.test", "listed-voluntarily.test"},
@@ -53,7 +53,7 @@ func newDevHotline(dir string) (*devHotline, error) {
 	}
 	var err error
 	h.hotline, err = publish.Init(c, publish.InitOptions{
-		Dir: h.dir, ID: devHotlineID, Name: "Development hotline", List: devHotlineID + "/main", Canary: h.canary, Officers: pubs, Threshold: 2,
+		Dir: h.dir, ID: hotlineID, Name: "Development hotline", List: hotlineID + "/main", Canary: h.canary, Officers: pubs, Threshold: 2,
 	})
 	if err != nil {
 		return nil, err
@@ -96,13 +96,13 @@ func row(expression, kind, basis string, review time.Time) string {
 func reviewDate() time.Time { return time.Now().AddDate(0, 0, 170).UTC() }
 
 // writeMore leaves a file with one more entry for a person to import.
-func (h *devHotline) writeMore(dir string) error {
+func (h *hotline) writeMore(dir string) error {
 	text := publish.Header + "\n" + row(moreName, "host", "law", reviewDate()) + "\n"
 	return os.WriteFile(filepath.Join(dir, moreFile), []byte(text), 0o600)
 }
 
 // publishFor signs and publishes the first version, with its keys wrapped for the operator of clusterPub.
-func (h *devHotline) publishFor(clusterPub string) error {
+func (h *hotline) publishFor(clusterPub string) error {
 	if _, err := h.hotline.AddOperator(clusterPub); err != nil {
 		return err
 	}
