@@ -45,7 +45,8 @@ type InputError struct{ Err error }
 func (e *InputError) Error() string { return e.Err.Error() }
 func (e *InputError) Unwrap() error { return e.Err }
 
-func badInput(err error) error {
+// BadInput makes an InputError of an error; nil stays nil.
+func BadInput(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -56,14 +57,14 @@ func badInput(err error) error {
 func readCluster(path string, o Options) (audit.Cluster, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return audit.Cluster{}, badInput(fmt.Errorf("read cluster file: %w; cordon init makes it, and every node holds the same one", err))
+		return audit.Cluster{}, BadInput(fmt.Errorf("read cluster file: %w; cordon init makes it, and every node holds the same one", err))
 	}
 	c, err := audit.ParseCluster(b)
 	if err != nil {
-		return audit.Cluster{}, badInput(fmt.Errorf("read cluster file %s: %w; copy it again from another node", path, err))
+		return audit.Cluster{}, BadInput(fmt.Errorf("read cluster file %s: %w; copy it again from another node", path, err))
 	}
 	if c.Development && !o.Development {
-		return audit.Cluster{}, badInput(fmt.Errorf("cluster file %s: %w", path, ErrDevelopment))
+		return audit.Cluster{}, BadInput(fmt.Errorf("cluster file %s: %w", path, ErrDevelopment))
 	}
 	return c, nil
 }
@@ -80,7 +81,7 @@ const ownerFile = "owner"
 func claim(path, cluster, role, name string) (*dataDir, error) {
 	owner := fmt.Sprintf("cordon %s %s of cluster %s\n", role, name, cluster)
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, badInput(fmt.Errorf("make data directory: %w", err))
+		return nil, BadInput(fmt.Errorf("make data directory: %w", err))
 	}
 	owned := filepath.Join(path, ownerFile)
 	lock, err := os.OpenFile(owned, os.O_RDWR|os.O_CREATE, 0o600)
@@ -93,7 +94,7 @@ func claim(path, cluster, role, name string) (*dataDir, error) {
 	d := &dataDir{path, lock}
 	if err := d.take(owner); err != nil {
 		lock.Close()
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	return d, nil
 }

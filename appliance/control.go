@@ -47,22 +47,22 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	id := description.ID()
 	key, err := identity.LoadSigningKey(c.Key)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	clusterKey, err := identity.LoadAge(c.ClusterKey)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	if (key.Development || clusterKey.Development) && !o.Development {
-		return nil, badInput(fmt.Errorf("keys of control node %s: %w", c.Name, ErrDevelopment))
+		return nil, BadInput(fmt.Errorf("keys of control node %s: %w", c.Name, ErrDevelopment))
 	}
 	serverTLS, err := identity.ServerTLS(c.CA, c.Certificate, c.CertificateKey, id)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, id)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	locked.Erase()
 	care := keyCare(ctx, c.KeyStore(), clusterKey.Memory, o)
@@ -70,7 +70,7 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	var popularity *brake.Popularity
 	if c.Popularity != "" {
 		if popularity, err = brake.LoadPopularity(c.Popularity, c.PopularityKeys, o.clock()()); err != nil {
-			return nil, badInput(err)
+			return nil, BadInput(err)
 		}
 	}
 

@@ -54,22 +54,22 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	}
 	key, err := identity.LoadSigningKey(c.Key)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	nodeKey, err := identity.LoadAge(c.Identity)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	if (key.Development || nodeKey.Development) && !o.Development {
-		return nil, badInput(fmt.Errorf("keys of edge %s: %w", c.Name, ErrDevelopment))
+		return nil, BadInput(fmt.Errorf("keys of edge %s: %w", c.Name, ErrDevelopment))
 	}
 	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, description.ID())
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	shown, err := openCertificate(ctx, c, o)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	locked.Erase()
 	care := keyCare(ctx, c.KeyStore(), nodeKey.Memory, o)
@@ -96,7 +96,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	}
 	secure, err := upstreamIdentity(c)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	pool, err := upstream.OpenZones(upstream.Config{Servers: servers, Attempt: patience, TLS: secure, Ready: ready}, zones(c))
 	if err != nil {
@@ -123,7 +123,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	exempt := &analysts{path: c.Analysts, exempt: answers.Exempt, clock: o.clock(), log: o.Log}
+	exempt := &exempting{path: c.Analysts, exempt: answers.Exempt, clock: o.clock(), log: o.Log}
 	controls := make([]*api.Client, len(c.Control))
 	says := func() (audit.SignedBuild, error) {
 		runs, err := program.Self() // the first time in Run: reading 40 MB of program takes as long as a list of a million entries
@@ -143,7 +143,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		for _, url := range append([]string{h.URL}, h.Mirrors...) {
 			r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
 			if err != nil {
-				return nil, badInput(fmt.Errorf("hotline %s: %w", h.ID, err))
+				return nil, BadInput(fmt.Errorf("hotline %s: %w", h.ID, err))
 			}
 			repositories = append(repositories, newDirectSource(r, trust.HotlineID(h.ID)))
 		}

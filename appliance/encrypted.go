@@ -22,10 +22,7 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
-const (
-	certificateEvery = 10 * time.Second
-	certificateEnds  = 7 * 24 * time.Hour // before that it is said daily that it will
-)
+const certificateEvery = 10 * time.Second
 
 // serveConfig is where an edge listens, and what it needs for that.
 func serveConfig(c *config.Edge, handler serve.Handler, gate *guard.Guard, certificate *tls.Certificate) serve.Config {
@@ -185,7 +182,7 @@ func (w *certificateWatch) look(ctx context.Context) {
 		return
 	}
 	left := w.inForce.Leaf.NotAfter.Sub(w.clock())
-	if left < certificateEnds && w.clock().Sub(w.warned) >= 24*time.Hour {
+	if left < api.CertificateEnds && w.clock().Sub(w.warned) >= 24*time.Hour {
 		w.warned = w.clock()
 		what := "the resolver's certificate ends soon; renew it, the new files are taken in by themselves"
 		if left <= 0 {

@@ -38,7 +38,7 @@ type follower struct {
 	neverBlock []string
 	maxStale   time.Duration
 	swap       func(*match.Set)
-	analysts   *analysts // nil: what is in force about them is nobody's affair here
+	analysts   *exempting // nil: what is in force about them is nobody's affair here
 	clock      func() time.Time
 	log        *slog.Logger
 

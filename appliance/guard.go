@@ -2,11 +2,8 @@ package appliance
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
@@ -41,26 +38,9 @@ func guardConfig(c *config.Clients) guard.Config {
 }
 
 // held is what an edge tells control nodes of its guard.
-func held(r *resolver.Resolver, g *guard.Guard, a *analysts) api.Guard {
+func held(r *resolver.Resolver, g *guard.Guard, a *exempting) api.Guard {
 	c := g.Counts()
 	return api.Guard{
 		Questions: r.Counts().Queries, Strangers: c.Strangers, Limited: c.Limited, Slowed: c.Slowed, Dropped: c.Dropped, Truncated: c.Slipped, Budgets: c.Sources, Exempt: a.number(),
-	}
-}
-
-// guards are what edges last said of what they held back, to any control node.
-func guards(nodes []NodeStatus) map[string]*api.Guard {
-	return lastSaid(nodes, func(e api.EdgeStatus) *api.Guard { return e.Guard }, func(says *api.Guard) time.Time { return says.At })
-}
-
-// reportGuard prints a line about what an edge held back, if it said anything.
-func reportGuard(w io.Writer, g *api.Guard) {
-	if g == nil {
-		return
-	}
-	fmt.Fprintf(w, "    %d questions; refused to strangers %d; above a client's rate %d, of them %d of clients that met too many listed entries (%d budgets used up); answers over UDP not sent %d, sent as \"over TCP\" %d\n",
-		g.Questions, g.Strangers, g.Limited, g.Slowed, g.Budgets, g.Dropped, g.Truncated)
-	if g.Exempt > 0 {
-		fmt.Fprintf(w, "    exempts analysts by exempt order %d\n", g.Exempt)
 	}
 }

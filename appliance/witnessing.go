@@ -60,7 +60,7 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 		return nil, err
 	}
 	if w.fixed, err = watched(c.Witness.Logs, description.Origin); err != nil {
-		return nil, badInput(err)
+		return nil, BadInput(err)
 	}
 	if w.seen, err = witness.OpenSeen(dir.join("seen"), o.clock(), w.forked); err != nil {
 		return nil, damagedIsInput(err)
@@ -73,13 +73,13 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 	}
 	if c.Witness.Policy != "" {
 		if w.asking, err = newAsking(c.Witness, node, o); err != nil {
-			return nil, badInput(err)
+			return nil, BadInput(err)
 		}
 	}
 	for _, p := range c.Gossip {
 		roots, err := roots(p.CA)
 		if err != nil {
-			return nil, badInput(fmt.Errorf("gossip %s: %w", p.URL, err))
+			return nil, BadInput(fmt.Errorf("gossip %s: %w", p.URL, err))
 		}
 		w.peers = append(w.peers, &gossiper{url: p.URL, client: api.NewClient(p.URL, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}), clock: o.clock()})
 	}
@@ -89,7 +89,7 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 // damagedIsInput: a memory that is damaged or gone is for a person, who reads what to do.
 func damagedIsInput(err error) error {
 	if errors.Is(err, witness.ErrDamaged) || errors.Is(err, witness.ErrGone) {
-		return badInput(err)
+		return BadInput(err)
 	}
 	return err
 }

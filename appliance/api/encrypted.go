@@ -12,6 +12,9 @@ type Encrypted struct {
 	At      time.Time `json:"at,omitzero"`      // when it last said so
 }
 
+// CertificateEnds is how long before a certificate ends people are told: daily in the log of its edge, and by cordon status.
+const CertificateEnds = 7 * 24 * time.Hour
+
 // encryptedHeader carries an Encrypted with an edge's requests for the manifest, as JSON.
 const encryptedHeader = "Cordon-Encrypted"
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 func appealCommand() *cobra.Command {
@@ -34,7 +34,7 @@ func appealNewCommand() *cobra.Command {
 	var profile, received string
 	var asJSON bool
 	var days int
-	var r appliance.AppealRequest
+	var r operator.AppealRequest
 	c := &cobra.Command{
 		Use:   "new",
 		Short: "Register an appeal; prints the reference that it is known by from here on",
@@ -49,7 +49,7 @@ func appealNewCommand() *cobra.Command {
 				}
 			}
 			r.Due = time.Duration(days) * 24 * time.Hour
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
@@ -89,9 +89,9 @@ func appealDecideCommand() *cobra.Command {
 				return usage(c, fmt.Errorf("--officer is needed: the directory of the officer who decides"))
 			}
 			if outcome == "" {
-				return usage(c, fmt.Errorf("--outcome is needed: %s", appliance.Outcomes()))
+				return usage(c, fmt.Errorf("--outcome is needed: %s", operator.Outcomes()))
 			}
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
@@ -126,7 +126,7 @@ func appealListCommand() *cobra.Command {
 		Short: "List the appeals that wait for a decision",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
@@ -146,7 +146,7 @@ func appealListCommand() *cobra.Command {
 			if len(kept) == 0 {
 				fmt.Fprintln(stdout, "No appeal waits.")
 			}
-			appliance.WriteAppeals(stdout, kept)
+			operator.WriteAppeals(stdout, kept)
 			return nil
 		},
 	}

@@ -6,13 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 func certifyCommand() *cobra.Command {
 	var o ordering
 	var from, to string
-	var r appliance.CertifyRequest
+	var r operator.CertifyRequest
 	c := &cobra.Command{
 		Use:   "certify",
 		Short: "Certify what the log says of a time: charters, lists, counts, receipts, everything out of the ordinary (two officers)",

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/analysts"
 )
 
 func exemptCommand() *cobra.Command {
@@ -81,9 +82,9 @@ func analystsCommand() *cobra.Command {
 				}
 				prefixes = append(prefixes, p)
 			}
-			b, err := appliance.WriteAnalysts(prefixes)
+			b, err := analysts.Write(prefixes)
 			if err != nil {
-				return err
+				return &appliance.InputError{Err: err}
 			}
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			switch {

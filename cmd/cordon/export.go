@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 func exportCommand() *cobra.Command {
@@ -21,7 +21,7 @@ timer, for instance) it adds what is new. A log that is not the continuation of 
 			if dir == "" {
 				return usage(c, fmt.Errorf("--dir is needed: the directory to write to"))
 			}
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}

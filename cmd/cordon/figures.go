@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 func figuresCommand() *cobra.Command {
@@ -32,7 +32,7 @@ each), not a person: who asked often enough is in the number often enough. --out
 			if !begin.Before(end) {
 				return usage(c, fmt.Errorf("--to is before --from"))
 			}
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}

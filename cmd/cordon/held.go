@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // idLines are the entry ids that are shown of each brake, unless --all.
@@ -50,7 +50,7 @@ func heldCommand() *cobra.Command {
 			"knows the names of its entry ids. Exit code 0 when nothing is held back, 4 when something is.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, err := appliance.OpenOperator(l.profile)
+			o, err := operator.Open(l.profile)
 			if err != nil {
 				return err
 			}
@@ -58,11 +58,11 @@ func heldCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.print(held, func() { appliance.WriteHeld(stdout, held, l.most()) }); err != nil {
+			if err := l.print(held, func() { operator.WriteHeld(stdout, held, l.most()) }); err != nil {
 				return err
 			}
 			if len(held) > 0 {
-				return appliance.ErrHeld
+				return operator.ErrHeld
 			}
 			return nil
 		},
@@ -82,7 +82,7 @@ func simulateCommand() *cobra.Command {
 			"Exit code 0 when it would come into force or is in force, 4 when it would be held back or refused.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, err := appliance.OpenOperator(l.profile)
+			o, err := operator.Open(l.profile)
 			if err != nil {
 				return err
 			}
@@ -90,10 +90,10 @@ func simulateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.print(all, func() { appliance.WriteSimulated(stdout, all, l.most()) }); err != nil {
+			if err := l.print(all, func() { operator.WriteSimulated(stdout, all, l.most()) }); err != nil {
 				return err
 			}
-			return appliance.Stands(all)
+			return operator.Stands(all)
 		},
 	}
 	l.flags(c)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/cmd/terminal"
 )
 
@@ -92,13 +93,13 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)), errors.Is(err, appliance.ErrOtherHistory):
+	case errors.As(err, &problems), errors.As(err, new(*appliance.InputError)), errors.Is(err, operator.ErrOtherHistory):
 		return exitConfig
 	}
-	if errors.Is(err, appliance.ErrHeld) {
+	if errors.Is(err, operator.ErrHeld) {
 		return exitHeld
 	}
-	if errors.Is(err, appliance.ErrRefused) {
+	if errors.Is(err, operator.ErrRefused) {
 		return exitRefused
 	}
 	return exitFailed

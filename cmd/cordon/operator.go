@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // errNeedsAttention is status' exit code 1, after the report has said why.
@@ -32,7 +32,7 @@ func statusCommand() *cobra.Command {
 		Long:  "Say what is wrong and since when, what is in force, how every node is. Exit code 0 when all is well, 1 when something needs attention.",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
@@ -44,9 +44,9 @@ func statusCommand() *cobra.Command {
 					return err
 				}
 			} else {
-				appliance.Report(stdout, nodes, now)
+				operator.Report(stdout, nodes, now)
 			}
-			if !appliance.Healthy(nodes, now) {
+			if !operator.Healthy(nodes, now) {
 				return errNeedsAttention
 			}
 			return nil
@@ -71,7 +71,7 @@ most of them as what changed since the version before.`,
 			if out == "" {
 				return usage(c, fmt.Errorf("--out is needed: the file to write"))
 			}
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}

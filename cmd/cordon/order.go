@@ -13,6 +13,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 func officerCommand() *cobra.Command {
@@ -44,7 +45,7 @@ Each person runs this on a machine of their own, keeps DIR, and gives DIR/office
 type ordering struct {
 	profile, life string
 	asJSON        bool
-	r             appliance.OrderRequest
+	r             operator.OrderRequest
 }
 
 const (
@@ -69,7 +70,7 @@ func (o *ordering) flags(c *cobra.Command, life string) {
 }
 
 // open checks the flags and opens the profile.
-func (o *ordering) open(c *cobra.Command) (*appliance.Operator, error) {
+func (o *ordering) open(c *cobra.Command) (*operator.Operator, error) {
 	if len(o.r.Officers) == 0 {
 		return nil, usage(c, fmt.Errorf("--officer is needed: the directory of an officer who signs"))
 	}
@@ -80,14 +81,14 @@ func (o *ordering) open(c *cobra.Command) (*appliance.Operator, error) {
 	if o.r.For, err = parseLife(o.life); err != nil {
 		return nil, usage(c, fmt.Errorf("--for: %w", err))
 	}
-	return appliance.OpenOperator(o.profile)
+	return operator.Open(o.profile)
 }
 
-func (o *ordering) print(d appliance.Decision, err error) error {
+func (o *ordering) print(d operator.Decision, err error) error {
 	return printDecision(d, err, o.asJSON)
 }
 
-func printDecision(d appliance.Decision, err error, asJSON bool) error {
+func printDecision(d operator.Decision, err error, asJSON bool) error {
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func approveCommand() *cobra.Command {
 
 func suppressCommand() *cobra.Command {
 	var o ordering
-	var s appliance.Suppression
+	var s operator.Suppression
 	c := &cobra.Command{
 		Use:   "suppress",
 		Short: "Take entries out of force for a time, at most 30 days (two officers)",
@@ -261,7 +262,7 @@ func whichCommand() *cobra.Command {
 			"memory; the name is neither stored nor logged. Exit code 0 also when nothing stops it.",
 		Args: oneArg("a host name"),
 		RunE: func(c *cobra.Command, args []string) error {
-			op, err := appliance.OpenOperator(profile)
+			op, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
@@ -326,10 +327,10 @@ func countersignCommand() *cobra.Command {
 		Args:  oneArg("the order's file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if officer == "" {
-				d, err := appliance.ShowOrder(args[0])
+				d, err := operator.ShowOrder(args[0])
 				return printDecision(d, err, asJSON)
 			}
-			d, err := appliance.Countersign(args[0], officer)
+			d, err := operator.Countersign(args[0], officer)
 			return printDecision(d, err, asJSON)
 		},
 	}
@@ -346,7 +347,7 @@ func submitCommand() *cobra.Command {
 		Short: "Hand in an order that two officers have signed",
 		Args:  oneArg("the order's file"),
 		RunE: func(c *cobra.Command, args []string) error {
-			op, err := appliance.OpenOperator(profile)
+			op, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // setup are the flags from which cordon init and cordon edge-add make a plan.
@@ -270,7 +271,7 @@ func enrolCommand() *cobra.Command {
 			if err != nil {
 				return &appliance.InputError{Err: err}
 			}
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
@@ -292,7 +293,7 @@ func dismissCommand() *cobra.Command {
 		Short: "Have the cluster remove an edge: it gets no more keys, its receipts are refused",
 		Args:  oneArg("the edge's name"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}

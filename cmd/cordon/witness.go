@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/appliance"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // policyFile reads a witness policy and refuses a bad one by its line, before anything is made of it.
@@ -17,7 +18,7 @@ func policyFile(flag, path string) (string, error) {
 	}
 	b, err := os.ReadFile(path)
 	if err == nil {
-		err = appliance.CheckWitnessPolicy(string(b))
+		err = operator.CheckWitnessPolicy(string(b))
 	}
 	if err != nil {
 		return "", &appliance.InputError{Err: fmt.Errorf("%s %s: %w", flag, path, err)}
@@ -38,11 +39,11 @@ Give them ca.crt of this cluster as well: their servers check this cluster's cer
 its control.yaml (witness: logs:) and the public logs of the hotlines in force.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}
-			return appliance.WriteWitnesses(stdout, stderr, o.Status(c.Context()), hybrid)
+			return operator.WriteWitnesses(stdout, stderr, o.Status(c.Context()), hybrid)
 		},
 	}
 	profileFlag(c, &profile)
@@ -65,7 +66,7 @@ func proveCommand() *cobra.Command {
 			if out == "" {
 				out = fmt.Sprintf("leaf-%d.tlog-proof", leaf)
 			}
-			o, err := appliance.OpenOperator(profile)
+			o, err := operator.Open(profile)
 			if err != nil {
 				return err
 			}

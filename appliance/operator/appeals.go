@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -39,24 +40,24 @@ func (o *Operator) NewAppeal(ctx context.Context, r AppealRequest) (Registered, 
 		r.Received = now
 	}
 	if r.Due <= 0 || r.Due > audit.MaxAppealTime {
-		return Registered{}, badInput(fmt.Errorf("--due: a number of days from 1 to %d", int(audit.MaxAppealTime.Hours()/24)))
+		return Registered{}, appliance.BadInput(fmt.Errorf("--due: a number of days from 1 to %d", int(audit.MaxAppealTime.Hours()/24)))
 	}
 	if r.Received.After(now) || now.Sub(r.Received) > audit.MaxAppealTime {
-		return Registered{}, badInput(fmt.Errorf("--received: a day in the past year, not after today"))
+		return Registered{}, appliance.BadInput(fmt.Errorf("--received: a day in the past year, not after today"))
 	}
 	a := audit.Appeal{Ref: audit.NewAppealRef(), List: match.ListID(r.List), Received: r.Received.Unix(), Due: r.Received.Add(r.Due).Unix()}
 	if r.List != "" {
 		if _, err := match.ParseListID(r.List); err != nil {
-			return Registered{}, badInput(fmt.Errorf("--list: %w", err))
+			return Registered{}, appliance.BadInput(fmt.Errorf("--list: %w", err))
 		}
 	}
 	if r.Entry != "" {
 		id, err := match.ParseEntryID(r.Entry)
 		if err != nil {
-			return Registered{}, badInput(fmt.Errorf("--entry: %w; cordon which tells the ids of entries", err))
+			return Registered{}, appliance.BadInput(fmt.Errorf("--entry: %w; cordon which tells the ids of entries", err))
 		}
 		if r.List == "" {
-			return Registered{}, badInput(errors.New("--list is needed with --entry: the list that the entry is of"))
+			return Registered{}, appliance.BadInput(errors.New("--list is needed with --entry: the list that the entry is of"))
 		}
 		a.Entry = id[:]
 	}
@@ -68,7 +69,7 @@ func (o *Operator) NewAppeal(ctx context.Context, r AppealRequest) (Registered, 
 func (o *Operator) DecideAppeal(ctx context.Context, ref, outcome string, officers []string) (Registered, error) {
 	r, err := audit.ParseAppealRef(ref)
 	if err != nil {
-		return Registered{}, badInput(fmt.Errorf("%w; cordon appeal list names those that are open", err))
+		return Registered{}, appliance.BadInput(fmt.Errorf("%w; cordon appeal list names those that are open", err))
 	}
 	st, err := o.Newest(ctx)
 	if err != nil {
@@ -78,19 +79,19 @@ func (o *Operator) DecideAppeal(ctx context.Context, ref, outcome string, office
 	for i, dir := range officers {
 		officer, err := identity.LoadOfficer(dir)
 		if err != nil {
-			return Registered{}, badInput(err)
+			return Registered{}, appliance.BadInput(err)
 		}
 		if i == 0 {
 			d = audit.SignRuling(audit.Ruling{Cluster: st.Node.Orders.Cluster, Ref: r, Outcome: audit.Outcome(outcome), At: time.Now().Unix()}, officer.Name, officer.Key)
 			continue
 		}
 		if strings.Contains(" "+strings.Join(d.Officers(), " ")+" ", " "+officer.Name+" ") {
-			return Registered{}, badInput(fmt.Errorf("officer %s is named twice", officer.Name))
+			return Registered{}, appliance.BadInput(fmt.Errorf("officer %s is named twice", officer.Name))
 		}
 		d = d.Countersign(officer.Name, officer.Key)
 	}
 	if _, err := d.Ruling(); err != nil {
-		return Registered{}, badInput(fmt.Errorf("--outcome %q: one of %s", outcome, Outcomes()))
+		return Registered{}, appliance.BadInput(fmt.Errorf("--outcome %q: one of %s", outcome, Outcomes()))
 	}
 	all, err := o.Appeals(ctx)
 	if err != nil {
@@ -110,7 +111,7 @@ func decided(all []api.Appeal, ref audit.AppealRef, outcome audit.Outcome) (*Reg
 	i := slices.IndexFunc(all, func(a api.Appeal) bool { return a.Ref == ref })
 	switch {
 	case i < 0:
-		return nil, badInput(fmt.Errorf("no appeal %s is open, nor among the last that were decided; cordon appeal list names those that are open", ref))
+		return nil, appliance.BadInput(fmt.Errorf("no appeal %s is open, nor among the last that were decided; cordon appeal list names those that are open", ref))
 	case all[i].Outcome == "":
 		return nil, nil
 	case all[i].Outcome == outcome:

@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func certificateTrouble(e *api.Encrypted, now time.Time) string {
 		return fmt.Sprintf("its resolver certificate has ended on %s, so clients of TLS, HTTPS and QUIC refuse it: renew it", clock(e.Ends))
 	case !e.Refused.IsZero():
 		return fmt.Sprintf("its new resolver certificate cannot be used since %s; the one before goes on until %s, and its log says why", clock(e.Refused), clock(e.Ends))
-	case e.Ends.Sub(now) < certificateEnds:
+	case e.Ends.Sub(now) < api.CertificateEnds:
 		return fmt.Sprintf("its resolver certificate ends on %s: renew it", clock(e.Ends))
 	}
 	return ""

@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster"
@@ -65,7 +66,7 @@ func (o *Operator) Approve(ctx context.Context, r OrderRequest, list string, ent
 	}
 	held, err := pickHeld(st.Node.Held, list)
 	if err != nil {
-		return Decision{}, badInput(err)
+		return Decision{}, appliance.BadInput(err)
 	}
 	body := order.Approve{List: held.List, Seq: held.Seq, Brakes: brakes}
 	if len(brakes) == 0 {
@@ -76,7 +77,7 @@ func (o *Operator) Approve(ctx context.Context, r OrderRequest, list string, ent
 	slices.Sort(body.Brakes)
 	body.Brakes = slices.Compact(body.Brakes)
 	if body.Entries, err = parseEntries(entries); err != nil {
-		return Decision{}, badInput(err)
+		return Decision{}, appliance.BadInput(err)
 	}
 	for text, into := range map[string]*[32]byte{held.Edge: &body.Edge, held.NeverBlock: &body.NeverBlock} {
 		if *into, err = parseHash(text); err != nil {
@@ -133,7 +134,7 @@ func (o *Operator) Policy(ctx context.Context, r OrderRequest) (Decision, error)
 		case n.Status == nil:
 			return Decision{}, fmt.Errorf("control node at %s does not answer (%s): its never-block list must be known", n.URL, n.Error)
 		case best != nil && best.Node.Orders.NeverBlock != n.Status.Node.Orders.NeverBlock:
-			return Decision{}, badInput(fmt.Errorf("control nodes %s and %s have different never_block lists; give all of them the same one first", best.Node.Name, n.Status.Node.Name))
+			return Decision{}, appliance.BadInput(fmt.Errorf("control nodes %s and %s have different never_block lists; give all of them the same one first", best.Node.Name, n.Status.Node.Name))
 		}
 		best = n.Status
 	}
@@ -153,7 +154,7 @@ func (o *Operator) Which(ctx context.Context, name string) ([]cluster.Which, err
 	})
 	var said *api.AnswerError
 	if errors.As(err, &said) && said.Code == http.StatusBadRequest {
-		return nil, badInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
+		return nil, appliance.BadInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
 	}
 	return found, err
 }
@@ -174,7 +175,7 @@ func (o *Operator) Suppress(ctx context.Context, r OrderRequest, s Suppression) 
 	}
 	body := order.Suppress{List: match.ListID(s.List), Lift: s.Lift}
 	if body.Entries, err = parseEntries(s.Entries); err != nil {
-		return Decision{}, badInput(err)
+		return Decision{}, appliance.BadInput(err)
 	}
 	if s.Name != "" {
 		found, err := o.Which(ctx, s.Name)
@@ -182,7 +183,7 @@ func (o *Operator) Suppress(ctx context.Context, r OrderRequest, s Suppression) 
 			return Decision{}, err
 		}
 		if err := named(&body, found); err != nil {
-			return Decision{}, badInput(err)
+			return Decision{}, appliance.BadInput(err)
 		}
 	}
 	var lists []string
@@ -192,11 +193,11 @@ func (o *Operator) Suppress(ctx context.Context, r OrderRequest, s Suppression) 
 		}
 	}
 	if body.Epoch == 0 || s.List == "" && s.Name == "" && len(lists) > 1 {
-		return Decision{}, badInput(fmt.Errorf("--list must be one of those in force: %s", strings.Join(lists, ", ")))
+		return Decision{}, appliance.BadInput(fmt.Errorf("--list must be one of those in force: %s", strings.Join(lists, ", ")))
 	}
 	for _, e := range body.Entries {
 		if body.Lift && !slices.ContainsFunc(st.Node.Orders.Suppressed, func(x cluster.SuppressedStatus) bool { return x.List == body.List && x.Entry == e }) {
-			return Decision{}, badInput(fmt.Errorf("entry %s of list %s is not suppressed", e, body.List))
+			return Decision{}, appliance.BadInput(fmt.Errorf("entry %s of list %s is not suppressed", e, body.List))
 		}
 	}
 	return o.decide(ctx, r, st, body)
@@ -234,7 +235,7 @@ func (o *Operator) Bypass(ctx context.Context, r OrderRequest, lift bool) (Decis
 		return Decision{}, err
 	}
 	if lift && st.Node.Orders.Bypass.IsZero() {
-		return Decision{}, badInput(errors.New("no bypass is on: lists are enforced"))
+		return Decision{}, appliance.BadInput(errors.New("no bypass is on: lists are enforced"))
 	}
 	return o.decide(ctx, r, st, order.Bypass{Lift: lift})
 }
@@ -255,7 +256,7 @@ func (o *Operator) Return(ctx context.Context, r OrderRequest, list string, seq 
 	})
 	var said *api.AnswerError
 	if errors.As(err, &said) && said.Code == http.StatusBadRequest {
-		return Decision{}, badInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
+		return Decision{}, appliance.BadInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
 	} else if err != nil {
 		return Decision{}, err
 	}
@@ -266,12 +267,12 @@ func (o *Operator) Return(ctx context.Context, r OrderRequest, list string, seq 
 func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, body order.Body) (Decision, error) {
 	known := st.Node.Orders
 	if len(known.Officers) == 0 {
-		return Decision{}, badInput(errors.New("this cluster has no officers: its cluster file was made without --officer, and nobody can sign an order for it"))
+		return Decision{}, appliance.BadInput(errors.New("this cluster has no officers: its cluster file was made without --officer, and nobody can sign an order for it"))
 	}
 	kind := string(body.Kind())
 	now := time.Now()
 	if longest := order.Life(body.Kind()); r.For > longest {
-		return Decision{}, badInput(fmt.Errorf("--for: %s lasts at most %d hours", kind, int(longest.Hours())))
+		return Decision{}, appliance.BadInput(fmt.Errorf("--for: %s lasts at most %d hours", kind, int(longest.Hours())))
 	}
 	it := order.Order{
 		Cluster: known.Cluster, Number: r.Number, Issued: now.Unix(), Expires: now.Add(r.For).Unix(), Reason: r.Reason, Body: body,
@@ -284,13 +285,13 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 	for i, dir := range r.Officers {
 		officer, err := identity.LoadOfficer(dir)
 		if err != nil {
-			return Decision{}, badInput(err)
+			return Decision{}, appliance.BadInput(err)
 		}
 		if !slices.Contains(known.Officers, officer.Name) {
-			return Decision{}, badInput(fmt.Errorf("%s is no officer of this cluster; its officers are %s", officer.Name, strings.Join(known.Officers, ", ")))
+			return Decision{}, appliance.BadInput(fmt.Errorf("%s is no officer of this cluster; its officers are %s", officer.Name, strings.Join(known.Officers, ", ")))
 		}
 		if slices.Contains(signed, officer.Name) {
-			return Decision{}, badInput(fmt.Errorf("--officer: %s is named twice; the second signature is another person's", officer.Name))
+			return Decision{}, appliance.BadInput(fmt.Errorf("--officer: %s is named twice; the second signature is another person's", officer.Name))
 		}
 		signed = append(signed, officer.Name)
 		if i == 0 {
@@ -299,7 +300,7 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 			raw, err = order.Countersign(raw, officer.Name, officer.Key)
 		}
 		if err != nil {
-			return Decision{}, badInput(err)
+			return Decision{}, appliance.BadInput(err)
 		}
 	}
 	d, err := decisionOf(raw)

@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster/audit"
 )
@@ -31,7 +32,7 @@ var ErrOtherHistory = errors.New("not the log that the directory holds the begin
 func (o *Operator) Export(ctx context.Context, dir string) (Exported, error) {
 	var done Exported
 	if err := exportable(dir); err != nil {
-		return done, badInput(err)
+		return done, appliance.BadInput(err)
 	}
 	var other error
 	err := o.first(ctx, func(ctx context.Context, c *api.Client) (err error) {

@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/audittest"
 )
@@ -90,7 +91,7 @@ func TestAnExportGoesIntoItsOwnDirectoryOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var bad *InputError
+		var bad *appliance.InputError
 		switch _, err := (&Operator{}).Export(t.Context(), dir); {
 		case x.ok == errors.As(err, &bad):
 			t.Errorf("a directory %s: got %v", x.name, err)

@@ -1,4 +1,9 @@
-package appliance
+// Package operator is the operator's side of a cluster: asks its control nodes, hands in what officers sign, and says in words how everything is.
+//
+// In come a profile (of cordon init, or dev.json) and officers' keys; out come orders in the cluster's log, files, and reports for people. It
+// needs nothing of a node but its HTTP API, believes the operator's own nodes, and asks each in turn until one has done it; what was decided is
+// for auditors to verify. Every method may be called concurrently.
+package operator
 
 import (
 	"context"
@@ -11,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -21,15 +27,15 @@ type Operator struct {
 	clients []*api.Client
 }
 
-// OpenOperator reads a profile (profile.json of cordon init, or dev.json).
-func OpenOperator(profile string) (*Operator, error) {
+// Open reads a profile (profile.json of cordon init, or dev.json).
+func Open(profile string) (*Operator, error) {
 	p, err := identity.LoadProfile(profile)
 	if err != nil {
-		return nil, badInput(err)
+		return nil, appliance.BadInput(err)
 	}
 	tlsConfig, err := p.TLS()
 	if err != nil {
-		return nil, badInput(err)
+		return nil, appliance.BadInput(err)
 	}
 	o := &Operator{}
 	for _, url := range p.API {

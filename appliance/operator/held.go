@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
@@ -33,7 +34,7 @@ func (o *Operator) Held(ctx context.Context) (held []api.Held, err error) {
 func (o *Operator) Simulate(ctx context.Context, list string) (all []api.Simulated, err error) {
 	if list != "" {
 		if _, err := match.ParseListID(list); err != nil {
-			return nil, badInput(fmt.Errorf("--list is not HOTLINE/LIST, such as hotline-one/main"))
+			return nil, appliance.BadInput(fmt.Errorf("--list is not HOTLINE/LIST, such as hotline-one/main"))
 		}
 	}
 	err = o.first(ctx, func(ctx context.Context, c *api.Client) error {

@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster/audit/order"
 	"github.com/cordon-project/cordon/listsync/trust"
@@ -48,13 +49,13 @@ func Countersign(path, officerDir string) (Decision, error) {
 	}
 	officer, err := identity.LoadOfficer(officerDir)
 	if err != nil {
-		return Decision{}, badInput(err)
+		return Decision{}, appliance.BadInput(err)
 	}
 	if slices.Contains(d.Signers, officer.Name) {
-		return Decision{}, badInput(fmt.Errorf("%s has signed %s already; another officer must", officer.Name, path))
+		return Decision{}, appliance.BadInput(fmt.Errorf("%s has signed %s already; another officer must", officer.Name, path))
 	}
 	if raw, err = order.Countersign(raw, officer.Name, officer.Key); err != nil {
-		return Decision{}, badInput(err)
+		return Decision{}, appliance.BadInput(err)
 	}
 	if err := renameio.WriteFile(path, raw, 0o644); err != nil {
 		return Decision{}, fmt.Errorf("write order: %w", err)
@@ -67,16 +68,16 @@ func Countersign(path, officerDir string) (Decision, error) {
 func readOrder(path string) ([]byte, Decision, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, Decision{}, badInput(fmt.Errorf("read order: %w", err))
+		return nil, Decision{}, appliance.BadInput(fmt.Errorf("read order: %w", err))
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, order.MaxSize+1))
 	if err != nil {
-		return nil, Decision{}, badInput(fmt.Errorf("read order %s: %w", path, err))
+		return nil, Decision{}, appliance.BadInput(fmt.Errorf("read order %s: %w", path, err))
 	}
 	d, err := decisionOf(raw)
 	if err != nil {
-		return nil, Decision{}, badInput(fmt.Errorf("%s is not an order that cordon wrote: %w", path, err))
+		return nil, Decision{}, appliance.BadInput(fmt.Errorf("%s is not an order that cordon wrote: %w", path, err))
 	}
 	return raw, d, nil
 }
@@ -95,7 +96,7 @@ func decisionOf(raw []byte) (Decision, error) {
 func writeNew(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return badInput(fmt.Errorf("%s is there already and may wait for a signature; name another file with --out, or remove it", filepath.Clean(path)))
+		return appliance.BadInput(fmt.Errorf("%s is there already and may wait for a signature; name another file with --out, or remove it", filepath.Clean(path)))
 	} else if err != nil {
 		return fmt.Errorf("write order: %w", err)
 	}

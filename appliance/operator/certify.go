@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit/certificate"
@@ -46,7 +47,7 @@ func (o *Operator) Certify(ctx context.Context, r OrderRequest, c CertifyRequest
 	})
 	var said *api.AnswerError
 	if errors.As(err, &said) && said.Code == http.StatusBadRequest {
-		return Decision{}, d, badInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
+		return Decision{}, d, appliance.BadInput(errors.New(strings.TrimSuffix(said.Text, ": "+cluster.ErrRequest.Error())))
 	} else if err != nil {
 		return Decision{}, d, err
 	}
@@ -58,12 +59,12 @@ func (o *Operator) Certify(ctx context.Context, r OrderRequest, c CertifyRequest
 		return Decision{}, d, errors.New("the control node's certificate is of another time or cluster than was asked for")
 	}
 	if d.End.Size == 0 {
-		return Decision{}, d, badInput(fmt.Errorf("the log has nothing from before %s: there is nothing to certify", c.To.Format(time.RFC3339)))
+		return Decision{}, d, appliance.BadInput(fmt.Errorf("the log has nothing from before %s: there is nothing to certify", c.To.Format(time.RFC3339)))
 	}
 	for _, path := range c.Probes {
 		sum, err := fileSum(path)
 		if err != nil {
-			return Decision{}, d, badInput(fmt.Errorf("--probe: %w", err))
+			return Decision{}, d, appliance.BadInput(fmt.Errorf("--probe: %w", err))
 		}
 		body.Probes = append(body.Probes, sum)
 	}
@@ -82,7 +83,7 @@ func keepDocument(path string, raw []byte) error {
 	case err == nil && bytes.Equal(have, raw):
 		return nil
 	case err == nil:
-		return badInput(fmt.Errorf("%s is there and is another document; name another file with --document", path))
+		return appliance.BadInput(fmt.Errorf("%s is there and is another document; name another file with --document", path))
 	}
 	if err := renameio.WriteFile(path, raw, 0o644); err != nil {
 		return fmt.Errorf("write certificate: %w", err)

@@ -1,4 +1,4 @@
-package appliance
+package operator
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster/audit"
 )
@@ -26,7 +27,7 @@ func TestADecisionIsHeldAgainstTheRegisterFirst(t *testing.T) {
 	if _, err := decided(all, done, audit.Outcomes[1]); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "leaf 14") {
 		t.Errorf("decided otherwise before: %v", err)
 	}
-	var bad *InputError
+	var bad *appliance.InputError
 	if _, err := decided(all, audit.NewAppealRef(), audit.Outcomes[0]); !errors.As(err, &bad) {
 		t.Errorf("a reference that nobody registered: %v", err)
 	}
