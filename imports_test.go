@@ -33,6 +33,7 @@ var layers = []struct {
 	{"appliance/identity", []string{"appliance/config", "cluster", "listsync/trust", "resolver/canon", "resolver/match"}},
 	{"appliance/api", []string{"cluster", "listsync", "resolver/limit", "resolver/match"}},
 	{"appliance/analysts", []string{"cluster/audit/order"}},
+	{"appliance/control", []string{"appliance/.", "appliance/api", "appliance/config", "appliance/identity", "cluster", "listsync", "resolver/match"}},
 	{"appliance/operator", []string{"appliance/.", "appliance/analysts", "appliance/api", "appliance/identity", "cluster", "listsync", "resolver/match", "resolver/upstream/unbound"}},
 	{"appliance/dev", []string{"appliance", "listsync/publish", "resolver/upstream/devupstream"}},
 	{"appliance/.", []string{"appliance/analysts", "appliance/api", "appliance/config", "appliance/identity", "appliance/metrics", "appliance/stoppage", "cluster", "listsync", "resolver"}},

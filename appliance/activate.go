@@ -32,7 +32,7 @@ type source interface {
 // against a guessed name without that node key.
 type shelf struct {
 	files *fetch.Store // edge lists by hash
-	dir   *dataDir
+	dir   *DataDir
 	key   identity.AgeKey
 	log   *slog.Logger
 
@@ -46,13 +46,13 @@ type shelf struct {
 	unpinned   bool                       // said once that lists may be taken out of memory
 }
 
-func openShelf(dir *dataDir, key identity.AgeKey, log *slog.Logger) (*shelf, error) {
-	files, err := fetch.OpenStore(dir.join("lists"))
+func openShelf(dir *DataDir, key identity.AgeKey, log *slog.Logger) (*shelf, error) {
+	files, err := fetch.OpenStore(dir.Join("lists"))
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"keys", "indexes"} {
-		if err := os.MkdirAll(dir.join(name), 0o700); err != nil {
+		if err := os.MkdirAll(dir.Join(name), 0o700); err != nil {
 			return nil, fmt.Errorf("make data directory: %w", err)
 		}
 	}
@@ -227,7 +227,7 @@ func (s *shelf) hold(now map[string]trust.EpochKeys) {
 }
 
 func (s *shelf) keyPath(in audit.InForceList) string {
-	return s.dir.join("keys", strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch))
+	return s.dir.Join("keys", strings.ReplaceAll(string(in.List), "/", ".")+fmt.Sprintf(".%d.age", in.Epoch))
 }
 
 func (s *shelf) unwrap(b []byte, in audit.InForceList) (trust.EpochKeys, error) {
@@ -262,8 +262,8 @@ func (s *shelf) tidy(keep ...audit.InForce) {
 		}
 	}
 	s.files.RemoveExcept(lists)
-	removeExcept(s.dir.join("indexes"), indexes)
-	removeExcept(s.dir.join("keys"), keys)
+	removeExcept(s.dir.Join("indexes"), indexes)
+	removeExcept(s.dir.Join("keys"), keys)
 }
 
 func removeExcept(dir string, keep map[string]bool) {

@@ -66,7 +66,7 @@ func newEdgeDisk(t testing.TB) *edgeDisk {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	d, err := claim(filepath.Join(dir, "data"), "id", "edge", "e1")
+	d, err := Claim(filepath.Join(dir, "data"), "id", "edge", "e1")
 	if err != nil {
 		t.Fatal(err)
 	}

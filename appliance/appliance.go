@@ -9,11 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +27,8 @@ type Options struct {
 	Development bool             // accept the throw-away keys of cordon dev; only cordon dev itself sets it
 }
 
-func (o Options) clock() func() time.Time {
+// ClockOrNow is the clock to go by: Clock, or time.Now.
+func (o Options) ClockOrNow() func() time.Time {
 	if o.Clock != nil {
 		return o.Clock
 	}
@@ -53,8 +52,9 @@ func BadInput(err error) error {
 	return &InputError{err}
 }
 
-// readCluster reads a cluster file and holds it to the kind of process that reads it.
-func readCluster(path string, o Options) (audit.Cluster, error) {
+// ReadCluster reads a cluster file and holds it to the kind of process that reads it: ErrDevelopment for one of cordon dev elsewhere. What is
+// wrong is an InputError.
+func ReadCluster(path string, o Options) (audit.Cluster, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return audit.Cluster{}, BadInput(fmt.Errorf("read cluster file: %w; cordon init makes it, and every node holds the same one", err))
@@ -69,16 +69,17 @@ func readCluster(path string, o Options) (audit.Cluster, error) {
 	return c, nil
 }
 
-// dataDir is a data directory that belongs to one node of one cluster, held by one process at a time.
-type dataDir struct {
+// DataDir is a data directory that belongs to one node of one cluster, held by one process at a time. It may be used concurrently.
+type DataDir struct {
 	path string
 	lock *os.File
 }
 
 const ownerFile = "owner"
 
-// claim makes or takes the directory. A directory that belongs to another node or to something else is refused untouched.
-func claim(path, cluster, role, name string) (*dataDir, error) {
+// Claim makes or takes the directory of a node with this role and name. One that belongs to another node or to something else, or that another
+// process holds, is an InputError, and untouched. A disk that is mounted read-only will do.
+func Claim(path, cluster, role, name string) (*DataDir, error) {
 	owner := fmt.Sprintf("cordon %s %s of cluster %s\n", role, name, cluster)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, BadInput(fmt.Errorf("make data directory: %w", err))
@@ -91,7 +92,7 @@ func claim(path, cluster, role, name string) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", path, err)
 	}
-	d := &dataDir{path, lock}
+	d := &DataDir{path, lock}
 	if err := d.take(owner); err != nil {
 		lock.Close()
 		return nil, BadInput(err)
@@ -99,7 +100,7 @@ func claim(path, cluster, role, name string) (*dataDir, error) {
 	return d, nil
 }
 
-func (d *dataDir) take(owner string) error {
+func (d *DataDir) take(owner string) error {
 	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("data directory %s is in use by another running process: stop that one first", d.path)
 	}
@@ -126,20 +127,23 @@ func (d *dataDir) take(owner string) error {
 	}
 }
 
-func (d *dataDir) join(elem ...string) string {
+// Join is the path of what lies in the directory; without elements, its own.
+func (d *DataDir) Join(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
 }
 
 // Close gives the directory up.
-func (d *dataDir) Close() error { return d.lock.Close() }
+func (d *DataDir) Close() error { return d.lock.Close() }
 
-// listen binds a TCP address, with an error that says what to do.
-func listen(what, address string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is in use by another process: stop it or choose another port", what, address)
-	} else if err != nil {
-		return nil, fmt.Errorf("%s: listen on %s: %w", what, address, err)
+// Closers are what an Open has taken so far, undone last first when it fails.
+type Closers []interface{ Close() error }
+
+// Add takes one more.
+func (c *Closers) Add(x interface{ Close() error }) { *c = append(*c, x) }
+
+// Close closes all of them, whatever each says.
+func (c *Closers) Close() {
+	for i := len(*c) - 1; i >= 0; i-- {
+		(*c)[i].Close()
 	}
-	return ln, nil
 }

@@ -10,18 +10,18 @@ import (
 func TestADataDirectoryBelongsToOneNode(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
 	dir := filepath.Join(t.TempDir(), "data")
-	d, err := claim(dir, id, "edge", "e1")
+	d, err := Claim(dir, id, "edge", "e1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := claim(dir, id, "edge", "e1"); err == nil || !strings.Contains(err.Error(), "in use by another running process") {
+	if _, err := Claim(dir, id, "edge", "e1"); err == nil || !strings.Contains(err.Error(), "in use by another running process") {
 		t.Errorf("second process: %v", err)
 	}
 	d.Close()
-	if _, err := claim(dir, id, "edge", "e2"); err == nil || !strings.Contains(err.Error(), "belongs to") {
+	if _, err := Claim(dir, id, "edge", "e2"); err == nil || !strings.Contains(err.Error(), "belongs to") {
 		t.Errorf("another node: %v", err)
 	}
-	again, err := claim(dir, id, "edge", "e1")
+	again, err := Claim(dir, id, "edge", "e1")
 	if err != nil {
 		t.Fatalf("same node again: %v", err)
 	}
@@ -33,7 +33,7 @@ func TestAForeignDirectoryIsRefusedUntouched(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "letters.txt"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := claim(dir, "id", "edge", "e1"); err == nil || !strings.Contains(err.Error(), "not of a Cordon node") {
+	if _, err := Claim(dir, "id", "edge", "e1"); err == nil || !strings.Contains(err.Error(), "not of a Cordon node") {
 		t.Errorf("foreign directory: %v", err)
 	}
 	entries, err := os.ReadDir(dir)

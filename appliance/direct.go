@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/strict"
 	"github.com/cordon-project/cordon/listsync/fetch"
@@ -84,7 +85,7 @@ type wireDirectOne struct {
 
 func (f *follower) keepDirects(d directs) error {
 	if len(d) == 0 {
-		err := os.Remove(f.dir.join(directFile))
+		err := os.Remove(f.dir.Join(directFile))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
@@ -98,13 +99,13 @@ func (f *follower) keepDirects(d directs) error {
 	if err != nil {
 		return err
 	}
-	return aside(func() error { return renameio.WriteFile(f.dir.join(directFile), b, 0o600) })
+	return aside(func() error { return renameio.WriteFile(f.dir.Join(directFile), b, 0o600) })
 }
 
 // readDirects brings back what was taken, verified again under the manifest that is brought back. What does not verify is left out: it only
 // removes, and the hotline or the log still has it.
 func (f *follower) readDirects(ctx context.Context, opened *audit.Opened) directs {
-	b, err := os.ReadFile(f.dir.join(directFile))
+	b, err := os.ReadFile(f.dir.Join(directFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -191,7 +192,7 @@ func (f *follower) lookForWithdrawals(ctx context.Context) {
 			if err != nil {
 				f.log.DebugContext(ctx, "no withdrawals from a control node", slog.String("control", c.Base()), slog.Any("error", err))
 			}
-			for _, raw := range all[:min(len(all), maxStatements)] {
+			for _, raw := range all[:min(len(all), api.MaxStatements)] {
 				offered <- raw
 			}
 		})

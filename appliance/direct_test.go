@@ -167,7 +167,7 @@ func TestAnEdgeTakesRemovalsWithoutAQuorum(t *testing.T) {
 	if len(c.f.direct) != 0 || c.stopped() || c.f.active.set.StateID() != c.log.State(c.log.InForce) {
 		t.Error("the edge did not go over to the log's own")
 	}
-	if _, err := os.Stat(c.f.dir.join(directFile)); !os.IsNotExist(err) {
+	if _, err := os.Stat(c.f.dir.Join(directFile)); !os.IsNotExist(err) {
 		t.Errorf("it is still on disk: %v", err)
 	}
 	if _, r := c.receipt(); r.V != 1 || r.State != c.log.State(c.log.InForce) {
@@ -251,14 +251,14 @@ func TestDamagedWithdrawalsOnDiskTakeNothingOutOfForce(t *testing.T) {
 	c := newCutOff(t)
 	raw, _ := c.statement(70, 1, 2)
 	c.offer(raw)
-	good, err := os.ReadFile(c.f.dir.join(directFile))
+	good, err := os.ReadFile(c.f.dir.Join(directFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(good); i += 11 {
 		b := slices.Clone(good)
 		b[i] ^= 0x10
-		if err := os.WriteFile(c.f.dir.join(directFile), b, 0o600); err != nil {
+		if err := os.WriteFile(c.f.dir.Join(directFile), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		again := c.restarted()

@@ -31,7 +31,7 @@ import (
 
 // Edge is one assembled edge server.
 type Edge struct {
-	dir      *dataDir
+	dir      *DataDir
 	follower *follower
 	upstream *upstream.Zones
 	unbound  *unbound.Resolver // nil unless upstream: recursive
@@ -48,7 +48,7 @@ type Edge struct {
 // An edge that has nothing to bring back answers SERVFAIL with EDE 14 (Not Ready) until its cluster has given it a verified list. What it
 // cannot verify on its own disk it does not serve either; it then waits for the cluster in the same way.
 func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err error) {
-	description, err := readCluster(c.Cluster, o)
+	description, err := ReadCluster(c.Cluster, o)
 	if err != nil {
 		return nil, err
 	}
@@ -72,19 +72,19 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 		return nil, BadInput(err)
 	}
 	locked.Erase()
-	care := keyCare(ctx, c.KeyStore(), nodeKey.Memory, o)
+	care := KeyCare(ctx, c.KeyStore(), nodeKey.Memory, o)
 
-	var undo closers
+	var undo Closers
 	defer func() {
 		if err != nil {
-			undo.close()
+			undo.Close()
 		}
 	}()
-	dir, err := claim(c.Dir, description.ID(), "edge", c.Name)
+	dir, err := Claim(c.Dir, description.ID(), "edge", c.Name)
 	if err != nil {
 		return nil, err
 	}
-	undo.add(dir)
+	undo.Add(dir)
 	servers, patience := c.Upstreams, time.Duration(0)
 	var own *unbound.Resolver
 	var ready func() bool
@@ -102,7 +102,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	undo.add(pool)
+	undo.Add(pool)
 	gate, err := openGuard(ctx, c, o.Log)
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	kept := cache.New(cache.Config{Bytes: int64(c.CacheMB) << 20, MaxStale: uint32(max(c.ServeStale, 0) / time.Second)})
 	answers, err := resolver.New(resolver.Config{
 		Stop: stops(c), TTL: c.Stop.TTL, NSID: c.NSID, Own: ownOf(c), Upstream: asked, NAT64: behindNAT64(c), Subnets: c.ClientSubnets, Prefetch: true, Guard: gate, Structured: structured(c),
-		Cache: kept, Clock: o.clock(),
+		Cache: kept, Clock: o.ClockOrNow(),
 	})
 	if err != nil {
 		return nil, err
@@ -123,14 +123,14 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	exempt := &exempting{path: c.Analysts, exempt: answers.Exempt, clock: o.clock(), log: o.Log}
+	exempt := &exempting{path: c.Analysts, exempt: answers.Exempt, clock: o.ClockOrNow(), log: o.Log}
 	controls := make([]*api.Client, len(c.Control))
 	says := func() (audit.SignedBuild, error) {
 		runs, err := program.Self() // the first time in Run: reading 40 MB of program takes as long as a list of a million entries
 		if err != nil {
 			return audit.SignedBuild{}, err
 		}
-		return audit.SignBuild(api.EdgeBuild(description.ID(), c.Name, runs, o.clock()()), key.Private), nil
+		return audit.SignBuild(api.EdgeBuild(description.ID(), c.Name, runs, o.ClockOrNow()()), key.Private), nil
 	}
 	for i, url := range c.Control {
 		controls[i] = api.NewClient(url, clientTLS).Saying(care).Running(says).Guarding(func() api.Guard { return held(answers, gate, exempt) })
@@ -150,7 +150,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	}
 	f := &follower{
 		cluster: description, quorum: description.Quorum(), name: c.Name, dir: dir, key: key.Private, shelf: shelf,
-		controls: controls, neverBlock: c.NeverBlock, maxStale: c.MaxStale, swap: answers.Swap, clock: o.clock(), log: o.Log,
+		controls: controls, neverBlock: c.NeverBlock, maxStale: c.MaxStale, swap: answers.Swap, clock: o.ClockOrNow(), log: o.Log,
 		repositories: repositories, analysts: exempt,
 	}
 	switch restored, err := f.restore(ctx); {
@@ -171,7 +171,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 	if err != nil {
 		return nil, err
 	}
-	undo.add(pages)
+	undo.Add(pages)
 	var certificate *tls.Certificate
 	if shown != nil {
 		certificate = shown.inForce
@@ -203,7 +203,7 @@ func OpenEdge(ctx context.Context, c *config.Edge, o Options) (_ *Edge, err erro
 			return nil, err
 		}
 	}
-	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.clock(), log: o.Log}
+	counting := &reporter{cluster: description.ID(), name: c.Name, key: key.Private, counts: answers.ListCounts, controls: controls, clock: o.ClockOrNow(), log: o.Log}
 	return &Edge{dir: dir, follower: f, upstream: pool, unbound: own, dns: dns, shown: shown, pages: pages, metrics: numbers, figures: counting, log: o.Log}, nil
 }
 

@@ -115,7 +115,7 @@ func openCertificate(ctx context.Context, c *config.Edge, o Options) (*certifica
 	if v := os.Getenv("QUIC_GO_LOG_LEVEL"); v != "" {
 		return nil, fmt.Errorf("QUIC_GO_LOG_LEVEL is %q: the QUIC library would write clients' addresses; remove it from the environment", v)
 	}
-	w := &certificateWatch{config: e, clock: o.clock(), log: o.Log, files: stamps(e)}
+	w := &certificateWatch{config: e, clock: o.ClockOrNow(), log: o.Log, files: stamps(e)}
 	var err error
 	if w.inForce, err = identity.LoadResolver(e.Certificate, e.CertificateKey, e.Name); err != nil {
 		w.inForce, w.refused = nil, w.clock()

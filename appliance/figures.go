@@ -38,12 +38,8 @@ type countKey struct {
 	basis match.Basis
 }
 
-const (
-	// reportEvery is how often the reporter looks whether an hour has ended.
-	reportEvery = time.Minute
-	// maxWaiting hours are kept for control nodes that cannot be reached; older ones are lost.
-	maxWaiting = 48
-)
+// reportEvery is how often the reporter looks whether an hour has ended.
+const reportEvery = time.Minute
 
 func (r *reporter) run(ctx context.Context) {
 	r.begin()
@@ -92,8 +88,8 @@ func (r *reporter) look() error {
 	if err != nil {
 		return err
 	}
-	if r.waiting = append(r.waiting, s); len(r.waiting) > maxWaiting {
-		r.waiting = r.waiting[len(r.waiting)-maxWaiting:]
+	if r.waiting = append(r.waiting, s); len(r.waiting) > api.FigureHours {
+		r.waiting = r.waiting[len(r.waiting)-api.FigureHours:]
 	}
 	return nil
 }

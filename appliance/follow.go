@@ -31,7 +31,7 @@ type follower struct {
 	cluster    audit.Cluster
 	quorum     audit.Quorum
 	name       string
-	dir        *dataDir
+	dir        *DataDir
 	key        crypto.Signer
 	shelf      *shelf
 	controls   []*api.Client
@@ -80,12 +80,12 @@ const (
 
 // restore brings back what was in force when the edge last ran, from its own disk alone. ok is false when there is nothing to bring back.
 func (f *follower) restore(ctx context.Context) (ok bool, err error) {
-	if b, err := os.ReadFile(f.dir.join(counterFile)); err == nil {
+	if b, err := os.ReadFile(f.dir.Join(counterFile)); err == nil {
 		if f.counter, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64); err != nil {
 			f.log.ErrorContext(ctx, "receipt counter on disk is damaged: counting on from the clock", slog.Any("error", err))
 		}
 	}
-	b, err := os.ReadFile(f.dir.join(manifestFile))
+	b, err := os.ReadFile(f.dir.Join(manifestFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	} else if err != nil {
@@ -125,7 +125,7 @@ func (f *follower) restore(ctx context.Context) (ok bool, err error) {
 func (f *follower) readSeen(ctx context.Context, manifest audit.Seen) error {
 	f.seen = manifest
 	var seen audit.Seen
-	b, err := os.ReadFile(f.dir.join(seenFile))
+	b, err := os.ReadFile(f.dir.Join(seenFile))
 	if err == nil {
 		err = json.Unmarshal(b, &seen)
 	}
@@ -331,7 +331,7 @@ func (f *follower) see(seen audit.Seen) error {
 	moved := seen.Size != f.seen.Size
 	f.seen = seen
 	if f.unkept != nil {
-		if err := renameio.WriteFile(f.dir.join(manifestFile), f.unkept, 0o600); err != nil {
+		if err := renameio.WriteFile(f.dir.Join(manifestFile), f.unkept, 0o600); err != nil {
 			return fmt.Errorf("keep manifest (a restart would bring back what was in force before): %w", err)
 		}
 		f.unkept, f.kept, moved = nil, f.inForce, true
@@ -341,7 +341,7 @@ func (f *follower) see(seen audit.Seen) error {
 	}
 	b, err := json.Marshal(seen)
 	if err == nil {
-		err = renameio.WriteFile(f.dir.join(seenFile), append(b, '\n'), 0o600)
+		err = renameio.WriteFile(f.dir.Join(seenFile), append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keep high-water marks: %w", err)

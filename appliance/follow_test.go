@@ -170,10 +170,10 @@ func TestMarksNeverGetAheadOfTheManifestOnDisk(t *testing.T) {
 
 	// The manifest's place is taken by a directory: it cannot be written.
 	kept := filepath.Join(e.dir, "kept")
-	if err := os.Rename(f.dir.join(manifestFile), kept); err != nil {
+	if err := os.Rename(f.dir.Join(manifestFile), kept); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(f.dir.join(manifestFile), 0o700); err != nil {
+	if err := os.Mkdir(f.dir.Join(manifestFile), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	marks := f.seen
@@ -185,10 +185,10 @@ func TestMarksNeverGetAheadOfTheManifestOnDisk(t *testing.T) {
 	if second == first || f.seen.Size <= marks.Size {
 		t.Fatal("the new list is not in force")
 	}
-	if err := os.Remove(f.dir.join(manifestFile)); err != nil {
+	if err := os.Remove(f.dir.Join(manifestFile)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(kept, f.dir.join(manifestFile)); err != nil {
+	if err := os.Rename(kept, f.dir.Join(manifestFile)); err != nil {
 		t.Fatal(err)
 	}
 	again := &follower{

@@ -48,8 +48,8 @@ func mayPin() error {
 	return fmt.Errorf("this process may lock %d kB, which its keys need", limit.Cur>>10)
 }
 
-// keyCare says, in the log and for cordon status, how a node keeps its keys.
-func keyCare(ctx context.Context, store config.Store, memory locked.Mode, o Options) api.KeyCare {
+// KeyCare says, in the log and for cordon status, how a node keeps its keys.
+func KeyCare(ctx context.Context, store config.Store, memory locked.Mode, o Options) api.KeyCare {
 	o.Log.InfoContext(ctx, "keys", slog.String("store", store.String()), slog.String("memory", memory.String()))
 	if store == config.Disk && !o.Development {
 		o.Log.WarnContext(ctx, "keys are plain files, as accept_key_on_disk says: whoever steals this disk, or a backup of it, can test names against the lists; cordon seal moves them to the TPM")

@@ -20,7 +20,7 @@ import (
 // It is written when its list has passed all checks here. So a list whose index lies here need only be shown to have the same bytes still.
 
 func (s *shelf) indexPath(edge [32]byte) string {
-	return s.dir.join("indexes", hex.EncodeToString(edge[:]))
+	return s.dir.Join("indexes", hex.EncodeToString(edge[:]))
 }
 
 // keptIndex is the index of an edge list that lies on disk, or nil. It is read and not mapped: every lookup asks it, and none may wait for the disk.

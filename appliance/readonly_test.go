@@ -27,7 +27,7 @@ func TestAnEdgeServesWhatIsOnAReadOnlyDisk(t *testing.T) {
 	if err := f.pull(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(f.dir.join("lists", "tmp-left"), []byte("half"), 0o600); err != nil { // by a crash
+	if err := os.WriteFile(f.dir.Join("lists", "tmp-left"), []byte("half"), 0o600); err != nil { // by a crash
 		t.Fatal(err)
 	}
 	f.dir.Close()
@@ -42,12 +42,12 @@ func TestAnEdgeServesWhatIsOnAReadOnlyDisk(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.dir.path, "x"), nil, 0o600); err == nil {
 		t.Fatal("the disk takes files")
 	}
-	dir, err := claim(f.dir.path, "id", "edge", "e1")
+	dir, err := Claim(f.dir.path, "id", "edge", "e1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	if _, err := claim(f.dir.path, "id", "edge", "e1"); err == nil || !strings.Contains(err.Error(), "in use by another running process") {
+	if _, err := Claim(f.dir.path, "id", "edge", "e1"); err == nil || !strings.Contains(err.Error(), "in use by another running process") {
 		t.Errorf("second process: %v", err)
 	}
 	shelf, err := openShelf(dir, f.shelf.key, f.log)

@@ -54,7 +54,7 @@ func (f *follower) settled(now time.Time) bool {
 func (f *follower) receipt(ctx context.Context, c *api.Client) error {
 	f.counter = max(f.counter+1, uint64(max(f.clock().UnixMilli(), 0)))
 	err := aside(func() error {
-		return renameio.WriteFile(f.dir.join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600)
+		return renameio.WriteFile(f.dir.Join(counterFile), []byte(strconv.FormatUint(f.counter, 10)+"\n"), 0o600)
 	})
 	if err != nil {
 		return fmt.Errorf("keep receipt counter: %w", err)

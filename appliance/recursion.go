@@ -14,7 +14,7 @@ import (
 )
 
 // openRecursion prepares the Unbound of an edge whose file says upstream: recursive.
-func openRecursion(c *config.Edge, dir *dataDir, o Options) (*unbound.Resolver, error) {
+func openRecursion(c *config.Edge, dir *DataDir, o Options) (*unbound.Resolver, error) {
 	place, err := recursionDir(c.Name, dir)
 	if err != nil {
 		return nil, err
@@ -28,9 +28,9 @@ func openRecursion(c *config.Edge, dir *dataDir, o Options) (*unbound.Resolver, 
 
 // recursionDir is where an edge's Unbound has its configuration and control socket: in the data directory, unless the edge is root. Then
 // Unbound is somebody else, whom nothing of the data directory concerns, and gets a folder in /run.
-func recursionDir(name string, dir *dataDir) (string, error) {
+func recursionDir(name string, dir *DataDir) (string, error) {
 	if os.Geteuid() != 0 {
-		return dir.join("unbound"), nil
+		return dir.Join("unbound"), nil
 	}
 	const run = "/run/cordon"
 	if err := os.MkdirAll(run, 0o711); err != nil {

@@ -120,7 +120,7 @@ type Timeouts struct {
 	TrailingLogs      uint64 // entries kept for followers after one; default 10240
 }
 
-// Peers reaches the other control nodes, by member name. appliance implements
+// Peers reaches the other control nodes, by member name. appliance/api implements
 // it over mutual TLS; every call must honour its context, may be made
 // concurrently, and is repeated by the node when it matters, so an
 // implementation does not retry. A member that cannot be reached is any error.

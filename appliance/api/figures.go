@@ -13,7 +13,10 @@ import (
 	"github.com/cordon-project/cordon/cluster/audit/figures"
 )
 
-// FigureStore keeps edges' figures; appliance's shelf satisfies it. It may be called concurrently.
+// FigureHours is how many hours an edge keeps for control nodes that cannot be reached; older ones are lost.
+const FigureHours = 48
+
+// FigureStore keeps edges' figures; the shelf of appliance/control satisfies it. It may be called concurrently.
 type FigureStore interface {
 	// Add keeps one statement, durably when it returns nil; the same hour of an edge again is nil. cluster.ErrRequest when it is too late or
 	// too early for it, cluster.ErrBusy when there is no room.

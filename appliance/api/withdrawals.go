@@ -41,6 +41,9 @@ const (
 	TakenLater  = "later"  // statements before it are read from the repository first, now
 )
 
+// MaxStatements is how many statements a control node keeps and hands out, and how many of them an edge reads of one.
+const MaxStatements = 512
+
 // statementList is what GET /v1/withdrawals answers.
 type statementList struct {
 	Statements [][]byte `cbor:"statements"`

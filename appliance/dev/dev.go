@@ -23,6 +23,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/control"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/resolver/upstream/devupstream"
 )
@@ -164,11 +165,11 @@ func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan
 			return err
 		}
 		c.Poll = time.Second
-		control, err := appliance.OpenControl(ctx, c, options(n.Name))
+		node, err := control.Open(ctx, c, options(n.Name))
 		if err != nil {
 			return fmt.Errorf("control node %s: %w", n.Name, err)
 		}
-		d.parts = append(d.parts, control.Run)
+		d.parts = append(d.parts, node.Run)
 	}
 	for _, n := range plan.Edges {
 		c, err := config.LoadEdge(filepath.Join(operator, n.Name, "edge.yaml"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
+	"github.com/cordon-project/cordon/appliance/control"
 	"github.com/cordon-project/cordon/appliance/dev"
 )
 
@@ -68,7 +69,7 @@ func controlCommand() *cobra.Command {
 				return err
 			}
 			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
-			node, err := appliance.OpenControl(c.Context(), cfg, appliance.Options{Log: log, Rejoin: rejoin})
+			node, err := control.Open(c.Context(), cfg, appliance.Options{Log: log, Rejoin: rejoin})
 			if err != nil {
 				return err
 			}

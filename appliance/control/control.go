@@ -1,13 +1,22 @@
-package appliance
+// Package control is one control node: a member of the cluster that takes hotlines' lists in, agrees on them with the others, and serves edges,
+// operators and auditors.
+//
+// In come a configuration file, what hotlines publish and what comes over the API; out come a log that a quorum has cosigned, the files that it
+// names, and witnesses' and edges' words about it. Open holds the node's directory, ports and keys, or says in one sentence what is missing; Run
+// returns when all of its work has ended. It never answers a subscriber, and nothing that it shows is to be believed without its proof.
+package control
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/identity"
@@ -26,7 +35,7 @@ import (
 
 // Control is one assembled control node.
 type Control struct {
-	dir    *dataDir
+	dir    *appliance.DataDir
 	node   *cluster.Node
 	server *api.Server
 	syncs  []*listsync.Syncer
@@ -38,58 +47,58 @@ type Control struct {
 	witnessing *witnessing
 }
 
-// OpenControl takes the node's directory, ports and keys and joins its cluster. Run must follow.
-func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control, err error) {
-	description, err := readCluster(c.Cluster, o)
+// Open takes the node's directory, ports and keys and joins its cluster. Run must follow.
+func Open(ctx context.Context, c *config.Control, o appliance.Options) (_ *Control, err error) {
+	description, err := appliance.ReadCluster(c.Cluster, o)
 	if err != nil {
 		return nil, err
 	}
 	id := description.ID()
 	key, err := identity.LoadSigningKey(c.Key)
 	if err != nil {
-		return nil, BadInput(err)
+		return nil, appliance.BadInput(err)
 	}
 	clusterKey, err := identity.LoadAge(c.ClusterKey)
 	if err != nil {
-		return nil, BadInput(err)
+		return nil, appliance.BadInput(err)
 	}
 	if (key.Development || clusterKey.Development) && !o.Development {
-		return nil, BadInput(fmt.Errorf("keys of control node %s: %w", c.Name, ErrDevelopment))
+		return nil, appliance.BadInput(fmt.Errorf("keys of control node %s: %w", c.Name, appliance.ErrDevelopment))
 	}
 	serverTLS, err := identity.ServerTLS(c.CA, c.Certificate, c.CertificateKey, id)
 	if err != nil {
-		return nil, BadInput(err)
+		return nil, appliance.BadInput(err)
 	}
 	clientTLS, err := identity.ClientTLS(c.CA, c.Certificate, c.CertificateKey, id)
 	if err != nil {
-		return nil, BadInput(err)
+		return nil, appliance.BadInput(err)
 	}
 	locked.Erase()
-	care := keyCare(ctx, c.KeyStore(), clusterKey.Memory, o)
+	care := appliance.KeyCare(ctx, c.KeyStore(), clusterKey.Memory, o)
 
 	var popularity *brake.Popularity
 	if c.Popularity != "" {
-		if popularity, err = brake.LoadPopularity(c.Popularity, c.PopularityKeys, o.clock()()); err != nil {
-			return nil, BadInput(err)
+		if popularity, err = brake.LoadPopularity(c.Popularity, c.PopularityKeys, o.ClockOrNow()()); err != nil {
+			return nil, appliance.BadInput(err)
 		}
 	}
 
-	var undo closers
+	var undo appliance.Closers
 	defer func() {
 		if err != nil {
-			undo.close()
+			undo.Close()
 		}
 	}()
-	dir, err := claim(c.Dir, id, "control", c.Name)
+	dir, err := appliance.Claim(c.Dir, id, "control", c.Name)
 	if err != nil {
 		return nil, err
 	}
-	undo.add(dir)
-	files, err := fetch.OpenStore(dir.join("files"))
+	undo.Add(dir)
+	files, err := fetch.OpenStore(dir.Join("files"))
 	if err != nil {
 		return nil, err
 	}
-	deltas, err := fetch.OpenDeltas(dir.join("deltas"))
+	deltas, err := fetch.OpenDeltas(dir.Join("deltas"))
 	if err != nil {
 		return nil, err
 	}
@@ -97,12 +106,12 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 	if err != nil {
 		return nil, err
 	}
-	undo.add(apiListener)
+	undo.Add(apiListener)
 	raftListener, err := listen("raft_listen", c.RaftListen.String())
 	if err != nil {
 		return nil, err
 	}
-	undo.add(raftListener)
+	undo.Add(raftListener)
 
 	raftAddrs, apiURLs := map[string]string{}, map[string]string{}
 	for _, m := range c.Members {
@@ -116,21 +125,21 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		return nil, err
 	}
 	node, err := cluster.Open(ctx, cluster.Config{
-		Cluster: description, Name: c.Name, Dir: dir.join("cluster"), Key: key.Private, MLDSA: key.MLDSA,
+		Cluster: description, Name: c.Name, Dir: dir.Join("cluster"), Key: key.Private, MLDSA: key.MLDSA,
 		RaftListener: raftListener, PeerAddrs: raftAddrs, TLS: serverTLS,
 		Files: files, Identity: clusterKey.Identity, NeverBlock: c.NeverBlock, Popularity: popularity, Limits: c.Brakes,
-		Peers: peers, Clock: o.clock(), Log: o.Log, Rejoin: o.Rejoin, Program: runs,
+		Peers: peers, Clock: o.ClockOrNow(), Log: o.Log, Rejoin: o.Rejoin, Program: runs,
 	})
 	if err != nil {
 		return nil, err
 	}
-	undo.add(node)
+	undo.Add(node)
 
 	control := &Control{dir: dir, node: node}
 	control.backfill = backfill{node: node, files: files, deltas: deltas, peers: peers, log: o.Log, wanted: map[[32]byte]int64{}}
 	control.expected = newExpected(node, files, o.Log)
-	control.statements = newStatements(node, control.look, o.clock(), o.Log)
-	heads, err := listsync.OpenHeads(dir.join("publiclogs"))
+	control.statements = newStatements(node, control.look, o.ClockOrNow(), o.Log)
+	heads, err := listsync.OpenHeads(dir.Join("publiclogs"))
 	if err != nil {
 		return nil, err
 	}
@@ -144,19 +153,19 @@ func OpenControl(ctx context.Context, c *config.Control, o Options) (_ *Control,
 		}
 		control.syncs = append(control.syncs, s)
 	}
-	shelf, err := openFigures(dir.join("figures"), o.clock(), o.Log)
+	shelf, err := openFigures(dir.Join("figures"), o.ClockOrNow(), o.Log)
 	if err != nil {
 		return nil, err
 	}
 	control.server = api.NewServer(api.Config{
 		Figures: shelf,
 		Node:    node, Cluster: description, Files: files, Deltas: deltas, Peers: peers, Hotlines: control.hotlines, Preview: control.preview, Expected: control.expect, Statements: control.statements,
-		Witness: control.witnessing, TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.clock(), Log: o.Log,
+		Witness: control.witnessing, TLS: serverTLS, Listener: apiListener, Keys: care, Clock: o.ClockOrNow(), Log: o.Log,
 	})
 	return control, nil
 }
 
-func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), w *witnessing, o Options) (*listsync.Syncer, error) {
+func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, node *cluster.Node, files *fetch.Store, heads *listsync.Heads, seen func([]byte), w *witnessing, o appliance.Options) (*listsync.Syncer, error) {
 	var repos []*fetch.Repository
 	for _, url := range append([]string{h.URL}, h.Mirrors...) {
 		r, err := fetch.NewRepository(url, trust.HotlineID(h.ID), &http.Client{})
@@ -167,7 +176,7 @@ func newSyncer(c *config.Control, h config.Hotline, description audit.Cluster, n
 	}
 	return listsync.New(listsync.Config{
 		Hotline: trust.HotlineID(h.ID), Cluster: description.ID(), Repositories: repos, Files: files,
-		Proposer: proposer{node}, Poll: c.Poll, Clock: o.clock(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads, SeenLog: w.sawLog, Others: w,
+		Proposer: proposer{node}, Poll: c.Poll, Clock: o.ClockOrNow(), Log: o.Log, Seen: seen, LogPolicy: description.LogPolicy(), Heads: heads, SeenLog: w.sawLog, Others: w,
 	}), nil
 }
 
@@ -210,16 +219,6 @@ func (c *Control) Run(ctx context.Context) error {
 		g.Go(func() error { return s.Run(ctx) })
 	}
 	return g.Wait()
-}
-
-// closers are undone last first.
-type closers []interface{ Close() error }
-
-func (c *closers) add(x interface{ Close() error }) { *c = append(*c, x) }
-func (c *closers) close() {
-	for i := len(*c) - 1; i >= 0; i-- {
-		(*c)[i].Close()
-	}
 }
 
 // proposer is the cluster's node as listsync needs it.
@@ -276,4 +275,15 @@ func decision(err error) error {
 		return fmt.Errorf("%w: %w", listsync.ErrRefused, err)
 	}
 	return err
+}
+
+// listen binds a TCP address, with an error that says what to do.
+func listen(what, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is in use by another process: stop it or choose another port", what, address)
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: listen on %s: %w", what, address, err)
+	}
+	return ln, nil
 }

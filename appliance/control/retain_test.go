@@ -1,4 +1,4 @@
-package appliance
+package control
 
 import (
 	"bytes"
@@ -17,6 +17,9 @@ import (
 	"github.com/cordon-project/cordon/listsync/list/listtest"
 	"github.com/cordon-project/cordon/resolver/match"
 )
+
+// size is large enough for lists of several blocks.
+const size = 300
 
 // keeper is a log whose files lie in a node's stores.
 type keeper struct {

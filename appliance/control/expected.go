@@ -1,7 +1,8 @@
-package appliance
+package control
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -27,6 +28,9 @@ type expected struct {
 }
 
 const expectEvery = time.Second
+
+// errVersion: the edge list is not the one that its metadata names.
+var errVersion = errors.New("edge list is not the one that its metadata names")
 
 func newExpected(node *cluster.Node, files *fetch.Store, log *slog.Logger) *expected {
 	return &expected{node: node, files: files, log: log, indexes: map[[32]byte][32]byte{}}

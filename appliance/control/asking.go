@@ -1,4 +1,4 @@
-package appliance
+package control
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/cluster"
@@ -40,7 +41,7 @@ type asking struct {
 	problem string
 }
 
-func newAsking(c config.Witness, node *cluster.Node, o Options) (*asking, error) {
+func newAsking(c config.Witness, node *cluster.Node, o appliance.Options) (*asking, error) {
 	b, err := os.ReadFile(c.Policy)
 	if err != nil {
 		return nil, fmt.Errorf("witness.policy: %w", err)
@@ -59,9 +60,9 @@ func newAsking(c config.Witness, node *cluster.Node, o Options) (*asking, error)
 	if err != nil {
 		return nil, fmt.Errorf("witness.ca: %w", err)
 	}
-	a := &asking{node: node, clock: o.clock(), log: o.Log}
+	a := &asking{node: node, clock: o.ClockOrNow(), log: o.Log}
 	a.ask = witness.Asker{
-		Policy: p, Clock: o.clock(),
+		Policy: p, Clock: o.ClockOrNow(),
 		Prove: func(_ context.Context, old, size uint64) ([][32]byte, error) { return node.ProveTree(old, size) },
 		HTTP: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: 5 * time.Second,

@@ -1,4 +1,4 @@
-package appliance
+package control
 
 import (
 	"bytes"
@@ -36,11 +36,8 @@ type statement struct {
 	expires int64
 }
 
-// Bounds of what is kept and handed out; when they are reached, what expires first goes.
-const (
-	maxStatements     = 512
-	maxStatementBytes = 4 << 20
-)
+// maxStatementBytes bounds what is kept and handed out, as api.MaxStatements does: when one is reached, what expires first goes.
+const maxStatementBytes = 4 << 20
 
 func newStatements(node *cluster.Node, look func(trust.HotlineID), clock func() time.Time, log *slog.Logger) *statements {
 	return &statements{node: node, look: look, clock: clock, log: log, kept: map[[32]byte]statement{}}
@@ -90,7 +87,7 @@ func (s *statements) keep(id [32]byte, raw []byte, expires int64) {
 			s.drop(id)
 		}
 	}
-	for len(s.kept) > maxStatements || s.size > maxStatementBytes {
+	for len(s.kept) > api.MaxStatements || s.size > maxStatementBytes {
 		first := id
 		for other, k := range s.kept {
 			if k.expires < s.kept[first].expires {

@@ -1,4 +1,4 @@
-package appliance
+package control
 
 import (
 	"context"
@@ -32,7 +32,8 @@ type backfill struct {
 
 const (
 	backfillEvery = 5 * time.Second
-	checkEvery    = 6 * time.Hour // and at the start: a disk that forgets is found before an auditor finds it
+	fetchTimeout  = 15 * time.Minute // bounds one file over a thin line
+	checkEvery    = 6 * time.Hour    // and at the start: a disk that forgets is found before an auditor finds it
 )
 
 // check reads every file and removes what is no longer what was put there, so that it is had anew.

@@ -1,4 +1,4 @@
-package appliance
+package control
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/cluster"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/cluster/audit/figures"
@@ -38,7 +39,7 @@ const (
 	// figureDays is how long figures are kept.
 	figureDays = 400
 	// figureLate is how late an hour may be handed in: as long as edges keep it, and some time more.
-	figureLate = (maxWaiting + 2) * time.Hour
+	figureLate = (api.FigureHours + 2) * time.Hour
 	// maxFigureFile bounds a day's file: 24 hours of 10,000 edges with three lists.
 	maxFigureFile = 256 << 20
 )

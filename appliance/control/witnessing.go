@@ -1,4 +1,4 @@
-package appliance
+package control
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/cluster"
@@ -49,7 +50,7 @@ type told struct {
 	refused bool // by the cluster: it is not asked again
 }
 
-func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.Node, dir *dataDir, o Options) (*witnessing, error) {
+func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.Node, dir *appliance.DataDir, o appliance.Options) (*witnessing, error) {
 	w := &witnessing{node: node, log: o.Log, joined: map[publiclog.Head]bool{}}
 	var err error
 	if w.own, err = description.Log(); err != nil {
@@ -60,12 +61,12 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 		return nil, err
 	}
 	if w.fixed, err = watched(c.Witness.Logs, description.Origin); err != nil {
-		return nil, BadInput(err)
+		return nil, appliance.BadInput(err)
 	}
-	if w.seen, err = witness.OpenSeen(dir.join("seen"), o.clock(), w.forked); err != nil {
+	if w.seen, err = witness.OpenSeen(dir.Join("seen"), o.ClockOrNow(), w.forked); err != nil {
 		return nil, damagedIsInput(err)
 	}
-	w.keeper, err = witness.OpenKeeper(witness.KeeperConfig{Dir: dir.join("witness"), Hand: hand, Clock: o.clock(), Saw: func(l witness.Log, note []byte) {
+	w.keeper, err = witness.OpenKeeper(witness.KeeperConfig{Dir: dir.Join("witness"), Hand: hand, Clock: o.ClockOrNow(), Saw: func(l witness.Log, note []byte) {
 		w.saw(l, note, "asked to witness it")
 	}})
 	if err != nil {
@@ -73,15 +74,15 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 	}
 	if c.Witness.Policy != "" {
 		if w.asking, err = newAsking(c.Witness, node, o); err != nil {
-			return nil, BadInput(err)
+			return nil, appliance.BadInput(err)
 		}
 	}
 	for _, p := range c.Gossip {
 		roots, err := roots(p.CA)
 		if err != nil {
-			return nil, BadInput(fmt.Errorf("gossip %s: %w", p.URL, err))
+			return nil, appliance.BadInput(fmt.Errorf("gossip %s: %w", p.URL, err))
 		}
-		w.peers = append(w.peers, &gossiper{url: p.URL, client: api.NewClient(p.URL, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}), clock: o.clock()})
+		w.peers = append(w.peers, &gossiper{url: p.URL, client: api.NewClient(p.URL, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}), clock: o.ClockOrNow()})
 	}
 	return w, w.watch()
 }
@@ -89,7 +90,7 @@ func openWitnessing(c *config.Control, description audit.Cluster, node *cluster.
 // damagedIsInput: a memory that is damaged or gone is for a person, who reads what to do.
 func damagedIsInput(err error) error {
 	if errors.Is(err, witness.ErrDamaged) || errors.Is(err, witness.ErrGone) {
-		return BadInput(err)
+		return appliance.BadInput(err)
 	}
 	return err
 }
