@@ -1,8 +1,8 @@
-// Package appliance assembles, runs and stops what Cordon's processes are: a control node and an edge.
+// Package appliance is what the processes of an operator have in common: what a process adds to its configuration file, the data directory
+// that one node holds, the cluster file, how keys are kept in memory, what a program says of itself, and the error that is about what a person named.
 //
-// In comes a configuration file that package config has read; out come running parts that meet each other only through sockets, files
-// and signatures. Each Open either returns a part that holds all of its ports, keys and directories, or one plain
-// sentence that says what is missing and what to do. Each Run returns when its context has ended and all of its work with it.
+// What runs is in the rooms below: control and edge are the two kinds of node, dev runs both on loopback, and operator asks them. They meet only
+// through sockets, files and signatures, so control, edge and operator do not import each other.
 package appliance
 
 import (

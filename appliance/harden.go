@@ -31,23 +31,6 @@ func Harden() error {
 	return nil
 }
 
-// mayPin says whether this process may lock as much memory as it likes. A limit is for keys alone: a list must not take what they need.
-func mayPin() error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
-		return err
-	}
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var caps [2]unix.CapUserData
-	if err := unix.Capget(&head, &caps[0]); err != nil {
-		return err
-	}
-	if limit.Cur == unix.RLIM_INFINITY || caps[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0 {
-		return nil
-	}
-	return fmt.Errorf("this process may lock %d kB, which its keys need", limit.Cur>>10)
-}
-
 // KeyCare says, in the log and for cordon status, how a node keeps its keys.
 func KeyCare(ctx context.Context, store config.Store, memory locked.Mode, o Options) api.KeyCare {
 	o.Log.InfoContext(ctx, "keys", slog.String("store", store.String()), slog.String("memory", memory.String()))

@@ -24,6 +24,7 @@ import (
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/control"
+	"github.com/cordon-project/cordon/appliance/edge"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/resolver/upstream/devupstream"
 )
@@ -176,11 +177,11 @@ func (d *dev) openNodes(ctx context.Context, operator string, plan identity.Plan
 		if err != nil {
 			return err
 		}
-		edge, err := appliance.OpenEdge(ctx, c, options(n.Name))
+		node, err := edge.Open(ctx, c, options(n.Name))
 		if err != nil {
 			return fmt.Errorf("edge %s: %w", n.Name, err)
 		}
-		d.parts = append(d.parts, edge.Run)
+		d.parts = append(d.parts, node.Run)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (e *edgeBench) put(version int) (sum [32]byte, err error) {
 	return sum, e.store.Put(context.Background(), sum, info.Size(), f)
 }
 
-// load does what appliance's shelf does with a file that has arrived: map, hash, verify, compile, make a set, swap. What was mapped before
+// load does what the shelf of appliance/edge does with a file that has arrived: map, hash, verify, compile, make a set, swap. What was mapped before
 // is given up.
 func (e *edgeBench) load(sum [32]byte) error {
 	began, used := time.Now(), processor()

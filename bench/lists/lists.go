@@ -2,7 +2,7 @@
 // edge does with the files. In comes a number of entries; out comes a table of figures beside their targets.
 //
 // The hotline's steps are processes of cordon-hotline, so that time and peak memory are those that a user has; the edge's steps are
-// processes of this program that do what appliance's shelf does. Everything lies in one directory, which is removed at the end.
+// processes of this program that do what the shelf of appliance/edge does. Everything lies in one directory, which is removed at the end.
 // Names are synthetic and end in .test.
 package lists
 

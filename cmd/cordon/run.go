@@ -12,6 +12,7 @@ import (
 	"github.com/cordon-project/cordon/appliance/config"
 	"github.com/cordon-project/cordon/appliance/control"
 	"github.com/cordon-project/cordon/appliance/dev"
+	"github.com/cordon-project/cordon/appliance/edge"
 )
 
 func devCommand() *cobra.Command {
@@ -104,15 +105,15 @@ func edgeCommand() *cobra.Command {
 				return err
 			}
 			log := logger(cfg.LogLevel).With(slog.String("node", cfg.Name))
-			edge, err := appliance.OpenEdge(c.Context(), cfg, appliance.Options{Log: log})
+			node, err := edge.Open(c.Context(), cfg, appliance.Options{Log: log})
 			if err != nil {
 				return err
 			}
 			for _, warning := range cfg.Warnings() {
 				log.Warn("configuration", slog.String("file", path), slog.String("warning", warning))
 			}
-			log.Info("edge runs", appliance.Listening(cfg)...)
-			err = edge.Run(c.Context())
+			log.Info("edge runs", edge.Listening(cfg)...)
+			err = node.Run(c.Context())
 			log.Info("edge stopped")
 			return err
 		},

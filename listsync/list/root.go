@@ -9,7 +9,7 @@ import (
 // leavesPerPart is how many leaves of a tree are hashed at a time by one goroutine; a power of two.
 const leavesPerPart = 4096
 
-// processors is how many the process began with. An edge has more while it works on lists, and the rest is for its listeners (appliance, spareProcessors).
+// processors is how many the process began with. An edge has more while it works on lists, and the rest is for its listeners (appliance/edge, spareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
 // rootOf is the RFC 6962 tree hash over the leaves, 32 bytes each. Perfect subtrees are hashed on several goroutines.

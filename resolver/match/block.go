@@ -123,7 +123,7 @@ func (e *Edge) checkTwins(i int, kind canon.Kind) error {
 	return nil
 }
 
-// processors is how many the process began with. An edge has more while it works on lists, and the rest is for its listeners (appliance, spareProcessors).
+// processors is how many the process began with. An edge has more while it works on lists, and the rest is for its listeners (appliance/edge, spareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
 // share calls do for each of so many workers, at once. One alone works in the caller's goroutine: that may be on a thread that gives way to others.
