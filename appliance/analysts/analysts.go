@@ -25,7 +25,7 @@ const (
 	saltWord = "salt "
 )
 
-// An office has a few addresses: longer prefixes would exempt subscribers.
+// An office has a few addresses: shorter prefixes would exempt subscribers.
 const (
 	minIPv4 = 24
 	minIPv6 = 48

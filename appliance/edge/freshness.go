@@ -64,7 +64,8 @@ const clockBehind = time.Minute
 type ages struct {
 	maxStale      time.Duration
 	log           *slog.Logger
-	stale, behind bool // said to be
+	stale, behind bool      // said to be
+	judged        time.Time // the checkpoint by which the clock was judged: while none comes its age says nothing of the clock
 }
 
 func (a *ages) look(ctx context.Context, now, fresh time.Time) {
@@ -77,6 +78,10 @@ func (a *ages) look(ctx context.Context, now, fresh time.Time) {
 		a.stale = false
 		a.log.InfoContext(ctx, "cluster's checkpoint is fresh again")
 	}
+	if fresh.Equal(a.judged) {
+		return
+	}
+	a.judged = fresh
 	switch {
 	case -age > clockBehind && !a.behind:
 		a.behind = true

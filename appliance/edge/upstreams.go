@@ -15,8 +15,8 @@ import (
 
 const upstreamsEvery = 10 * time.Second
 
-// enoughFailures is how many attempts in a row must fail before all upstreams are said to be silent: a question may have three, and one name whose
-// servers are silent alarms nobody at night.
+// enoughFailures is how many attempts in a row must fail before all upstreams are said to be silent: a question may have three, so that one, or one
+// that is asked again, alarms nobody.
 const enoughFailures = 8
 
 // watchUpstreams says in the log when no upstream resolver answers any more, and when one does again. Until then names that are not listed get

@@ -50,7 +50,7 @@ var families = []family{
 	{"cordon_dns_connections_total", "Connections that came, those closed at once too.", counter, []string{"transport"}, conns(func(t serve.Traffic) uint64 { return t.Conns })},
 	{"cordon_dns_connections_open", "Connections open now.", gauge, []string{"transport"}, conns(func(t serve.Traffic) uint64 { return t.Open })},
 	{"cordon_dns_connections_refused_total", "Connections closed at once: crowded (too many, or too many of one household), stranger (not served), unproxied (past a balancer, or without a PROXY header that can be read).", counter, []string{"transport", "reason"}, refused},
-	{"cordon_dns_connections_yielded_total", "Connections that asked nothing and were closed to make room for new ones.", counter, []string{"transport"}, conns(func(t serve.Traffic) uint64 { return t.Yielded })},
+	{"cordon_dns_connections_yielded_total", "Connections that asked nothing, or had not ended their handshake, and were closed to make room for new ones.", counter, []string{"transport"}, conns(func(t serve.Traffic) uint64 { return t.Yielded })},
 	{"cordon_dns_handshakes_failed_total", "Handshakes of TLS and QUIC that failed or took too long.", counter, []string{"transport"}, handshakes},
 	{"cordon_dns_draining", "1 while the edge is being stopped: it answers what was asked and takes nothing new.", gauge, nil, one(func(s *Snapshot) float64 { return truth(s.Serve.Draining) })},
 	{"cordon_dns_missed_total", "Questions that neither the lists nor the cache could answer.", counter, nil, sum(func(s *Snapshot) uint64 { return s.Answers.Misses })},

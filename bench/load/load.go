@@ -3,7 +3,7 @@
 // In come a server, a transport and questions; out come percentiles. Question i is due at start + i/rate, whatever became of those before it,
 // and its answer's time counts from when it was due: a server that stalls is not asked less meanwhile, and each question that had to wait
 // shows (no "coordinated omission"). Whoever was held up itself, as a machine without a processor for a while is, asks what is due at twice the
-// rate at most, so that it floods no one. It keeps to loopback and one's own network: it is a tool for one's own servers.
+// rate at most (beyond the first 20 ms), so that it floods no one. It keeps to loopback and one's own network: it is a tool for one's own servers.
 package load
 
 import (
@@ -124,7 +124,7 @@ func (r *Result) losses() (out []loss) {
 }
 
 // conn asks over one socket or connection. ask may be called by one goroutine at a time; done is called once for each answer, from any,
-// which has a whole header.
+// which has a whole header; with nil when none is waited for any more, because the next question has its id.
 type conn interface {
 	ask(message []byte, done func(answer []byte)) error
 	io.Closer
@@ -168,6 +168,10 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		run.open.Add(1)
 		n := i % len(c.Questions)
 		if err := conns[i%len(conns)].ask(c.Questions[n], func(answer []byte) {
+			if answer == nil {
+				run.open.Add(-1)
+				return
+			}
 			took := time.Since(due)
 			run.answer(i, took, answer[3]&15, c.Wrong != nil && c.Wrong(n, answer))
 		}); err != nil {
@@ -197,25 +201,25 @@ type pace struct {
 	n     int       // of them asked
 }
 
-// wait returns when the next question is to be asked, and how late that is.
+// wait returns when a question that is due is to be asked, and how late that is.
 func (p *pace) wait(at time.Time) time.Duration {
-	now := time.Now()
-	late := now.Sub(at)
-	if late > heldUp && p.since.IsZero() {
+	now, next := time.Now(), at
+	if now.Sub(at) > heldUp && p.since.IsZero() {
 		p.since, p.n = now, 0
 	}
 	if !p.since.IsZero() {
-		if next := due(p.since, p.n, p.rate); next.After(at) {
-			at = next
-			p.n++
-		} else {
-			p.since = time.Time{}
+		next = due(p.since, p.n, p.rate)
+		if now.Sub(next) > heldUp { // and once more
+			p.since, p.n, next = now, 0, now
+		}
+		if p.n++; !next.After(at) {
+			p.since, next = time.Time{}, at
 		}
 	}
-	if wait := at.Sub(now); wait > 0 {
+	if wait := next.Sub(now); wait > 0 {
 		time.Sleep(wait)
 	}
-	return max(late, 0)
+	return max(time.Since(at), 0)
 }
 
 type run struct {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -88,18 +89,43 @@ func TestPercentilesAreThoseOfTheSample(t *testing.T) {
 func TestWhoWasHeldUpFloodsNoOne(t *testing.T) {
 	p := pace{rate: 2000}
 	begin := time.Now().Add(-100 * time.Millisecond)
-	n := 0
-	for ; ; n++ { // questions 1 ms apart, the first 100 ms ago
-		late := p.wait(due(begin, n, 1000))
-		if n == 0 && late < 100*time.Millisecond {
+	var asked []time.Time
+	for n := 0; n == 0 || !p.since.IsZero(); n++ { // questions 1 ms apart, the first 100 ms ago
+		if late := p.wait(due(begin, n, 1000)); n == 0 && late < 100*time.Millisecond {
 			t.Errorf("the first is %v late", late)
 		}
-		if p.since.IsZero() {
-			break
+		if asked = append(asked, time.Now()); n == 50 {
+			p.since = p.since.Add(-100 * time.Millisecond) // as if it had been held up once more
 		}
 	}
-	if took := time.Since(begin.Add(100 * time.Millisecond)); n < 150 || float64(n) > took.Seconds()*2000+1 {
-		t.Errorf("%d were asked in %v until they were due again, at 2000 a second at most", n, took)
+	if len(asked) < 150 {
+		t.Errorf("%d were late, want 200 about", len(asked))
+	}
+	for i := range asked { // 20 ms at twice the rate are 40
+		if j := i + 50; j < len(asked) && asked[j].Sub(asked[i]) < 4*time.Millisecond {
+			t.Fatalf("50 were asked within %v, at 2000 a second", asked[j].Sub(asked[i]))
+		}
+	}
+}
+
+// An id comes round every 65,536 questions; who waits for an answer with it in vain does so once.
+func TestALostQuestionIsLostOnce(t *testing.T) {
+	here, there := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, there) }()
+	m := newMatched(here, false)
+	defer m.Close()
+	lost := 0
+	for range 3 << 16 {
+		if err := m.ask(make([]byte, 12), func(answer []byte) {
+			if answer == nil {
+				lost++
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lost != 2<<16 {
+		t.Errorf("%d of %d are told to be lost, want %d", lost, 3<<16, 2<<16)
 	}
 }
 

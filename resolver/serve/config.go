@@ -50,7 +50,7 @@ type Config struct {
 	MaxQuery      int           // longest question over TCP; longer ones end the connection; default 4096
 }
 
-// processors is how many the process began with, whatever it takes for other things later (appliance, spareProcessors).
+// processors is how many the process began with, whatever it takes for other things later (appliance/edge, spareProcessors).
 var processors = runtime.GOMAXPROCS(0)
 
 func (c *Config) defaults() {

@@ -38,7 +38,7 @@ type Traffic struct {
 	Strangers  uint64 // the same, of who is not served
 	Unproxied  uint64 // the same, past a proxy, or without a PROXY header that can be read
 	Handshakes uint64 // that failed or took too long, of TLS and QUIC
-	Yielded    uint64 // connections that rested, and gave way to new ones
+	Yielded    uint64 // connections that rested, or had not ended their handshake, and gave way to new ones
 }
 
 // Refused are the connections closed at once, whatever for.

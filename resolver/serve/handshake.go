@@ -70,6 +70,9 @@ type turn struct {
 }
 
 func (t *turn) take() error {
+	if t.place.Gone() {
+		return net.ErrClosed
+	}
 	select {
 	case t.turns <- struct{}{}:
 		t.has = true
