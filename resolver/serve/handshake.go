@@ -14,7 +14,7 @@ import (
 // begins them by the hundred and ends none shuts nobody out who needs less time than that takes; and a stalled one has nothing to lose.
 //
 // Of those that compute, not of those that wait for their client, as many have their turn as there are processors for half of the work: a flood of
-// handshakes, half a millisecond each, must not take the processors from those who read UDP.
+// handshakes, a third of a millisecond each, must not take the processors from those who read UDP (docs/decisions has figures).
 type handshakes struct {
 	places *limit.Places
 	turns  chan struct{} // taken
