@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -183,12 +184,14 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 	if from == nil || s.distrusted[in.Edge] {
 		return nil, fetch.ErrNoDeltas
 	}
+	began := time.Now()
 	d, err := fetch.ReadDeltas(ctx, o.Target, from.edge.Version().Seq, func(ctx context.Context, f trust.File) (io.ReadCloser, error) {
 		return src.File(ctx, f.SHA256)
 	})
 	if err != nil {
 		return nil, err
 	}
+	fetched := time.Now()
 	draft, err := s.files.Draft(in.EdgeSize)
 	if err != nil {
 		return nil, err
@@ -206,12 +209,16 @@ func (s *shelf) advance(ctx context.Context, o audit.OpenedList, src source) (_ 
 		return nil, err
 	}
 	s.unload(ctx, from.unmap)
+	applied := time.Now()
 	index, err := compiled(d.Recompile(from.index, from.edge, edge))
 	if err != nil {
 		return nil, err
 	}
+	indexed := time.Now()
 	s.pin(ctx, edge, draft)
-	s.log.InfoContext(ctx, "list made from deltas", slog.Any("list", in.List), slog.Uint64("from", d.FromSeq), slog.Uint64("seq", in.Seq))
+	s.log.InfoContext(ctx, "list made from deltas", slog.Any("list", in.List), slog.Uint64("from", d.FromSeq), slog.Uint64("seq", in.Seq),
+		slog.Duration("fetching", fetched.Sub(began)), slog.Duration("applying", applied.Sub(fetched)), slog.Duration("indexing", indexed.Sub(applied)),
+		slog.Duration("pinning", time.Since(indexed)))
 	return &sharedList{shelf: s, file: in.Edge, edge: edge, index: index, named: o.Publish.Index, unmap: draft, users: 1, draft: draft, fresh: true}, nil
 }
 

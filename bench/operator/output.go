@@ -49,6 +49,31 @@ type Change struct {
 	Took   time.Duration // from the manifest that named it to answers from it
 }
 
+// Step of an edge's change.
+type Step struct {
+	Name string
+	Took []time.Duration // in each change, in their order
+}
+
+// Steps are what an edge tells of the making of lists from deltas: all but taking the manifest, and the checks of the whole.
+func Steps(output string) ([]Step, error) {
+	lines, err := Said(output, "list made from deltas")
+	if err != nil {
+		return nil, err
+	}
+	steps := []Step{{Name: "fetching"}, {Name: "applying"}, {Name: "indexing"}, {Name: "pinning"}}
+	for _, l := range lines {
+		for i, s := range steps {
+			took, err := time.ParseDuration(l.Field(s.Name))
+			if err != nil {
+				return nil, fmt.Errorf("edge does not say how long %s took: %w", s.Name, err)
+			}
+			steps[i].Took = append(steps[i].Took, took)
+		}
+	}
+	return steps, nil
+}
+
 // Changes are those that an edge tells of in its output.
 func Changes(output string) (changes []Change, err error) {
 	lines, err := Said(output, "lists active")

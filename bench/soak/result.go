@@ -19,6 +19,7 @@ type Result struct {
 	Versions int               // that came into force while questions were asked
 	Slowest  time.Duration     // from the end of cordon-hotline publish until the edge stops a name that is new
 	Changes  []operator.Change // what the edge says of them
+	Steps    []operator.Step   // and of the making of lists
 	Memory   []int64           // of the edge, without a file behind it: bytes, each second
 }
 
@@ -66,12 +67,24 @@ func (r *Result) beside() string {
 		took = append(took, c.Took)
 	}
 	slices.Sort(took)
-	ms := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
 	beside, n := r.Load.Of(r.during)
 	others, m := r.Load.Of(func(due time.Time) bool { return !r.during(due) })
-	return fmt.Sprintf("%d changes took the edge, from manifest to answers: median %.0f ms, nine in ten at most %.0f, longest %.0f\nbeside them %d answers, %v\nall others, %d, %v",
-		len(took), ms(took[len(took)/2]), ms(took[len(took)*9/10]), ms(took[len(took)-1]), n, beside, m, others)
+	return fmt.Sprintf("%d changes took the edge, from manifest to answers: median %.0f ms, nine in ten at most %.0f, longest %.0f%s\nbeside them %d answers, %v\nall others, %d, %v",
+		len(took), ms(took[len(took)/2]), ms(took[len(took)*9/10]), ms(took[len(took)-1]), r.steps(), n, beside, m, others)
 }
+
+// steps are the medians of what the edge did in a change.
+func (r *Result) steps() string {
+	var b strings.Builder
+	for _, s := range r.Steps {
+		if took := slices.Sorted(slices.Values(s.Took)); len(took) > 0 {
+			fmt.Fprintf(&b, "; %s %.0f", s.Name, ms(took[len(took)/2]))
+		}
+	}
+	return b.String()
+}
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 func (r *Result) during(due time.Time) bool {
 	i := sort.Search(len(r.Changes), func(i int) bool { return !r.Changes[i].Active.Add(around).Before(due) })

@@ -126,9 +126,14 @@ func (s *soak) run(ctx context.Context) (*Result, error) {
 	if err := work.Wait(); err != nil {
 		return nil, err
 	}
-	s.result.Changes, err = operator.Changes(s.operator.Output())
+	if s.result.Changes, err = operator.Changes(s.operator.Output()); err != nil {
+		return nil, err
+	}
 	s.result.Changes = slices.DeleteFunc(s.result.Changes, func(c operator.Change) bool { return c.Active.Before(begin) })
-	return &s.result, err
+	if s.result.Steps, err = operator.Steps(s.operator.Output()); err != nil {
+		return nil, err
+	}
+	return &s.result, nil
 }
 
 // censored is the option of a name that is stopped under a law (Extended DNS Error 16, RFC 8914).

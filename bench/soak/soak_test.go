@@ -27,6 +27,11 @@ func TestTheListChangesUnderLoad(t *testing.T) {
 	if len(r.Changes) < r.Versions {
 		t.Errorf("the edge tells of %d changes, want %d or more", len(r.Changes), r.Versions)
 	}
+	for _, step := range r.Steps {
+		if len(step.Took) < r.Versions {
+			t.Errorf("the edge tells %d times how long %s took, want %d or more", len(step.Took), step.Name, r.Versions)
+		}
+	}
 	if err := r.Err(); err != nil {
 		t.Error(err)
 	}

@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/cordon-project/cordon/resolver/probe"
+	"github.com/cordon-project/cordon/resolver/upstream/upstreamtest"
 )
 
 const canary = "canary.hotline-one.test"
@@ -90,31 +90,19 @@ func recode(m *dns.Msg, code uint16) {
 // serve runs a fake over UDP and TCP on one port of loopback.
 func serve(t *testing.T, f *fake) netip.AddrPort {
 	t.Helper()
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		if err != nil {
-			tcp.Close()
-			continue // somebody else's port
-		}
-		for _, s := range []*dns.Server{{Listener: tcp, Handler: f}, {PacketConn: udp, Handler: f}} {
-			up := make(chan struct{})
-			s.NotifyStartedFunc = func() { close(up) }
-			done := make(chan error, 1)
-			go func() { done <- s.ActivateAndServe() }()
-			<-up
-			t.Cleanup(func() {
-				_ = s.Shutdown()
-				<-done
-			})
-		}
-		return netip.MustParseAddrPort(tcp.Addr().String())
+	udp, tcp := upstreamtest.Listen(t)
+	for _, s := range []*dns.Server{{Listener: tcp, Handler: f}, {PacketConn: udp, Handler: f}} {
+		up := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(up) }
+		done := make(chan error, 1)
+		go func() { done <- s.ActivateAndServe() }()
+		<-up
+		t.Cleanup(func() {
+			_ = s.Shutdown()
+			<-done
+		})
 	}
-	t.Fatal("no port is free for UDP and TCP")
-	return netip.AddrPort{}
+	return netip.MustParseAddrPort(tcp.Addr().String())
 }
 
 func run(t *testing.T, f *fake, change ...func(*probe.Config)) *probe.Result {

@@ -10,20 +10,14 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/cordon-project/cordon/resolver/upstream/upstreamtest"
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
 // TestWhatAnAttemptGivenUpSaysDoesNotEndTheNext: the connection of the first attempt ends when the second is under way, to the same server.
 func TestWhatAnAttemptGivenUpSaysDoesNotEndTheNext(t *testing.T) {
-	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := upstreamtest.Listen(t)
 	defer udp.Close()
-	tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer tcp.Close()
 	go func() { // over UDP all is truncated
 		buf := make([]byte, 4096)

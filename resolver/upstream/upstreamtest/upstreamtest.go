@@ -44,20 +44,7 @@ type Server struct {
 func Start(t testing.TB, handle func(q Query) Reply) *Server {
 	t.Helper()
 	s := &Server{handle: handle, done: make(chan struct{})}
-	for range 10 {
-		u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatalf("listen: %v", err)
-		}
-		if s.tcp, err = net.Listen("tcp4", u.LocalAddr().String()); err == nil {
-			s.udp = u
-			break
-		}
-		_ = u.Close()
-	}
-	if s.udp == nil {
-		t.Fatal("no port free for both UDP and TCP")
-	}
+	s.udp, s.tcp = Listen(t)
 	s.work.Go(s.serveUDP)
 	s.work.Go(s.serveTCP)
 	t.Cleanup(func() {
@@ -67,6 +54,23 @@ func Start(t testing.TB, handle func(q Query) Reply) *Server {
 		s.work.Wait()
 	})
 	return s
+}
+
+// Listen takes one loopback port for UDP and TCP both, for the caller to close.
+func Listen(t testing.TB) (*net.UDPConn, net.Listener) {
+	t.Helper()
+	for range 100 { // somebody else may have the number that is free for one of them
+		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatalf("listen: %v", err)
+		}
+		if tcp, err := net.Listen("tcp4", udp.LocalAddr().String()); err == nil {
+			return udp, tcp
+		}
+		_ = udp.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
 }
 
 // Addr is where it listens.
