@@ -8,9 +8,11 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +86,10 @@ func Claim(path, cluster, role, name string) (*DataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, BadInput(fmt.Errorf("make data directory: %w", err))
 	}
+	others, err := strangers(path)
+	if err != nil {
+		return nil, BadInput(err)
+	}
 	owned := filepath.Join(path, ownerFile)
 	lock, err := os.OpenFile(owned, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, unix.EROFS) { // a disk that has failed is mounted so: what lies on it still serves (P3)
@@ -93,14 +99,31 @@ func Claim(path, cluster, role, name string) (*DataDir, error) {
 		return nil, fmt.Errorf("open data directory %s: %w", path, err)
 	}
 	d := &DataDir{path, lock}
-	if err := d.take(owner); err != nil {
+	if err := d.take(owner, others); err != nil {
 		lock.Close()
 		return nil, BadInput(err)
 	}
 	return d, nil
 }
 
-func (d *DataDir) take(owner string) error {
+func errForeign(path string) error {
+	return fmt.Errorf("data directory %s holds files that are not of a Cordon node: choose an empty or new directory", path)
+}
+
+// strangers reports whether other files lie beside the owner file, before anything is made there; without it they are somebody else's.
+func strangers(path string) (bool, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false, fmt.Errorf("open data directory: %w", err)
+	}
+	owned := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ownerFile })
+	if !owned && len(entries) > 0 {
+		return true, errForeign(path)
+	}
+	return len(entries) > 1, nil
+}
+
+func (d *DataDir) take(owner string, others bool) error {
 	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("data directory %s is in use by another running process: stop that one first", d.path)
 	}
@@ -110,13 +133,8 @@ func (d *DataDir) take(owner string) error {
 	case owner:
 		return nil
 	case "":
-		entries, err := os.ReadDir(d.path)
-		if err != nil {
-			return fmt.Errorf("open data directory: %w", err)
-		}
-		if len(entries) > 1 { // the owner file itself is one
-			os.Remove(d.lock.Name())
-			return fmt.Errorf("data directory %s holds files that are not of a Cordon node: choose an empty or new directory", d.path)
+		if others {
+			return errForeign(d.path)
 		}
 		if _, err := d.lock.WriteAt([]byte(owner), 0); err != nil {
 			return fmt.Errorf("mark data directory: %w", err)
