@@ -40,11 +40,11 @@ func (o Options) ClockOrNow() func() time.Time {
 // ErrDevelopment refuses keys that cordon dev made: anyone may have a copy.
 var ErrDevelopment = errors.New("made by cordon dev for trying things out; a real node needs its own from cordon init")
 
-// InputError is about a file, key or directory that the caller named: something to mend there, not here.
-type InputError struct{ Err error }
+// InputError is about a file, key or directory that the caller named: something to mend there, not here. BadInput makes one.
+type InputError struct{ err error }
 
-func (e *InputError) Error() string { return e.Err.Error() }
-func (e *InputError) Unwrap() error { return e.Err }
+func (e *InputError) Error() string { return e.err.Error() }
+func (e *InputError) Unwrap() error { return e.err }
 
 // BadInput makes an InputError of an error; nil stays nil.
 func BadInput(err error) error {

@@ -50,7 +50,7 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("development directory: %w", err)
 	}
 	if err := freshDir(dir); err != nil {
-		return &appliance.InputError{Err: err}
+		return appliance.BadInput(err)
 	}
 	started := time.Now()
 	d := &dev{dir: dir, log: c.Log, out: c.Out}

@@ -25,7 +25,7 @@ node, each counted in cordon status. It is good for a year, and nothing takes it
 			}
 			home, err := identity.AddAuditor(dir, args[0])
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			fmt.Fprintf(stdout, "Made %s. Hand its two files to the auditor, who asks with: cordon-audit lookup NAME --trust trust.json --cert %s --key %s https://NODE:PORT\n",
 				home, filepath.Join(home, "auditor.crt"), filepath.Join(home, "auditor.key"))

@@ -39,7 +39,7 @@ func exemptCommand() *cobra.Command {
 			var file []byte
 			if !lift {
 				if file, err = readFile(path, 1<<16); err != nil {
-					return &appliance.InputError{Err: fmt.Errorf("--file: %w", err)}
+					return appliance.BadInput(fmt.Errorf("--file: %w", err))
 				}
 			}
 			return o.print(op.Exempt(c.Context(), o.r, file))
@@ -78,20 +78,20 @@ func analystsCommand() *cobra.Command {
 			for _, a := range args[1:] {
 				p, err := officePrefix(a)
 				if err != nil {
-					return &appliance.InputError{Err: err}
+					return appliance.BadInput(err)
 				}
 				prefixes = append(prefixes, p)
 			}
 			b, err := analysts.Write(prefixes)
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			switch {
 			case errors.Is(err, fs.ErrExist):
-				return &appliance.InputError{Err: fmt.Errorf("%s is there already, and edges may exempt by it: name a new file, have officers sign that, and put it in the old one's place on each edge", args[0])}
+				return appliance.BadInput(fmt.Errorf("%s is there already, and edges may exempt by it: name a new file, have officers sign that, and put it in the old one's place on each edge", args[0]))
 			case err != nil:
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			_, err = f.Write(b)
 			if e := f.Close(); err == nil {

@@ -30,7 +30,7 @@ Each person runs this on a machine of their own, keeps DIR, and gives DIR/office
 				return usage(c, fmt.Errorf("--dir and --name are needed"))
 			}
 			if _, err := identity.NewOfficer(dir, name, false); err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			fmt.Fprintf(stdout, "Made %s. Keep it to yourself; give %s/%s to who makes the cluster: cordon init --officer officer.pub ...\n", dir, dir, identity.OfficerFile)
 			return nil
@@ -157,7 +157,7 @@ func approveCommand() *cobra.Command {
 			}
 			more, err := readIDs(file)
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			return o.print(op.Approve(c.Context(), o.r, list, append(entries, more...), brakes))
 		},

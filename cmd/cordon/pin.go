@@ -32,7 +32,7 @@ func pinCommand() *cobra.Command {
 			}
 			root, err := os.ReadFile(part[1])
 			if err != nil {
-				return &appliance.InputError{Err: fmt.Errorf("--hotline %s: its root: %w", part[0], err)}
+				return appliance.BadInput(fmt.Errorf("--hotline %s: its root: %w", part[0], err))
 			}
 			return o.print(op.Pin(c.Context(), o.r, part[0], root))
 		},

@@ -61,7 +61,7 @@ func controlCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.LoadControl(path)
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			if check {
 				return sayRight(path)
@@ -96,7 +96,7 @@ func edgeCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.LoadEdge(path)
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			if check {
 				return sayRight(path, cfg.Warnings()...)

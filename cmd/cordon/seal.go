@@ -40,7 +40,7 @@ What was once written to a disk can often be read from it: copy a new node's dir
 				fmt.Fprintf(stdout, "Sealed %s: %s\n", s.Key, s.File)
 			}
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			gone := "The plain files are removed"
 			if p.Keep {

@@ -54,7 +54,7 @@ Run each node with "cordon control --config NAME/control.yaml" or "cordon edge -
 				return usage(c, err)
 			}
 			if err := identity.Init(s.dir, plan); err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			fmt.Fprintf(stdout, "Made %s. Give cluster.pub to each hotline and trust.json to auditors; copy each node's directory to its machine; keep ca/ offline.\n", s.dir)
 			for _, h := range plan.Hotlines {
@@ -126,14 +126,14 @@ func (s *setup) plan() (identity.Plan, error) {
 		}
 		root, err := os.ReadFile(part[1])
 		if err != nil {
-			return p, &appliance.InputError{Err: fmt.Errorf("--hotline %s: its root: %w", part[0], err)}
+			return p, appliance.BadInput(fmt.Errorf("--hotline %s: its root: %w", part[0], err))
 		}
 		p.Hotlines = append(p.Hotlines, identity.Hotline{ID: part[0], RootJSON: root, URL: part[2]})
 	}
 	for _, path := range s.officers {
 		o, err := identity.LoadOfficerPublic(path)
 		if err != nil {
-			return p, &appliance.InputError{Err: fmt.Errorf("--officer: %w", err)}
+			return p, appliance.BadInput(fmt.Errorf("--officer: %w", err))
 		}
 		p.Officers = append(p.Officers, o)
 	}
@@ -248,7 +248,7 @@ func edgeAddCommand() *cobra.Command {
 				return usage(c, err)
 			}
 			if _, err := identity.AddEdge(s.dir, e); err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			home := filepath.Join(s.dir, e.Name)
 			fmt.Fprintf(stdout, "Made %s. Next: cordon enrol --profile %s %s\n", home, filepath.Join(s.dir, "operator", "profile.json"), filepath.Join(home, "edge.pub"))
@@ -269,7 +269,7 @@ func enrolCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			e, err := identity.LoadEnrolment(args[0])
 			if err != nil {
-				return &appliance.InputError{Err: err}
+				return appliance.BadInput(err)
 			}
 			o, err := operator.Open(profile)
 			if err != nil {

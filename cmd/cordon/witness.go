@@ -21,7 +21,7 @@ func policyFile(flag, path string) (string, error) {
 		err = operator.CheckWitnessPolicy(string(b))
 	}
 	if err != nil {
-		return "", &appliance.InputError{Err: fmt.Errorf("%s %s: %w", flag, path, err)}
+		return "", appliance.BadInput(fmt.Errorf("%s %s: %w", flag, path, err))
 	}
 	return string(b), nil
 }
