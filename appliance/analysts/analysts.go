@@ -64,7 +64,7 @@ func Read(b []byte) ([]netip.Prefix, error) {
 		p, err := netip.ParsePrefix(strings.TrimSuffix(line, "\n"))
 		switch {
 		case err != nil || !strings.HasSuffix(line, "\n") || p.String()+"\n" != line || p != p.Masked() || p.Addr().Is4In6():
-			return nil, fmt.Errorf("%q is no prefix; write one like 192.0.2.0/29 or 2001:db8::/56", clip(strings.TrimSuffix(line, "\n")))
+			return nil, fmt.Errorf("%.64q is no prefix; write one like 192.0.2.0/29 or 2001:db8::/56", strings.TrimSuffix(line, "\n"))
 		case p.Addr().Is4() && p.Bits() < minIPv4, p.Addr().Is6() && p.Bits() < minIPv6:
 			return nil, fmt.Errorf("%v is more than an office; at least /%d of IPv4 and /%d of IPv6", p, minIPv4, minIPv6)
 		case len(out) > 0 && compare(out[len(out)-1], p) >= 0:
@@ -77,5 +77,3 @@ func Read(b []byte) ([]netip.Prefix, error) {
 	}
 	return out, nil
 }
-
-func clip(s string) string { return s[:min(len(s), 64)] }

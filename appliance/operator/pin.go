@@ -17,7 +17,7 @@ import (
 // Pin adds a hotline to the cluster, trusted from this root.json on.
 func (o *Operator) Pin(ctx context.Context, r OrderRequest, hotline string, root []byte) (Decision, error) {
 	if _, err := match.ParseListID(hotline + "/list"); err != nil {
-		return Decision{}, appliance.BadInput(fmt.Errorf("--hotline: %q is no hotline's id: small letters, digits and hyphens inside, at most 31", clipText(hotline)))
+		return Decision{}, appliance.BadInput(fmt.Errorf("--hotline: %.64q is no hotline's id: small letters, digits and hyphens inside, at most 31", hotline))
 	}
 	if len(root) > order.MaxDocument {
 		return Decision{}, appliance.BadInput(fmt.Errorf("the root given for hotline %s has %d bytes, at most %d are pinned", hotline, len(root), order.MaxDocument))
@@ -41,5 +41,3 @@ func (o *Operator) Pin(ctx context.Context, r OrderRequest, hotline string, root
 	}
 	return o.decide(ctx, r, st, order.Pin{Hotline: trust.HotlineID(hotline), Root: sha256.Sum256(root), Document: root})
 }
-
-func clipText(s string) string { return s[:min(len(s), 64)] }
