@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordon-project/cordon/appliance/analysts"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/resolver"
@@ -73,5 +75,54 @@ func TestAnEdgeExemptsTheFileThatTheOfficersSignedAndNoOther(t *testing.T) {
 	}
 	if (&exempting{log: a.log, exempt: a.exempt}).number() != 0 {
 		t.Error("an edge without a file exempts somebody")
+	}
+}
+
+// An edge on whose network no analysts are has no part in an exemption: that is told once, and nobody is called for it.
+func TestAnEdgeThatNamesNoAnalystsSaysSoWithoutAlarm(t *testing.T) {
+	var log bytes.Buffer
+	a := &exempting{exempt: func(*resolver.Exemption) { t.Error("the exemption was touched") }, clock: time.Now, log: slog.New(slog.NewTextHandler(&log, nil))}
+	order := &audit.Exemption{Count: 1, Until: 4_000_000_000, Number: 3}
+	for range 2 {
+		a.follow(t.Context(), order)
+	}
+	if text := log.String(); strings.Count(text, "level=INFO") != 1 || strings.Count(text, "\n") != 1 || !strings.Contains(text, "edge.yaml names no file of their prefixes (analysts)") {
+		t.Errorf("want one line, of level INFO:\n%s", text)
+	}
+	if a.number() != 0 {
+		t.Errorf("order %d is in effect without a file", a.number())
+	}
+}
+
+// The edge's following waits for this file: a pipe that nobody writes into must not hold it up.
+func TestWhatIsNoPlainFileOfAnalystsHoldsNothingUp(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"a pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a device": func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		path := filepath.Join(t.TempDir(), "analysts.txt")
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		a := &exempting{path: path, exempt: func(*resolver.Exemption) { t.Errorf("%s exempts somebody", name) }, clock: time.Now, log: slog.New(slog.NewTextHandler(&log, nil))}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			a.follow(t.Context(), &audit.Exemption{Count: 1, Until: 4_000_000_000, Number: 3})
+		}()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Errorf("%s holds the edge up", name)
+			if f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil { // whoever waits for a writer goes on
+				f.Close()
+			}
+			<-done
+		}
+		if !strings.Contains(log.String(), "is not a plain file") {
+			t.Errorf("%s: the log does not say what is wrong:\n%s", name, log.String())
+		}
 	}
 }
