@@ -12,7 +12,6 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/api"
-	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/cluster/audit"
 	"github.com/cordon-project/cordon/resolver/match"
 )
@@ -75,20 +74,17 @@ func (o *Operator) DecideAppeal(ctx context.Context, ref, outcome string, office
 	if err != nil {
 		return Registered{}, err
 	}
+	signing, err := signers(officers)
+	if err != nil {
+		return Registered{}, err
+	}
 	var d audit.Decision
-	for i, dir := range officers {
-		officer, err := identity.LoadOfficer(dir)
-		if err != nil {
-			return Registered{}, appliance.BadInput(err)
-		}
+	for i, officer := range signing {
 		if i == 0 {
 			d = audit.SignRuling(audit.Ruling{Cluster: st.Node.Orders.Cluster, Ref: r, Outcome: audit.Outcome(outcome), At: time.Now().Unix()}, officer.Name, officer.Key)
-			continue
+		} else {
+			d = d.Countersign(officer.Name, officer.Key)
 		}
-		if strings.Contains(" "+strings.Join(d.Officers(), " ")+" ", " "+officer.Name+" ") {
-			return Registered{}, appliance.BadInput(fmt.Errorf("officer %s is named twice", officer.Name))
-		}
-		d = d.Countersign(officer.Name, officer.Key)
 	}
 	if _, err := d.Ruling(); err != nil {
 		return Registered{}, appliance.BadInput(fmt.Errorf("--outcome %q: one of %s", outcome, Outcomes()))

@@ -280,20 +280,15 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 	if it.Number == 0 {
 		it.Number = known.Numbers[kind] + 1
 	}
+	officers, err := signers(r.Officers)
+	if err != nil {
+		return Decision{}, err
+	}
 	var raw []byte
-	var signed []string
-	for i, dir := range r.Officers {
-		officer, err := identity.LoadOfficer(dir)
-		if err != nil {
-			return Decision{}, appliance.BadInput(err)
-		}
+	for i, officer := range officers {
 		if !slices.Contains(known.Officers, officer.Name) {
 			return Decision{}, appliance.BadInput(fmt.Errorf("%s is no officer of this cluster; its officers are %s", officer.Name, strings.Join(known.Officers, ", ")))
 		}
-		if slices.Contains(signed, officer.Name) {
-			return Decision{}, appliance.BadInput(fmt.Errorf("--officer: %s is named twice; the second signature is another person's", officer.Name))
-		}
-		signed = append(signed, officer.Name)
 		if i == 0 {
 			raw, err = order.Sign(it, officer.Name, officer.Key)
 		} else {
@@ -314,6 +309,22 @@ func (o *Operator) decide(ctx context.Context, r OrderRequest, st api.Status, bo
 		return d, writeNew(d.File, raw)
 	}
 	return o.handIn(ctx, raw, d)
+}
+
+// signers reads officers' folders, each another person's.
+func signers(dirs []string) ([]identity.Officer, error) {
+	var all []identity.Officer
+	for _, dir := range dirs {
+		officer, err := identity.LoadOfficer(dir)
+		if err != nil {
+			return nil, appliance.BadInput(err)
+		}
+		if slices.ContainsFunc(all, func(before identity.Officer) bool { return before.Name == officer.Name }) {
+			return nil, appliance.BadInput(fmt.Errorf("--officer: %s is named twice; the second signature is another person's", officer.Name))
+		}
+		all = append(all, officer)
+	}
+	return all, nil
 }
 
 func (o *Operator) handIn(ctx context.Context, raw []byte, d Decision) (Decision, error) {
