@@ -1,8 +1,8 @@
-// Package operator is the operator's side of a cluster: asks its control nodes, hands in what officers sign, and says in words how everything is.
+// Package operator is the operator's side of a cluster: asks its control nodes, and hands in what officers sign.
 //
-// In come a profile (of cordon init, or dev.json) and officers' keys; out come orders in the cluster's log, files, and reports for people. It
-// needs nothing of a node but its HTTP API, believes the operator's own nodes, and asks each in turn until one has done it; what was decided is
-// for auditors to verify. Every method may be called concurrently.
+// In come a profile (of cordon init, or dev.json) and officers' keys; out come orders in the cluster's log, files, and nodes' answers, which
+// package report below says in words. It needs nothing of a node but its HTTP API, believes the operator's own nodes, and asks each in turn until
+// one has done it; what was decided is for auditors to verify. Every method may be called concurrently.
 package operator
 
 import (
@@ -131,7 +131,7 @@ func (o *Operator) Order(ctx context.Context, statement []byte) (api.Ordered, er
 // Newest is the status of the control node that answers with the longest log; an error when none answers.
 func (o *Operator) Newest(ctx context.Context) (api.Status, error) {
 	nodes := o.Status(ctx)
-	if best := newest(nodes); best != nil {
+	if best := LongestLog(nodes); best != nil {
 		return *best.Status, nil
 	}
 	var errs []error
@@ -141,10 +141,21 @@ func (o *Operator) Newest(ctx context.Context) (api.Status, error) {
 	return api.Status{}, fmt.Errorf("no control node answers: %w", errors.Join(errs...))
 }
 
+// LongestLog is the answer of the node with the longest log; nil when no node answers.
+func LongestLog(nodes []NodeStatus) *NodeStatus {
+	var best *NodeStatus
+	for i := range nodes {
+		if n := &nodes[i]; n.Status != nil && (best == nil || n.Status.Node.LogSize > best.Status.Node.LogSize) {
+			best = n
+		}
+	}
+	return best
+}
+
 // newestFirst is first, beginning with the node that has the longest log: what was decided a moment ago is there.
 func (o *Operator) newestFirst(ctx context.Context, ask func(context.Context, *api.Client) error) error {
 	nodes := o.Status(ctx)
-	best := newest(nodes)
+	best := LongestLog(nodes)
 	if best == nil {
 		return o.first(ctx, ask)
 	}

@@ -1,11 +1,9 @@
 package operator
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,21 +38,6 @@ type Decision struct {
 	File    string    `json:"file,omitempty"` // where it waits for more signatures, or to be handed in
 	Leaf    uint64    `json:"leaf,omitempty"` // of the log, once it is decided
 	Again   bool      `json:"again,omitempty"`
-}
-
-// Write says in words what became of an order, and what comes next.
-func (d Decision) Write(w io.Writer) {
-	fmt.Fprintf(w, "%s\nReason: %s. Signed by: %s.\n", d.Text, d.Reason, cmp.Or(strings.Join(d.Signers, ", "), "nobody"))
-	switch {
-	case d.Again:
-		fmt.Fprintf(w, "The cluster had decided this before.\n")
-	case d.Leaf > 0:
-		fmt.Fprintf(w, "Decided: leaf %d of the log.\n", d.Leaf)
-	case d.File != "" && len(d.Signers) < order.Threshold:
-		fmt.Fprintf(w, "%s waits for one more officer, who must sign before %s:\n  cordon countersign --officer DIR %s\n", d.File, clock(d.Expires), d.File)
-	case d.File != "":
-		fmt.Fprintf(w, "%s is to be handed in before %s:\n  cordon submit %s\n", d.File, clock(d.Expires), d.File)
-	}
 }
 
 // Approve lets a held version come into force: the one that is held, or the one of list when several are. Entries are ids in hex; brakes are

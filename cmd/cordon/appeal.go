@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/appliance/operator"
+	"github.com/cordon-project/cordon/appliance/operator/report"
 )
 
 func appealCommand() *cobra.Command {
@@ -146,7 +147,7 @@ func appealListCommand() *cobra.Command {
 			if len(kept) == 0 {
 				fmt.Fprintln(stdout, "No appeal waits.")
 			}
-			operator.WriteAppeals(stdout, kept)
+			report.Appeals(stdout, kept)
 			return nil
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/appliance/operator"
+	"github.com/cordon-project/cordon/appliance/operator/report"
 )
 
 // idLines are the entry ids that are shown of each brake, unless --all.
@@ -58,7 +59,7 @@ func heldCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.print(held, func() { operator.WriteHeld(stdout, held, l.most()) }); err != nil {
+			if err := l.print(held, func() { report.Held(stdout, held, l.most()) }); err != nil {
 				return err
 			}
 			if len(held) > 0 {
@@ -90,7 +91,7 @@ func simulateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.print(all, func() { operator.WriteSimulated(stdout, all, l.most()) }); err != nil {
+			if err := l.print(all, func() { report.Simulated(stdout, all, l.most()) }); err != nil {
 				return err
 			}
 			return operator.Stands(all)

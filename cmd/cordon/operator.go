@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordon-project/cordon/appliance/operator"
+	"github.com/cordon-project/cordon/appliance/operator/report"
 )
 
 // errNeedsAttention is status' exit code 1, after the report has said why.
@@ -44,9 +45,9 @@ func statusCommand() *cobra.Command {
 					return err
 				}
 			} else {
-				operator.Report(stdout, nodes, now)
+				report.Status(stdout, nodes, now)
 			}
-			if !operator.Healthy(nodes, now) {
+			if !report.Healthy(nodes, now) {
 				return errNeedsAttention
 			}
 			return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/identity"
 	"github.com/cordon-project/cordon/appliance/operator"
+	"github.com/cordon-project/cordon/appliance/operator/report"
 )
 
 func officerCommand() *cobra.Command {
@@ -97,7 +98,7 @@ func printDecision(d operator.Decision, err error, asJSON bool) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(d)
 	}
-	d.Write(stdout)
+	report.Decision(stdout, d)
 	return nil
 }
 

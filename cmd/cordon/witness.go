@@ -9,6 +9,7 @@ import (
 
 	"github.com/cordon-project/cordon/appliance"
 	"github.com/cordon-project/cordon/appliance/operator"
+	"github.com/cordon-project/cordon/appliance/operator/report"
 )
 
 // policyFile reads a witness policy and refuses a bad one by its line, before anything is made of it.
@@ -43,7 +44,7 @@ its control.yaml (witness: logs:) and the public logs of the hotlines in force.`
 			if err != nil {
 				return err
 			}
-			return operator.WriteWitnesses(stdout, stderr, o.Status(c.Context()), hybrid)
+			return report.WitnessPolicy(stdout, stderr, o.Status(c.Context()), hybrid)
 		},
 	}
 	profileFlag(c, &profile)

@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/cluster"
 )
 
@@ -20,12 +21,12 @@ func TestStatusShowsTheResolversOfEdges(t *testing.T) {
 		return e
 	}
 	report := func(edges ...[]api.EdgeStatus) string {
-		var nodes []NodeStatus
+		var nodes []operator.NodeStatus
 		for i, e := range edges {
-			nodes = append(nodes, NodeStatus{Status: &api.Status{Node: cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}}, Edges: e}})
+			nodes = append(nodes, operator.NodeStatus{Status: &api.Status{Node: cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}}, Edges: e}})
 		}
 		var b strings.Builder
-		Report(&b, nodes, now)
+		Status(&b, nodes, now)
 		return b.String()
 	}
 	// each control node knows what the edges say that ask it, and the newest word counts
@@ -40,6 +41,11 @@ func TestStatusShowsTheResolversOfEdges(t *testing.T) {
 	} {
 		if text := report([]api.EdgeStatus{edge("e1", state, 0)}); !strings.Contains(text, "edge e1 finds no answers for names that are not listed, since 2026-09-21 13:13:20Z: ") || !strings.Contains(text, want) {
 			t.Errorf("%s: no %q in:\n%s", state, want, text)
+		}
+	}
+	for _, state := range api.RecursionStates { // of an edge of this version
+		if well := state == "answering" || state == "starting"; well == (whyNoRecursion[state] != "") {
+			t.Errorf("%s: what to do is %q", state, whyNoRecursion[state])
 		}
 	}
 }

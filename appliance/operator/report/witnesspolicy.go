@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"errors"
@@ -6,12 +6,13 @@ import (
 	"io"
 	"strings"
 
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/listsync/witness"
 )
 
-// WriteWitnesses prints a piece of a witness policy with every control node that answers as a witness, and the keys of the cluster's
+// WitnessPolicy prints a piece of a witness policy with every control node that answers as a witness, and the keys of the cluster's
 // log; what is missing goes to warn. With hybrid a node counts when both of its cosignatures are there.
-func WriteWitnesses(w, warn io.Writer, nodes []NodeStatus, hybrid bool) error {
+func WitnessPolicy(w, warn io.Writer, nodes []operator.NodeStatus, hybrid bool) error {
 	var names, log []string
 	cluster := ""
 	for _, n := range nodes {

@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"strings"
@@ -6,24 +6,25 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/cluster"
 )
 
 // A second signature that is owed is shown from the first moment, and is a problem when it is overdue: said once, whoever says it.
 func TestAnOwedSignatureIsShownAndThenAProblem(t *testing.T) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	node := func(name string, now time.Time) NodeStatus {
+	node := func(name string, now time.Time) operator.NodeStatus {
 		s := &api.Status{Node: cluster.Status{Name: name, Leader: name, Lists: []cluster.ListStatus{{List: "hotline-one/main", Seq: 1}}}}
 		s.Owed = []api.Owed{{List: "hotline-one/main", Number: 3, Entries: 1, At: at}, {List: "hotline-one/main", Number: 7, Entries: 2, At: now}}
 		if now.Sub(at) > owedWithin {
 			s.Node.Alarms = []cluster.Alarm{{What: cluster.AlarmOwed, Text: "withdrawal 3 of list hotline-one/main still lacks its second signature", Since: at.Add(owedWithin)}}
 		}
-		return NodeStatus{URL: "https://" + name + ".test", Status: s}
+		return operator.NodeStatus{URL: "https://" + name + ".test", Status: s}
 	}
 	report := func(now time.Time) (string, bool) {
-		nodes := []NodeStatus{node("c1", now), node("c2", now)}
+		nodes := []operator.NodeStatus{node("c1", now), node("c2", now)}
 		var b strings.Builder
-		Report(&b, nodes, now)
+		Status(&b, nodes, now)
 		return b.String(), Healthy(nodes, now)
 	}
 	text, well := report(at.Add(23 * time.Hour))

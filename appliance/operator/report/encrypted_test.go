@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"fmt"
@@ -7,21 +7,22 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/cluster"
 )
 
 func TestStatusSaysWhatAnEdgesCertificateNeeds(t *testing.T) {
 	now := time.Unix(1790000000, 0).UTC()
 	report := func(e ...*api.Encrypted) string {
-		var nodes []NodeStatus
+		var nodes []operator.NodeStatus
 		for i := range e {
-			nodes = append(nodes, NodeStatus{Status: &api.Status{
+			nodes = append(nodes, operator.NodeStatus{Status: &api.Status{
 				Node:  cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}},
 				Edges: []api.EdgeStatus{{Name: "e1", Since: now, Current: true, Counter: 1, Encrypted: e[i]}},
 			}})
 		}
 		var b strings.Builder
-		Report(&b, nodes, now)
+		Status(&b, nodes, now)
 		return b.String()
 	}
 	well := api.Encrypted{Ends: now.Add(90 * 24 * time.Hour), At: now}

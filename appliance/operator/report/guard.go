@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"fmt"
@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // guards are what edges last said of what they held back, to any control node.
-func guards(nodes []NodeStatus) map[string]*api.Guard {
+func guards(nodes []operator.NodeStatus) map[string]*api.Guard {
 	return lastSaid(nodes, func(e api.EdgeStatus) *api.Guard { return e.Guard }, func(says *api.Guard) time.Time { return says.At })
 }
 
-// reportGuard prints a line about what an edge held back, if it said anything.
-func reportGuard(w io.Writer, g *api.Guard) {
+// writeGuard prints a line about what an edge held back, if it said anything.
+func writeGuard(w io.Writer, g *api.Guard) {
 	if g == nil {
 		return
 	}

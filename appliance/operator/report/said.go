@@ -1,13 +1,14 @@
-package operator
+package report
 
 import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // lastSaid is what edges last said of something, by their names, to any control node.
-func lastSaid[T any](nodes []NodeStatus, of func(api.EdgeStatus) *T, at func(*T) time.Time) map[string]*T {
+func lastSaid[T any](nodes []operator.NodeStatus, of func(api.EdgeStatus) *T, at func(*T) time.Time) map[string]*T {
 	out := map[string]*T{}
 	for _, x := range nodes {
 		if x.Status == nil {

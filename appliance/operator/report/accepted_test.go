@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"strings"
@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/cluster"
 )
 
 func TestStatusShowsWhoseKeysAreOnDisk(t *testing.T) {
 	now := time.Unix(1790000000, 0).UTC()
-	node := func(name, store, memory string, edges ...api.EdgeStatus) NodeStatus {
-		return NodeStatus{Status: &api.Status{
+	node := func(name, store, memory string, edges ...api.EdgeStatus) operator.NodeStatus {
+		return operator.NodeStatus{Status: &api.Status{
 			Node: cluster.Status{Name: name, Lists: []cluster.ListStatus{{List: "hotline-one/main"}}}, Keys: api.KeyCare{Store: store, Memory: memory}, Edges: edges,
 		}}
 	}
@@ -23,9 +24,9 @@ func TestStatusShowsWhoseKeysAreOnDisk(t *testing.T) {
 		}
 		return e
 	}
-	report := func(nodes ...NodeStatus) (string, bool) {
+	report := func(nodes ...operator.NodeStatus) (string, bool) {
 		var b strings.Builder
-		Report(&b, nodes, now)
+		Status(&b, nodes, now)
 		return b.String(), Healthy(nodes, now)
 	}
 	text, healthy := report(

@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"cmp"
@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // traffics are what edges last said went through them, to any control node.
-func traffics(nodes []NodeStatus) map[string]*api.Traffic {
+func traffics(nodes []operator.NodeStatus) map[string]*api.Traffic {
 	return lastSaid(nodes, func(e api.EdgeStatus) *api.Traffic { return e.Traffic }, func(says *api.Traffic) time.Time { return says.At })
 }
 
-// reportTraffic prints what went through an edge, if it said anything: a line, and one for each upstream.
-func reportTraffic(w io.Writer, t *api.Traffic) {
+// writeTraffic prints what went through an edge, if it said anything: a line, and one for each upstream.
+func writeTraffic(w io.Writer, t *api.Traffic) {
 	if t == nil {
 		return
 	}

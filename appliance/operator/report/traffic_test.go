@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"fmt"
@@ -8,21 +8,22 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 	"github.com/cordon-project/cordon/cluster"
 )
 
 func TestStatusShowsTheTrafficAndTheUpstreamsOfEdges(t *testing.T) {
 	now := time.Unix(1790000000, 0).UTC()
 	report := func(traffic ...*api.Traffic) string {
-		var nodes []NodeStatus
+		var nodes []operator.NodeStatus
 		for i := range traffic {
-			nodes = append(nodes, NodeStatus{Status: &api.Status{
+			nodes = append(nodes, operator.NodeStatus{Status: &api.Status{
 				Node:  cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}},
 				Edges: []api.EdgeStatus{{Name: "e1", Since: now, Current: true, Counter: 1, Traffic: traffic[i]}},
 			}})
 		}
 		var b strings.Builder
-		Report(&b, nodes, now)
+		Status(&b, nodes, now)
 		return b.String()
 	}
 	says := func(upstreams ...api.Upstream) *api.Traffic {

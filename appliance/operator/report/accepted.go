@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"fmt"
@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // accepted are the risks that somebody has taken knowingly, in a configuration file: shown as long as they last. They are no problems:
 // what is always wrong is soon not looked at.
-func accepted(nodes []NodeStatus) []string {
+func accepted(nodes []operator.NodeStatus) []string {
 	care := map[string]api.KeyCare{}
 	for _, x := range nodes {
 		if x.Status == nil {

@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"fmt"
@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // encrypteds are what edges last said of their encrypted transports, to any control node.
-func encrypteds(nodes []NodeStatus) map[string]*api.Encrypted {
+func encrypteds(nodes []operator.NodeStatus) map[string]*api.Encrypted {
 	return lastSaid(nodes, func(e api.EdgeStatus) *api.Encrypted { return e.Encrypted }, func(says *api.Encrypted) time.Time { return says.At })
 }
 
-// reportEncrypted prints a line about an edge's encrypted transports, if it has any.
-func reportEncrypted(w io.Writer, e *api.Encrypted) {
+// writeEncrypted prints a line about an edge's encrypted transports, if it has any.
+func writeEncrypted(w io.Writer, e *api.Encrypted) {
 	if e == nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // witnessWithin is how long witnesses and other operators' nodes may be away before a person is told.
@@ -46,9 +47,9 @@ func witnessProblems(s api.WitnessStatus, node string, now time.Time) []string {
 	return out
 }
 
-// reportWitnesses says who has cosigned the log from outside, and what this cluster watches of others.
-func reportWitnesses(w io.Writer, nodes []NodeStatus) {
-	best := newest(nodes)
+// writeWitnesses says who has cosigned the log from outside, and what this cluster watches of others.
+func writeWitnesses(w io.Writer, nodes []operator.NodeStatus) {
+	best := operator.LongestLog(nodes)
 	s := best.Status.Witness
 	if len(s.Asked) == 0 && len(s.Watched) == 0 && len(s.Peers) == 0 {
 		return

@@ -1,4 +1,4 @@
-package operator
+package report
 
 import (
 	"cmp"
@@ -7,26 +7,26 @@ import (
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
-	"github.com/cordon-project/cordon/resolver/upstream/unbound"
+	"github.com/cordon-project/cordon/appliance/operator"
 )
 
 // whyNoRecursion says what the words of api.Recursion mean that are a problem, and what to do.
 var whyNoRecursion = map[string]string{
-	"missing": unbound.ErrMissing.Error(),
-	"anchor":  unbound.ErrAnchor.Error(),
+	"missing": "unbound is not installed there: install Debian's package unbound, or name resolvers under upstreams instead",
+	"anchor":  "it has no DNSSEC trust anchor: install Debian's package dns-root-data, or name a file as recursion.trust_anchor",
 	"refused": "its unbound does not start; the edge's log says why",
 	"silent":  "its unbound does not answer and is being started again; the edge's log says more",
-	"blind":   "its " + unbound.ErrBlind.Error(),
+	"blind":   "its unbound gets no answers from other servers: open the way to the Internet for UDP and TCP port 53, and look at that machine's clock and trust anchor",
 	"ended":   "its unbound ended by itself and is being started again; the edge's log says more",
 }
 
 // recursions are what edges last said of their resolvers, to any control node.
-func recursions(nodes []NodeStatus) map[string]*api.Recursion {
+func recursions(nodes []operator.NodeStatus) map[string]*api.Recursion {
 	return lastSaid(nodes, func(e api.EdgeStatus) *api.Recursion { return e.Recursion }, func(says *api.Recursion) time.Time { return says.At })
 }
 
-// reportRecursion prints a line about an edge's Unbound, if it has one.
-func reportRecursion(w io.Writer, r *api.Recursion) {
+// writeRecursion prints a line about an edge's Unbound, if it has one.
+func writeRecursion(w io.Writer, r *api.Recursion) {
 	if r == nil {
 		return
 	}
