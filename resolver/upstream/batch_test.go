@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -48,7 +47,7 @@ func (w *waiter) Flush() {
 // and also when there is no room or the pool is closed.
 func TestQueuedQuestionsAreToldAndFlushedOnceEach(t *testing.T) {
 	s := upstreamtest.Start(t, upstreamtest.Plain)
-	p := pool(t, upstream.Config{Attempt: 5 * time.Second, Total: 10 * time.Second, InFlight: 40}, s)
+	p := pool(t, upstream.Config{InFlight: 40}, s)
 	const n = 60
 	var done sync.WaitGroup
 	waiters := make([]*waiter, n)

@@ -69,13 +69,13 @@ func TestRepliesWithAWrongCookieOrNoneAreNotBelieved(t *testing.T) {
 		"another one": func(m *dns.Msg, q upstreamtest.Query) { withCookie(m, "ffffffffffffffff"+given) },
 		"none":        func(m *dns.Msg, q upstreamtest.Query) { m.Extra = nil },
 	} {
-		n := 0
+		var n atomic.Int64
 		s := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
 			return upstreamtest.Change(q, func(m *dns.Msg) {
 				if q.TCP {
 					return
 				}
-				if n++; n == 1 {
+				if n.Add(1) == 1 {
 					withCookie(m, cookie(q)[:16]+given)
 					return
 				}

@@ -15,7 +15,8 @@ import (
 
 // TestEachServerIsCounted: what an operator reads of a server is what that server did.
 func TestEachServerIsCounted(t *testing.T) {
-	silent := upstreamtest.Start(t, func(upstreamtest.Query) upstreamtest.Reply { return upstreamtest.Reply{} })
+	mute := new(silence)
+	silent := upstreamtest.Start(t, mute.handle)
 	failing := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
 		return upstreamtest.Change(q, func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure })
 	})
@@ -23,7 +24,8 @@ func TestEachServerIsCounted(t *testing.T) {
 		return upstreamtest.Change(q, func(m *dns.Msg) { m.Truncated = !q.TCP })
 	})
 	now := time.Unix(1790000000, 0)
-	p := pool(t, upstream.Config{Attempt: 100 * time.Millisecond, Total: 20 * time.Second, Clock: func() time.Time { return now }}, silent, failing, cut)
+	p := pool(t, upstream.Config{Clock: func() time.Time { return now }}, silent, failing, cut)
+	mute.pool.Store(p)
 	for i := range 5 {
 		if m, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err != nil || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
 			t.Fatalf("got %v, %v", m, err)
@@ -65,7 +67,7 @@ func TestHandshakesAreCounted(t *testing.T) {
 		{"dns.example", upstream.ServerCounts{Server: at, Asked: 2, Answers: 2, Connections: 1}},
 		{"other.example", upstream.ServerCounts{Server: at, Asked: 4, Failures: 4, Unproven: 4, Trouble: "tls: failed to verify certificate: x509: certificate is valid for dns.example, not other.example"}},
 	} {
-		p := pool(t, upstream.Config{Servers: []netip.AddrPort{at}, Attempt: 10 * time.Second, Total: 10 * time.Second, TLS: &upstream.Identity{Name: tt.name, Roots: roots}})
+		p := pool(t, upstream.Config{Servers: []netip.AddrPort{at}, TLS: &upstream.Identity{Name: tt.name, Roots: roots}})
 		for i := range 2 {
 			if _, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); (err == nil) != (tt.want.Answers > 0) {
 				t.Errorf("%s: %v", tt.name, err)
@@ -88,7 +90,7 @@ func TestQuestionsOverTLSArePadded(t *testing.T) {
 	})
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
-	p := pool(t, upstream.Config{Servers: []netip.AddrPort{at}, Attempt: 10 * time.Second, Total: 10 * time.Second, TLS: &upstream.Identity{Name: "dns.example", Roots: roots}})
+	p := pool(t, upstream.Config{Servers: []netip.AddrPort{at}, TLS: &upstream.Identity{Name: "dns.example", Roots: roots}})
 	for _, n := range []string{"a.test", "a-name-of-another-length.test", "and-one-that-is-so-long-that-it-does-not-fit-into-a-hundred-and.twenty-eight-bytes-with-what-is-around-it.and-so-is-in-two-of-them.test"} {
 		if _, err := exchange(p, n, dns.TypeA); err != nil {
 			t.Fatal(err)

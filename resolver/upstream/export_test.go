@@ -66,6 +66,24 @@ func (p *Pool) Age(d time.Duration) {
 	}
 }
 
+// Pass lets time go by for the questions under way: an attempt whose time is over by then ends now.
+func (p *Pool) Pass(d time.Duration) {
+	for _, s := range p.shards {
+		s.look(time.Now().Add(d))
+	}
+}
+
+// OneSpan has all questions that follow come within one span, however long they take.
+func (p *Pool) OneSpan() {
+	for _, s := range p.shards {
+		s.mu.Lock()
+		for i := range s.servers {
+			s.servers[i].until = time.Now().Add(24 * time.Hour)
+		}
+		s.mu.Unlock()
+	}
+}
+
 // AskAgain puts a query into each shard's outbox as a reply or the clock does when it asks again, and leaves it there.
 func (p *Pool) AskAgain(q wire.Question, done func([]byte, error)) {
 	for i, s := range p.shards {

@@ -19,13 +19,17 @@ import (
 	"github.com/cordon-project/cordon/resolver/wire"
 )
 
+// patience is for what must come: a machine may stand still for seconds.
+const patience = time.Minute
+
+// pool asks servers, each once for a question unless its test lets time pass.
 func pool(t *testing.T, c upstream.Config, servers ...*upstreamtest.Server) *upstream.Pool {
 	t.Helper()
 	for _, s := range servers {
 		c.Servers = append(c.Servers, s.Addr())
 	}
 	if c.Attempt == 0 {
-		c.Attempt = 300 * time.Millisecond
+		c.Attempt, c.Total = patience, 10*patience
 	}
 	p, err := upstream.Open(c)
 	if err != nil {
@@ -33,6 +37,14 @@ func pool(t *testing.T, c upstream.Config, servers ...*upstreamtest.Server) *ups
 	}
 	t.Cleanup(func() { _ = p.Close() })
 	return p
+}
+
+// silence answers nothing, and whoever asks it need not wait: as soon as a question is there its time is over.
+type silence struct{ pool atomic.Pointer[upstream.Pool] }
+
+func (s *silence) handle(upstreamtest.Query) upstreamtest.Reply {
+	s.pool.Load().Pass(patience)
+	return upstreamtest.Reply{}
 }
 
 func name(s string) []byte {
@@ -144,7 +156,7 @@ func TestTruncatedRepliesAreFetchedOverTCP(t *testing.T) {
 }
 
 func TestTheNextServerIsTried(t *testing.T) {
-	silent := func(upstreamtest.Query) upstreamtest.Reply { return upstreamtest.Reply{} }
+	silent := new(silence)
 	garbage := func(q upstreamtest.Query) upstreamtest.Reply {
 		r := upstreamtest.Plain(q)
 		r.Packets[0] = r.Packets[0][:len(r.Packets[0])-20]
@@ -153,9 +165,10 @@ func TestTheNextServerIsTried(t *testing.T) {
 	fails := func(q upstreamtest.Query) upstreamtest.Reply {
 		return upstreamtest.Change(q, func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeServerFailure, nil })
 	}
-	for what, handle := range map[string]func(upstreamtest.Query) upstreamtest.Reply{"silent": silent, "garbage": garbage, "servfail": fails} {
+	for what, handle := range map[string]func(upstreamtest.Query) upstreamtest.Reply{"silent": silent.handle, "garbage": garbage, "servfail": fails} {
 		bad, good := upstreamtest.Start(t, handle), upstreamtest.Start(t, upstreamtest.Plain)
-		p := pool(t, upstream.Config{Attempt: 100 * time.Millisecond}, bad, good)
+		p := pool(t, upstream.Config{}, bad, good)
+		silent.pool.Store(p)
 		if m, err := exchange(p, "a.test", dns.TypeA); err != nil || len(m.Answer) != 1 {
 			t.Errorf("%s: got %v, %v", what, m, err)
 		}
@@ -165,17 +178,17 @@ func TestTheNextServerIsTried(t *testing.T) {
 func TestADeadServerIsAskedLastUntilItsBackoffEnds(t *testing.T) {
 	var dead atomic.Bool
 	dead.Store(true)
+	silent := new(silence)
 	first := upstreamtest.Start(t, func(q upstreamtest.Query) upstreamtest.Reply {
 		if dead.Load() {
-			return upstreamtest.Reply{}
+			return silent.handle(q)
 		}
 		return upstreamtest.Plain(q)
 	})
 	second := upstreamtest.Start(t, upstreamtest.Plain)
 	var now atomic.Int64
-	p := pool(t, upstream.Config{
-		Attempt: 50 * time.Millisecond, Clock: func() time.Time { return time.Unix(now.Load(), 0) },
-	}, first, second)
+	p := pool(t, upstream.Config{Clock: func() time.Time { return time.Unix(now.Load(), 0) }}, first, second)
+	silent.pool.Store(p)
 	for i := range 6 {
 		if _, err := exchange(p, fmt.Sprintf("n%d.test", i), dns.TypeA); err != nil {
 			t.Fatal(err)
@@ -197,19 +210,14 @@ func TestADeadServerIsAskedLastUntilItsBackoffEnds(t *testing.T) {
 }
 
 func TestFailuresSayWhichKindTheyAre(t *testing.T) {
-	silent := upstreamtest.Start(t, func(upstreamtest.Query) upstreamtest.Reply { return upstreamtest.Reply{} })
-	p := pool(t, upstream.Config{Attempt: 50 * time.Millisecond, Total: 150 * time.Millisecond}, silent)
+	silent := new(silence)
+	p := pool(t, upstream.Config{}, upstreamtest.Start(t, silent.handle))
+	silent.pool.Store(p)
 	if _, err := exchange(p, "secret.test", dns.TypeA); !errors.Is(err, upstream.ErrNoAnswer) {
 		t.Errorf("silent server: %v, want %v", err, upstream.ErrNoAnswer)
 	}
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.LocalAddr().(*net.UDPAddr).AddrPort()
-	_ = l.Close()
-	p = pool(t, upstream.Config{Servers: []netip.AddrPort{closed}})
-	_, err = exchange(p, "secret.test", dns.TypeA)
+	p = pool(t, upstream.Config{Servers: []netip.AddrPort{upstreamtest.Closed(t)}})
+	_, err := exchange(p, "secret.test", dns.TypeA)
 	if !errors.Is(err, upstream.ErrNetwork) {
 		t.Errorf("closed port: %v, want %v", err, upstream.ErrNetwork)
 	}
@@ -226,36 +234,36 @@ func TestIdenticalQuestionsAreAskedOnceAndThoseInFlightAreBounded(t *testing.T) 
 		<-release
 		return upstreamtest.Plain(q)
 	})
-	p := pool(t, upstream.Config{InFlight: 1, Attempt: 5 * time.Second, Total: 5 * time.Second}, s)
-	var work sync.WaitGroup
-	for range 20 {
-		work.Go(func() {
-			if _, err := exchange(p, "same.test", dns.TypeA); err != nil {
-				t.Error(err)
-			}
-		})
+	p := pool(t, upstream.Config{InFlight: 1}, s)
+	const n = 20
+	same, ended := wire.Question{Name: name("same.test"), Type: dns.TypeA, Class: 1}, make(chan error, n)
+	var asking sync.WaitGroup
+	for range n {
+		asking.Go(func() { p.Ask(context.Background(), same, func(_ []byte, err error) { ended <- err }) })
 	}
-	for p.Counts().Attempts == 0 { // until the one flight is under way
-		<-time.After(time.Millisecond)
-	}
+	asking.Wait() // all have asked, and none has an answer
 	if _, err := exchange(p, "other.test", dns.TypeA); !errors.Is(err, upstream.ErrBusy) {
 		t.Errorf("a second question: %v, want %v", err, upstream.ErrBusy)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := p.Exchange(ctx, wire.Question{Name: name("same.test"), Type: 1, Class: 1}); !errors.Is(err, context.Canceled) {
+	if _, err := p.Exchange(ctx, same); !errors.Is(err, context.Canceled) {
 		t.Errorf("with an ended context: %v", err)
 	}
 	close(release)
-	work.Wait()
-	if got := p.Counts(); got.Questions > 3 {
-		t.Errorf("%d questions for 20 identical ones", got.Questions)
+	for range n {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := p.Counts(); got.Questions != 1 {
+		t.Errorf("%d questions for %d identical ones", got.Questions, n)
 	}
 }
 
 func TestCloseEndsQuestionsInFlight(t *testing.T) {
 	s := upstreamtest.Start(t, func(upstreamtest.Query) upstreamtest.Reply { return upstreamtest.Reply{} })
-	p := pool(t, upstream.Config{Attempt: time.Minute, Total: time.Minute}, s)
+	p := pool(t, upstream.Config{}, s)
 	ended := make(chan error)
 	go func() {
 		_, err := exchange(p, "a.test", dns.TypeA)

@@ -20,7 +20,7 @@ func TestTheLongestZoneDecidesWhoIsAsked(t *testing.T) {
 		servers[i] = upstreamtest.Start(t, upstreamtest.Plain)
 		at[i] = []netip.AddrPort{servers[i].Addr()}
 	}
-	z, err := upstream.OpenZones(upstream.Config{Servers: at[0]}, []upstream.Zone{{"Corp.Example", at[1]}, {"lab.corp.example.", at[2]}})
+	z, err := upstream.OpenZones(upstream.Config{Servers: at[0], Attempt: patience, Total: patience}, []upstream.Zone{{"Corp.Example", at[1]}, {"lab.corp.example.", at[2]}})
 	if err != nil {
 		t.Fatal(err)
 	}

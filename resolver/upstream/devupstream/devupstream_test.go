@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -17,7 +18,7 @@ func TestItAnswersOverUDPAndTCPAndStops(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
 	for _, network := range []string{"udp", "tcp"} {
-		c := dns.Client{Net: network}
+		c := dns.Client{Net: network, Timeout: time.Minute}
 		m, _, err := c.Exchange(new(dns.Msg).SetQuestion("big--a.test.", dns.TypeTXT), s.Addr().String())
 		if err != nil || m.Truncated != (network == "udp") {
 			t.Errorf("%s: %v, %v", network, m, err)

@@ -73,6 +73,19 @@ func Listen(t testing.TB) (*net.UDPConn, net.Listener) {
 	return nil, nil
 }
 
+// Closed is an address of loopback where nobody listens over UDP, nor can while the test lasts: a socket has it that hears another address alone, so
+// to all others the kernel says that nobody is there.
+func Closed(t testing.TB) netip.AddrPort {
+	t.Helper()
+	local := net.IPv4(127, 0, 0, 1)
+	c, err := net.DialUDP("udp4", &net.UDPAddr{IP: local}, &net.UDPAddr{IP: local, Port: 9})
+	if err != nil {
+		t.Fatalf("take a port: %v", err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
 // Addr is where it listens.
 func (s *Server) Addr() netip.AddrPort { return s.udp.LocalAddr().(*net.UDPAddr).AddrPort() }
 
