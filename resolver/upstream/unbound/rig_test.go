@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rig runs one Resolver with short waits.
+// rig runs one Resolver.
 type rig struct {
 	*Resolver
 	log   *logBuffer
@@ -61,10 +61,12 @@ func openFolder(t *testing.T) string {
 	return dir
 }
 
+// quick is between probes where a test waits for what they find, or for counters, which come with each fifth.
+const quick = 200 * time.Millisecond
+
 func begin(t *testing.T, c Config) *rig {
 	t.Helper()
 	g := &rig{log: new(logBuffer)}
-	c.Every = 200 * time.Millisecond
 	c.Log = slog.New(slog.NewTextHandler(g.log, nil))
 	if c.Dir == "" {
 		c.Dir = filepath.Join(openFolder(t), "run")
@@ -88,10 +90,10 @@ func begin(t *testing.T, c Config) *rig {
 	return g
 }
 
-// until waits for a state.
+// until waits for a state: the bound is for what hangs.
 func (g *rig) until(t *testing.T, what string, ok func(State) bool) State {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
 		if s := g.State(); ok(s) {
 			return s
 		}
@@ -115,7 +117,7 @@ func pidfd(t *testing.T, process int) int {
 func wait(t *testing.T, pidfd int) {
 	t.Helper()
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 10_000)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 120_000)
 		if err == unix.EINTR {
 			continue
 		}

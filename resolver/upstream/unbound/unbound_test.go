@@ -53,16 +53,18 @@ func TestUnboundAnswersAndEndsWithRun(t *testing.T) {
 
 func TestAProcessThatEndsOrHangsIsStartedAgain(t *testing.T) {
 	needUnbound(t)
-	g := begin(t, Config{})
-	for i, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGTERM} {
-		s := g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts == uint64(i+1) })
+	g := begin(t, Config{Every: quick})
+	starts := uint64(0) // more than are asked for, on a machine that stands still for long
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGTERM} {
+		s := g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts > starts })
 		before := pidfd(t, s.Process)
-		if err := syscall.Kill(s.Process, signal); err != nil {
+		if err := unix.PidfdSendSignal(before, signal, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 		wait(t, before)
+		starts = s.Starts
 	}
-	g.until(t, "answering a last time", func(s State) bool { return s.Answering && s.Starts == 4 && s.Err == nil })
+	g.until(t, "answering a last time", func(s State) bool { return s.Answering && s.Starts > starts && s.Err == nil })
 	g.until(t, "answering for who asks often", func(State) bool { return g.Answering() })
 	for _, want := range []string{"signal: killed", "does not answer", "ended by itself: exit status 0"} {
 		if !strings.Contains(g.log.String(), want) {
@@ -88,7 +90,7 @@ func TestFailedStartsAreEverFurtherApart(t *testing.T) {
 // what it had counted since it was last asked is gone. Then that start is no test, and the next one is.
 func TestCountersGoOnOverRestarts(t *testing.T) {
 	needUnbound(t)
-	g := begin(t, Config{})
+	g := begin(t, Config{Every: quick})
 	counted := uint64(0)
 	for good := 0; good < 2; {
 		s := g.until(t, "answering", func(s State) bool { return s.Answering })
@@ -125,7 +127,7 @@ func askLocalhost(t *testing.T, at string) {
 	}
 	defer conn.Close()
 	_, _ = conn.Write([]byte("\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01"))
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second)) // whoever is started again does not answer
 	_, _ = conn.Read(make([]byte, 512))
 }
 
@@ -155,7 +157,8 @@ func TestWhatIsWrongIsSaidWithWhatToDo(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := begin(t, tt.config)
-			s := g.until(t, "saying what is wrong", func(s State) bool { return s.Err != nil })
+			// The state is there a moment before the log has it.
+			s := g.until(t, "saying what is wrong", func(s State) bool { return s.Err != nil && strings.Contains(g.log.String(), "level=ERROR") })
 			g.close()
 			for _, want := range tt.want {
 				if !strings.Contains(s.Err.Error(), want) {
@@ -200,7 +203,7 @@ func TestAChangedTrustAnchorIsTaken(t *testing.T) {
 	anchor := filepath.Join(openFolder(t), "root.key")
 	write := func(b []byte) {
 		t.Helper()
-		if err := os.WriteFile(anchor, b, 0o644); err != nil {
+		if err := errors.Join(os.WriteFile(anchor+".new", b, 0o644), os.Rename(anchor+".new", anchor)); err != nil { // never half of it
 			t.Fatal(err)
 		}
 	}
@@ -208,7 +211,7 @@ func TestAChangedTrustAnchorIsTaken(t *testing.T) {
 	g := begin(t, Config{TrustAnchor: anchor})
 	g.until(t, "answering", func(s State) bool { return s.Answering })
 	write(append(text, "; one more line\n"...))
-	g.until(t, "answering with the new one", func(s State) bool { return s.Answering && s.Starts == 2 })
+	g.until(t, "answering with the new one", func(s State) bool { return s.Answering && s.Starts >= 2 })
 	if strings.Contains(g.log.String(), "level=ERROR") {
 		t.Errorf("log:\n%s", g.log)
 	}
@@ -240,11 +243,11 @@ func TestWhoeverElseAnswersIsNotTakenForUnbound(t *testing.T) {
 	}()
 	at := other.LocalAddr().(*net.UDPAddr).AddrPort()
 	say <- "another"
-	if err := probe(t.Context(), at, "right", 5*time.Second); err == nil {
+	if err := probe(t.Context(), at, "right", time.Minute); err == nil {
 		t.Error("somebody else is taken for it")
 	}
 	say <- "right"
-	if err := probe(t.Context(), at, "right", 5*time.Second); err != nil {
+	if err := probe(t.Context(), at, "right", time.Minute); err != nil {
 		t.Errorf("with the right word: %v", err)
 	}
 }
@@ -302,7 +305,7 @@ func TestAnOlderUnboundGetsNoLinesThatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := begin(t, Config{Program: old})
-	g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts == 2 })
+	g.until(t, "answering", func(s State) bool { return s.Answering && s.Starts >= 2 })
 	if !strings.Contains(g.log.String(), "unknown keyword 'wait-limit'") {
 		t.Errorf("log:\n%s", g.log)
 	}
