@@ -2,6 +2,7 @@ package dns64
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -152,15 +153,25 @@ func startWorld(t *testing.T, w *world) (at string) {
 	return conn.LocalAddr().String()
 }
 
-// startUnbound runs Unbound with its dns64 module in front of a server.
+// startUnbound runs Unbound with its dns64 module in front of a server, on a port below those that the kernel gives to whoever asks for any.
 func startUnbound(t *testing.T, program, prefix, upstream string) (at string) {
 	t.Helper()
-	free, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	said := ""
+	for range 20 {
+		if at, said = tryUnbound(t, program, prefix, upstream, 20000+rand.IntN(12000)); at != "" {
+			return at
+		}
+		if !strings.Contains(said, "in use") {
+			break
+		}
 	}
-	port := free.LocalAddr().(*net.UDPAddr).Port
-	_ = free.Close()
+	t.Fatalf("unbound does not answer:\n%s", said)
+	return ""
+}
+
+// tryUnbound gives what Unbound said when it does not answer.
+func tryUnbound(t *testing.T, program, prefix, upstream string, port int) (at, said string) {
+	t.Helper()
 	dir := t.TempDir()
 	config := fmt.Sprintf(`server:
   directory: %q
@@ -174,7 +185,8 @@ func startUnbound(t *testing.T, program, prefix, upstream string) (at string) {
   do-not-query-localhost: no
   qname-minimisation: no
   outbound-msg-retry: 1
-  unknown-server-time-limit: 100
+  unknown-server-time-limit: 500
+  infra-cache-min-rtt: 500
   module-config: "dns64 iterator"
   dns64-prefix: %s
   local-zone: "in-addr.arpa." nodefault
@@ -190,31 +202,39 @@ forward-zone:
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var said strings.Builder
+	var log strings.Builder
 	cmd := exec.Command(program, "-d", "-c", path)
-	cmd.Stderr = &said
+	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	end := func() { _ = cmd.Process.Kill(); <-ended }
+	t.Cleanup(end)
 	at = fmt.Sprintf("127.0.0.1:%d", port)
-	for range 100 {
-		c := dns.Client{Timeout: 200 * time.Millisecond}
-		if m, _, err := c.Exchange(new(dns.Msg).SetQuestion("six.zone.example.", dns.TypeAAAA), at); err == nil && m.Rcode == dns.RcodeSuccess {
-			return at
+	for late := time.Now().Add(time.Minute); time.Now().Before(late); <-time.After(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			return "", log.String()
+		default:
 		}
-		<-time.After(20 * time.Millisecond)
+		c := dns.Client{Timeout: time.Second}
+		if m, _, err := c.Exchange(new(dns.Msg).SetQuestion("six.zone.example.", dns.TypeAAAA), at); err == nil && m.Rcode == dns.RcodeSuccess {
+			return at, ""
+		}
 	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	t.Fatalf("unbound does not answer:\n%s", said.String())
-	return ""
+	end()
+	return "", log.String()
 }
 
 func askUnbound(t *testing.T, at, q string) *dns.Msg {
 	t.Helper()
 	name, typ, _ := strings.Cut(q, " ")
-	c := dns.Client{Timeout: 25 * time.Second}
+	c := dns.Client{Timeout: time.Minute}
 	m, _, err := c.Exchange(new(dns.Msg).SetQuestion(name, dns.StringToType[typ]), at)
 	if err != nil {
 		t.Fatalf("%s: %v", q, err)
