@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -91,7 +92,7 @@ func recode(m *dns.Msg, code uint16) {
 func serve(t *testing.T, f *fake) netip.AddrPort {
 	t.Helper()
 	udp, tcp := upstreamtest.Listen(t)
-	for _, s := range []*dns.Server{{Listener: tcp, Handler: f}, {PacketConn: udp, Handler: f}} {
+	for _, s := range []*dns.Server{{Listener: tcp, Handler: f, ReadTimeout: time.Minute}, {PacketConn: udp, Handler: f}} {
 		up := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(up) }
 		done := make(chan error, 1)
@@ -107,7 +108,7 @@ func serve(t *testing.T, f *fake) netip.AddrPort {
 
 func run(t *testing.T, f *fake, change ...func(*probe.Config)) *probe.Result {
 	t.Helper()
-	c := probe.Config{Resolver: serve(t, f), Canaries: []probe.Canary{{Name: canary, Voluntary: true}}, Unlisted: []string{"open.example"}}
+	c := probe.Config{Timeout: time.Minute, Resolver: serve(t, f), Canaries: []probe.Canary{{Name: canary, Voluntary: true}}, Unlisted: []string{"open.example"}}
 	for _, ch := range change {
 		ch(&c)
 	}

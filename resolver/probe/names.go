@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -17,10 +16,11 @@ import (
 // why says in a few words what an exchange ended with.
 func why(err error) string {
 	var op *net.OpError
+	var late net.Error
 	switch {
 	case errors.Is(err, errAnswer):
 		return errAnswer.Error()
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &late) && late.Timeout(): // while it was being connected to, too
 		return "no answer in time"
 	case errors.As(err, &op):
 		return op.Err.Error()
