@@ -81,7 +81,7 @@ func TestQUICIsAsked(t *testing.T) {
 	defer h3.Close()
 	go func() { _ = h3.Serve(socket) }()
 	for over, server := range map[string]string{"quic": doq.Addr().String(), "h3": socket.LocalAddr().String()} {
-		r, err := Run(context.Background(), Config{Server: server, Over: over, Rate: 500, Time: 100 * time.Millisecond, Conns: 2, CA: ca, Questions: questions, Patience: 5 * time.Second})
+		r, err := Run(context.Background(), Config{Server: server, Over: over, Rate: 500, Time: 100 * time.Millisecond, Conns: 2, CA: ca, Questions: questions, Patience: time.Minute})
 		if err != nil {
 			t.Fatalf("%s: %v", over, err)
 		}

@@ -10,12 +10,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -323,7 +325,11 @@ func edit(path string, pairs ...string) error {
 // freePorts finds ports of 127.0.0.1 that are free for UDP and TCP, no two of them the same. They lie below those that the kernel hands
 // out by itself.
 func freePorts(n int) (ports []uint16, err error) {
-	for port := uint16(31000); port < 32700 && len(ports) < n; port++ {
+	for tries := 0; tries < 1000 && len(ports) < n; tries++ {
+		port := uint16(20000 + rand.IntN(12000)) // not the same as somebody else's who looks at the same time
+		if slices.Contains(ports, port) {
+			continue
+		}
 		at := fmt.Sprintf("127.0.0.1:%d", port)
 		tcp, err := net.Listen("tcp", at)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -21,7 +22,7 @@ func TestEveryQuestionGetsOneOfTwoAddresses(t *testing.T) {
 		ended <- Run(ctx, Config{Conn: conn, Stop: netip.MustParseAddr("192.0.2.1"), Others: netip.MustParseAddr("198.51.100.7"), Batch: 4})
 	}()
 	for name, want := range map[string]string{"h1.test.": "192.0.2.1", "www.hot.test.": "198.51.100.7"} {
-		got, err := dns.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), conn.LocalAddr().String())
+		got, _, err := (&dns.Client{Timeout: time.Minute}).Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), conn.LocalAddr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
