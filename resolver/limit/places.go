@@ -77,6 +77,9 @@ func (p *Place) End(now time.Time) {
 	p.work.Add(-1)
 }
 
+// Rests reports that the connection is not needed now.
+func (p *Place) Rests() bool { return p.work.Load() == 0 }
+
 // Gone reports that somebody else has the place.
 func (p *Place) Gone() bool { return p.gone.Load() }
 
@@ -159,7 +162,7 @@ func (g *Places) weakest(own *house) (weak *Place) {
 // oldest is the place that has rested longest, nil when none does.
 func (h *house) oldest() (out *Place) {
 	for _, p := range h.places {
-		if p.work.Load() == 0 && (out == nil || p.rested.Load() < out.rested.Load()) {
+		if p.Rests() && (out == nil || p.rested.Load() < out.rested.Load()) {
 			out = p
 		}
 	}

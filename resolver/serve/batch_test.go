@@ -111,11 +111,16 @@ func TestAnsweringDoesNotAllocate(t *testing.T) {
 func TestAnAnswerThatCannotBeSentDoesNotHoldItsBatch(t *testing.T) {
 	w, _ := worker(t, "127.0.0.1:0", &fakeHandler{})
 	c := dial(t, "udp", w.socket.addr)
-	for range 5 {
-		send(t, c, "idf")
-	}
-	if err := w.raw.Read(w.in.take); err != nil || w.in.n != 5 {
-		t.Fatalf("read %d questions, %v; want 5", w.in.n, err)
+	for together := 0; together != 5; { // again where a busy kernel hands them over in parts
+		for range 5 {
+			send(t, c, "idf")
+		}
+		for n := 0; n < 5; n += together {
+			if err := w.raw.Read(w.in.take); err != nil || w.in.errno != 0 {
+				t.Fatal(err, w.in.errno)
+			}
+			together = w.in.n
+		}
 	}
 	for _, i := range []int{0, 2, 4} {
 		w.in.names[i].Port = 0

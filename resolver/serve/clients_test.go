@@ -39,7 +39,9 @@ func startSecuredWhole(t *testing.T) *wholeServer {
 		Services: []resolver.Service{{Via: wire.TLS, Port: 853}, {Via: wire.HTTPS, Port: 443, Path: "/dns-query", HTTP3: true}},
 	})
 	r.Swap(setOf(t, "bad.test"))
-	w := &wholeServer{secured: startSecured(t, Config{Handler: r, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})}
+	w := &wholeServer{secured: startSecured(t, Config{
+		Handler: r, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Idle: 10 * time.Second, IdleEncrypted: 30 * time.Second, // as clients are told
+	})}
 	w.ca = w.writeCA(t, t.TempDir())
 	return w
 }
@@ -71,7 +73,7 @@ func program(t *testing.T, name, pkg string) string {
 // run is what a client prints.
 func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err != nil {
@@ -168,15 +170,19 @@ func TestAChromiumWithSecureDNSComesToTheStopPage(t *testing.T) {
 	})}
 	go func() { _ = web.Serve(page) }()
 	defer web.Close()
-	profile := t.TempDir()
+	profile, err := os.MkdirTemp("", "chromium") // t.TempDir would want it to be empty of what helpers of the browser write at their end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(profile)
 	state := fmt.Sprintf(`{"dns_over_https":{"mode":"secure","templates":"%s{?dns}"}}`, s.url())
 	if err := os.WriteFile(filepath.Join(profile, "Local State"), []byte(state), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	pin := sha256.Sum256(s.secure.certificate.Load().Leaf.RawSubjectPublicKeyInfo)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
-	browser := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+	browser := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--user-data-dir="+profile, "--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(pin[:]),
 		"--dump-dom", fmt.Sprintf("http://www.bad.test:%d/", page.Addr().(*net.TCPAddr).Port))
 	browser.WaitDelay = 5 * time.Second // its helpers may hold the pipes

@@ -23,7 +23,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	until := func(what string, via wire.Transport, want Traffic) {
 		t.Helper()
 		var got Traffic
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(time.Millisecond) {
 			if got = s.Counts().By[via]; got == want {
 				return
 			}
@@ -64,6 +64,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	for receive(t, dot) != "idS2" {
 	}
 	receive(t, other)
+	s.atRest()
 	third := connect("127.0.0.1", s.TLSAddrs()[0])
 	until("one that gives way", wire.TLS, Traffic{Questions: 3, Conns: 6, Open: 2, Handshakes: 1, Crowded: 1, Strangers: 1, Yielded: 1})
 	_ = third.Close()
@@ -76,7 +77,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	until("QUIC", wire.QUIC, Traffic{Questions: 1, Conns: 1, Open: 1})
 	_ = conn.CloseWithError(0, "")
 	until("which is closed", wire.QUIC, Traffic{Questions: 1, Conns: 1})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("gopher"), nil); err == nil {
 		t.Fatal("a protocol that is not spoken was taken")

@@ -144,7 +144,7 @@ func TestHTTP1IsNotSpoken(t *testing.T) {
 			continue
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		_, _ = io.WriteString(c, "GET /dns-query?dns=AABmcXFxcXFxcXFxcXFxcXFxcXFx HTTP/1.1\r\nHost: dns.isp.test\r\n\r\n")
 		if b, _ := io.ReadAll(c); len(b) != 0 {
 			t.Errorf("%q: HTTP/1.1 is answered: %q", protocols, b)

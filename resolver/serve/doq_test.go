@@ -73,7 +73,7 @@ func TestZeroRTTIsRefused(t *testing.T) {
 			s.secure.nextTickets()
 			s.secure.nextTickets()
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		c, err := quic.DialAddrEarly(ctx, s.QUICAddrs()[0].String(), conf, nil)
 		if err != nil {
 			t.Fatal(err)

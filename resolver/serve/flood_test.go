@@ -54,7 +54,7 @@ func TestBlockedAndCachedNamesAreAnsweredThroughAFloodOfRandomSubdomains(t *test
 	const slots = 50
 	s, _ := start(t, Config{Handler: r, Slots: slots, DrainTimeout: time.Millisecond})
 
-	client := dns.Client{Net: "tcp", Timeout: 10 * time.Second}
+	client := dns.Client{Net: "tcp", Timeout: patience}
 	conn, err := client.Dial(s.TCPAddrs()[0].String())
 	if err != nil {
 		t.Fatal(err)

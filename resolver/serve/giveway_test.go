@@ -24,7 +24,7 @@ func (s *secured) rest(t *testing.T, house, over string) (ended <-chan error) {
 	t.Helper()
 	done := make(chan error, 1)
 	ip := net.ParseIP(house)
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: 10 * time.Second}
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: patience}
 	switch over {
 	case "tcp", "tls", "h2":
 		var c net.Conn
@@ -57,7 +57,7 @@ func (s *secured) rest(t *testing.T, house, over string) (ended <-chan error) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = u.Close() })
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		c, err := quic.Dial(ctx, u, net.UDPAddrFromAddrPort(at), s.client(protocol), &quic.Config{KeepAlivePeriod: time.Second})
 		if err != nil {
@@ -79,12 +79,24 @@ func (s *secured) rest(t *testing.T, house, over string) (ended <-chan error) {
 	return done
 }
 
+// atRest waits until connections of TCP and TLS rest: one whose client has its answer may still be about to.
+func (s *Server) atRest() {
+	for busy := true; busy; <-time.After(time.Millisecond) {
+		busy = false
+		s.mu.Lock()
+		for g := range s.open {
+			busy = busy || g.place != nil && !g.place.Rests()
+		}
+		s.mu.Unlock()
+	}
+}
+
 // TestANewcomerIsServedWhateverRests: households that fill all places with connections that ask nothing shut out nobody, over no transport; who has
 // one connection keeps it, and those that give way end in order.
 func TestANewcomerIsServedWhateverRests(t *testing.T) {
 	s := startSecured(t, Config{
 		Handler: &fakeHandler{}, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-		Encrypted: 33, Conns: 17, PerHousehold: 8, Idle: time.Minute, IdleEncrypted: time.Minute,
+		Encrypted: 33, Conns: 17, PerHousehold: 8,
 	})
 	ended := map[string][]<-chan error{}
 	small, smallTCP := s.rest(t, "127.0.0.40", "tls"), s.rest(t, "127.0.0.40", "tcp") // they have rested longest
@@ -162,7 +174,7 @@ func TestANewcomerIsServedWhateverRests(t *testing.T) {
 // TestAConnectionInUseDoesNotGiveWay: one that waits for an upstream, over any transport; half a question is no use.
 func TestAConnectionInUseDoesNotGiveWay(t *testing.T) {
 	h := &fakeHandler{release: make(chan struct{})}
-	s := startSecured(t, Config{Handler: h, Encrypted: 4, PerHousehold: 4, Idle: time.Minute, IdleEncrypted: time.Minute})
+	s := startSecured(t, Config{Handler: h, Encrypted: 4, PerHousehold: 4})
 	dot, conn := s.dialTLS(t), s.dialQUIC(t)
 	_ = dot.SetDeadline(time.Now().Add(time.Minute))
 	results := make(chan string, 3)
@@ -186,7 +198,7 @@ func TestAConnectionInUseDoesNotGiveWay(t *testing.T) {
 	for h.slow.Load() != 4 {
 		<-time.After(time.Millisecond)
 	}
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}, Timeout: 10 * time.Second}
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}, Timeout: patience}
 	if c, err := tls.DialWithDialer(d, "tcp", s.TLSAddrs()[0].String(), s.client("dot")); err == nil {
 		_ = c.Close()
 		t.Error("a newcomer has the place of one in use")
@@ -205,12 +217,15 @@ func TestAConnectionInUseDoesNotGiveWay(t *testing.T) {
 	}
 	for i := range 4 { // of a household each, so that all four of the first give way
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(9+i))}
-		c, err := tls.DialWithDialer(d, "tcp", s.TLSAddrs()[0].String(), s.client("dot"))
-		if err != nil {
-			t.Fatalf("newcomer %d: %v", i, err)
+		var c *tls.Conn
+		for end := time.Now().Add(patience); c == nil; { // one that has its answer rests in a moment
+			var err error
+			if c, err = tls.DialWithDialer(d, "tcp", s.TLSAddrs()[0].String(), s.client("dot")); err != nil && time.Now().After(end) {
+				t.Fatalf("newcomer %d: %v", i, err)
+			}
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		send(t, c, question('f'))
 		if got := receive(t, c); got != answered('F') {
 			t.Errorf("newcomer %d: %q", i, got)

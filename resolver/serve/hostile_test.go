@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -30,7 +31,7 @@ func TestNoClientHoldsUpTheEnd(t *testing.T) {
 	web := &http3.Transport{TLSClientConfig: s.client(), QUICConfig: little}
 	defer web.Close()
 	long := "\x00\x00f" + strings.Repeat("q", 7000)
-	resp, err := (&http.Client{Transport: web, Timeout: 10 * time.Second}).Do(dohRequest(t, "POST", s.url(), long))
+	resp, err := (&http.Client{Transport: web, Timeout: patience}).Do(dohRequest(t, "POST", s.url(), long))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestNoClientHoldsUpTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	doq, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("doq"), little)
 	if err != nil {
@@ -73,15 +74,15 @@ func TestNoClientHoldsUpTheEnd(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the server does not end")
 	}
 }
 
 // TestHalfARequestOverHTTP3LosesItsStream, and the connection goes on.
 func TestHalfARequestOverHTTP3LosesItsStream(t *testing.T) {
-	s := startSecured(t, Config{Handler: &fakeHandler{}, Idle: 100 * time.Millisecond})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	s := startSecured(t, Config{Handler: &fakeHandler{}, Idle: time.Second})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, err := quic.DialAddr(ctx, s.HTTPSAddrs()[0].String(), s.client("h3"), &quic.Config{KeepAlivePeriod: 50 * time.Millisecond})
 	if err != nil {
@@ -94,7 +95,7 @@ func TestHalfARequestOverHTTP3LosesItsStream(t *testing.T) {
 	if _, err := io.WriteString(str, "\x01\x40"); err != nil { // HEADERS of a length
 		t.Fatal(err)
 	}
-	_ = str.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = str.SetReadDeadline(time.Now().Add(patience))
 	_, err = str.Read(make([]byte, 1))
 	var reset *quic.StreamError
 	if !errors.As(err, &reset) || uint64(reset.ErrorCode) != uint64(http3.ErrCodeRequestIncomplete) {
@@ -173,7 +174,7 @@ func TestQuestionsTakenBackCountUntilTheyAreOver(t *testing.T) {
 		}
 		released.Store(true)
 		close(h.release)
-		long, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		long, cancel := context.WithTimeout(context.Background(), patience)
 		if err := ask(long); err != nil {
 			t.Errorf("%s: once they are over: %v", over, err)
 		}
@@ -257,7 +258,7 @@ func TestStrangersTakeNoPlaceThatClientsNeed(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		if _, err := io.WriteString(c, framed("idf")); err != nil {
 			return err.Error()
 		}
@@ -292,36 +293,54 @@ func (h *gateHandler) Fast(dst, query []byte, from wire.Client) ([]byte, bool) {
 	return h.fakeHandler.Fast(dst, query, from)
 }
 
-// TestDrainingAnswersWhatWaitsOnAConnection: in its socket, or read already behind another question.
+// TestDrainingAnswersWhatWaitsOnAConnection: in its socket, or read already behind another question. Where this machine stands still for as long as
+// the server waits for that, it says nothing, and is done again.
 func TestDrainingAnswersWhatWaitsOnAConnection(t *testing.T) {
 	for _, over := range []string{"tcp", "tls"} {
-		h := &gateHandler{begun: make(chan struct{}), gate: make(chan struct{})}
-		s := startSecured(t, Config{Handler: h, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Idle: time.Hour, IdleEncrypted: time.Hour})
-		var c net.Conn
-		if over == "tcp" {
-			c = dial(t, "tcp", s.TCPAddrs()[0])
-		} else {
-			c = s.dialTLS(t)
-		}
-		send(t, c, question('f'))
-		<-h.begun
-		send(t, c, question('f')+"second")
-		send(t, c, question('f')+"third")
-		ended := make(chan error, 1)
-		go func() { ended <- s.stop() }()
-		for !s.draining.Load() {
-			<-time.After(time.Millisecond)
-		}
-		close(h.gate)
-		for _, want := range []string{"", "second", "third"} {
-			if got := receive(t, c); got != answered('F')+want {
-				t.Errorf("%s: got %q, want the answer to %q", over, got, want)
+		for try := 1; ; try++ {
+			wrong, took := drainWaiting(t, over)
+			if wrong == "" {
+				break
+			}
+			if took < settle || try == 10 {
+				t.Errorf("%s: after %v: %s", over, took, wrong)
+				break
 			}
 		}
-		if err := <-ended; err != nil {
-			t.Errorf("%s: Run: %v", over, err)
+	}
+}
+
+// drainWaiting says which question was not answered, if any, and how long the answers took from when the server was told to end.
+func drainWaiting(t *testing.T, over string) (wrong string, took time.Duration) {
+	t.Helper()
+	h := &gateHandler{begun: make(chan struct{}), gate: make(chan struct{})}
+	s := startSecured(t, Config{Handler: h, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})
+	var c net.Conn
+	if over == "tcp" {
+		c = dial(t, "tcp", s.TCPAddrs()[0])
+	} else {
+		c = s.dialTLS(t)
+	}
+	send(t, c, question('f'))
+	<-h.begun
+	send(t, c, question('f')+"second")
+	send(t, c, question('f')+"third")
+	began, ended := time.Now(), make(chan error, 1)
+	go func() { ended <- s.stop() }()
+	for !s.draining.Load() {
+		<-time.After(time.Millisecond)
+	}
+	close(h.gate)
+	for _, want := range []string{"", "second", "third"} {
+		if got := receive(t, c); got != answered('F')+want && wrong == "" {
+			wrong = fmt.Sprintf("got %q, want the answer to %q", got, want)
 		}
 	}
+	took = time.Since(began)
+	if err := <-ended; err != nil {
+		t.Errorf("%s: Run: %v", over, err)
+	}
+	return wrong, took
 }
 
 // TestOverUDPAllIsAnsweredWhileConnectionsEnd: who asks over UDP need not know that somebody else's question still waits for an upstream.
@@ -378,7 +397,7 @@ func TestAProxyThatSaysNothingDoesNotHoldUpTheEnd(t *testing.T) {
 		if err != nil || len(s.open) != 0 {
 			t.Errorf("Run: %v, %d connections known", err, len(s.open))
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the server does not end")
 	}
 }

@@ -76,7 +76,7 @@ func startResolver(t testing.TB, own resolver.Own) *resolver.Resolver {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = up.Run(ctx) })
-	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{up.Addr()}})
+	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{up.Addr()}, Attempt: patience, Total: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +108,9 @@ func TestDigUnderstandsEveryAnswer(t *testing.T) {
 	}
 	r, at := startWhole(t)
 	ask := func(args ...string) string {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		args = append([]string{"-r", "@" + at.Addr().String(), "-p", fmt.Sprint(at.Port()), "+tries=1", "+timeout=5"}, args...)
+		args = append([]string{"-r", "@" + at.Addr().String(), "-p", fmt.Sprint(at.Port()), "+tries=1", "+timeout=30"}, args...)
 		out, err := exec.CommandContext(ctx, dig, args...).CombinedOutput()
 		if err != nil {
 			t.Errorf("dig %v: %v\n%s", args, err, out)
@@ -176,7 +176,7 @@ func TestSwapsUnderLoadLoseNoQuestion(t *testing.T) {
 	for w := range 4 {
 		work.Go(func() {
 			network := []string{"udp", "tcp"}[w%2]
-			client := dns.Client{Net: network, Timeout: 5 * time.Second}
+			client := dns.Client{Net: network, Timeout: patience}
 			conn, err := client.Dial(at.String())
 			if err != nil {
 				t.Error(err)

@@ -22,11 +22,11 @@ func TestStrangersGetNoHandshake(t *testing.T) {
 		Handler: &fakeHandler{}, TCPAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
 		Serves: func(client netip.Addr) bool { return client != netip.MustParseAddr("127.0.0.66") },
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, local := range []string{"127.0.0.66", "127.0.0.67"} {
 		stranger := local == "127.0.0.66"
-		d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}, Timeout: 10 * time.Second}
+		d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}, Timeout: patience}
 		for protocol, at := range map[string]netip.AddrPort{"dot": s.TLSAddrs()[0], "h2": s.HTTPSAddrs()[0]} {
 			c, err := tls.DialWithDialer(d, "tcp", at.String(), s.client(protocol))
 			if err == nil {
@@ -76,11 +76,11 @@ func TestIdleEncryptedConnectionsAreClosed(t *testing.T) {
 	if got := receive(t, dot); !strings.Contains(got, "EOF") {
 		t.Errorf("DoT: %q", got)
 	}
-	_ = web.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = web.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.Copy(io.Discard, web); err != nil { // until the end of the connection
 		t.Errorf("DoH: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	warm, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("doq"), &quic.Config{KeepAlivePeriod: 50 * time.Millisecond})
 	if err != nil {

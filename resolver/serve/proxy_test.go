@@ -161,8 +161,9 @@ func TestOnlyNamedProxiesSayWhoTheClientIs(t *testing.T) {
 		if i == 0 {
 			first = c
 		}
+		s.atRest()
 	}
-	_ = first.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = first.SetDeadline(time.Now().Add(patience))
 	if got := receive(t, first); !closed(got) {
 		t.Errorf("one too many of a client: got %q", got)
 	}
@@ -184,7 +185,7 @@ func TestOnlyNamedProxiesSayWhoTheClientIs(t *testing.T) {
 		return c, err
 	}}
 	defer web.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: web, Timeout: 10 * time.Second}).Do(dohRequest(t, "POST", s.url(), question('f')))
+	resp, err := (&http.Client{Transport: web, Timeout: patience}).Do(dohRequest(t, "POST", s.url(), question('f')))
 	if err != nil {
 		t.Fatal(err)
 	}

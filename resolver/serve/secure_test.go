@@ -85,7 +85,7 @@ func (s *secured) dialTLS(t testing.TB) *tls.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -93,22 +93,22 @@ func (s *secured) dialTLS(t testing.TB) *tls.Conn {
 func (s *secured) h2(t testing.TB) *http.Client {
 	r := &http.Transport{TLSClientConfig: s.client(), ForceAttemptHTTP2: true}
 	t.Cleanup(r.CloseIdleConnections)
-	return &http.Client{Transport: r, Timeout: 10 * time.Second}
+	return &http.Client{Transport: r, Timeout: patience}
 }
 
 func (s *secured) h3(t testing.TB) *http.Client {
 	r := &http3.Transport{TLSClientConfig: s.client()}
 	t.Cleanup(func() { _ = r.Close() })
-	return &http.Client{Transport: r, Timeout: 10 * time.Second}
+	return &http.Client{Transport: r, Timeout: patience}
 }
 
 func (s *secured) url() string { return fmt.Sprintf("https://%s/dns-query", s.HTTPSAddrs()[0]) }
 
 func (s *secured) dialQUIC(t testing.TB) *quic.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("doq"), nil)
+	c, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("doq"), &quic.Config{HandshakeIdleTimeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,13 +118,13 @@ func (s *secured) dialQUIC(t testing.TB) *quic.Conn {
 
 // doq asks one question on a stream of its own and returns the bytes that came back.
 func doq(c *quic.Conn, message string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	str, err := c.OpenStreamSync(ctx)
 	if err != nil {
 		return "", err
 	}
-	_ = str.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = str.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(str, message); err != nil {
 		return "", err
 	}
@@ -184,7 +184,7 @@ func TestEveryTransportAnswers(t *testing.T) {
 // TestDrainingAnswersOnEveryTransport: what was asked is answered, then connections end.
 func TestDrainingAnswersOnEveryTransport(t *testing.T) {
 	h := &fakeHandler{release: make(chan struct{})}
-	s := startSecured(t, Config{Handler: h})
+	s := startSecured(t, Config{Handler: h, DrainTimeout: patience})
 	dot, conn := s.dialTLS(t), s.dialQUIC(t)
 	send(t, dot, question('s'))
 	type result struct{ name, got string }
@@ -328,17 +328,18 @@ func TestATicketIsGoodForTwoTurnsOfItsKey(t *testing.T) {
 }
 
 func TestHandshakesAreBounded(t *testing.T) {
-	s := startSecured(t, Config{Handler: &fakeHandler{}, Handshakes: 2, Handshake: 100 * time.Millisecond})
+	s := startSecured(t, Config{Handler: &fakeHandler{}, Handshake: 100 * time.Millisecond})
 	closed := func(name string, c net.Conn) {
 		if got := receive(t, c); !strings.Contains(got, "EOF") && !strings.Contains(got, "reset") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
 	closed("a silent client", dial(t, "tcp", s.TLSAddrs()[0])) // it had its time
+	s = startSecured(t, Config{Handler: &fakeHandler{}, Handshakes: 2})
 	for _, house := range []string{"192.0.2.1", "192.0.2.2"} {
 		s.quicHandshakes.Enter(netip.MustParseAddr(house)) // two are under way
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, err := quic.DialAddr(ctx, s.QUICAddrs()[0].String(), s.client("doq"), nil)
 	var refused *quic.TransportError
@@ -353,7 +354,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 func TestEncryptedConnectionsAreBounded(t *testing.T) {
 	h := &fakeHandler{release: make(chan struct{})}
 	s := startSecured(t, Config{Handler: h, Encrypted: 4, PerHousehold: 4})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	defer close(h.release)
 	send(t, s.dialTLS(t), question('s'))

@@ -58,13 +58,18 @@ func (h *fakeHandler) Busy(dst, query []byte, _ wire.Client) []byte {
 	return answerWith(dst, query, 'B')
 }
 
-// start runs a server on loopback until the test ends or stop is called; stop returns what Run did.
+// patience is for what must come, with everything else that a busy machine does meanwhile, and longer than any test.
+const patience = time.Minute
+
+// start runs a server on loopback until the test ends or stop is called; stop returns what Run did. Clients have all the time that the test does
+// not say they have.
 func start(t testing.TB, c Config) (s *Server, stop func() error) {
 	t.Helper()
 	if c.UDPAddrs == nil {
 		c.UDPAddrs = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 		c.TCPAddrs = c.UDPAddrs
 	}
+	c.Idle, c.IdleEncrypted, c.Handshake = orDefault(c.Idle, patience), orDefault(c.IdleEncrypted, patience), orDefault(c.Handshake, patience)
 	s, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +91,7 @@ func dial(t testing.TB, network string, to netip.AddrPort) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -194,7 +199,7 @@ func TestWithoutASlotTheAnswerIsBusyAndNotSilence(t *testing.T) {
 
 func TestDrainingAnswersWhatWasRead(t *testing.T) {
 	h := &fakeHandler{release: make(chan struct{})}
-	s, stop := start(t, Config{Handler: h})
+	s, stop := start(t, Config{Handler: h, DrainTimeout: patience})
 	u, c := dial(t, "udp", s.UDPAddrs()[0]), dial(t, "tcp", s.TCPAddrs()[0])
 	idle := dial(t, "tcp", s.TCPAddrs()[0])
 	send(t, u, "ids1")
@@ -280,7 +285,7 @@ func TestAnAnswerComesFromTheAddressThatWasAsked(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	h := &fakeHandler{release: make(chan struct{})}
 	defer close(h.release)
-	s, _ := start(t, Config{Handler: h, Conns: 1, Idle: 5 * time.Second})
+	s, _ := start(t, Config{Handler: h, Conns: 1})
 	first := dial(t, "tcp", s.TCPAddrs()[0])
 	send(t, first, "ids", "idf") // in use: it does not give way
 	receive(t, first)
@@ -345,10 +350,10 @@ func TestAnAddressInUseIsExplained(t *testing.T) {
 
 // One household's idle connections must not shut out the others (found by a hostile tester).
 func TestOneHouseholdCannotTakeAllTCPConnections(t *testing.T) {
-	s, _ := start(t, Config{Handler: &fakeHandler{}, Conns: 100, PerHousehold: 10, Idle: 5 * time.Second})
+	s, _ := start(t, Config{Handler: &fakeHandler{}, Conns: 100, PerHousehold: 10})
 	at := s.TCPAddrs()[0].String()
 	from := func(local string) net.Conn {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}, Timeout: 5 * time.Second}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}, Timeout: patience}
 		c, err := d.Dial("tcp", at)
 		if err != nil {
 			t.Fatal(err)
@@ -361,7 +366,7 @@ func TestOneHouseholdCannotTakeAllTCPConnections(t *testing.T) {
 		all = append(all, from("127.0.0.9"))
 	}
 	for i, c := range all[:10] { // gave way to the others of the household
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("connection %d: %v", i, err)
 		}
@@ -370,7 +375,7 @@ func TestOneHouseholdCannotTakeAllTCPConnections(t *testing.T) {
 		t.Errorf("a household has %d places, want 10", n)
 	}
 	c := from("127.0.0.10")
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	query := []byte{0, 12, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	if _, err := c.Write(query); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func TestTheSizeOfAnAnswerTellsNothing(t *testing.T) {
 		return meter{c, &came}, err
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	h2, h3, quic := &http.Client{Transport: transport, Timeout: 10 * time.Second}, s.h3(t), s.dialQUIC(t)
+	h2, h3, quic := &http.Client{Transport: transport, Timeout: patience}, s.h3(t), s.dialQUIC(t)
 
 	over := map[string]func(query []byte) (int64, []byte){
 		"DoT": func(query []byte) (int64, []byte) {
@@ -220,7 +220,7 @@ func TestAClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("a callback waits for its client")
 	}
 }
