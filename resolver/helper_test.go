@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"net/netip"
@@ -228,6 +229,7 @@ func newRigAt(t testing.TB, clock *fakeClock, now func() time.Time) *rig {
 func newRigOf(t testing.TB, clock *fakeClock, c Config) *rig {
 	t.Helper()
 	g := &rig{up: &fakeUpstream{holds: make(chan struct{})}, clock: clock}
+	c.Patience = cmp.Or(c.Patience, time.Hour) // an upstream that answers at once is not slow because this machine is
 	c.Stop, c.NSID, c.Upstream, c.Cache = testStop, true, g.up, cache.New(cache.Config{Bytes: 1 << 20, MaxStale: 3600})
 	r, err := New(c)
 	if err != nil {
