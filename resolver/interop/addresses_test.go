@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 	"github.com/quic-go/quic-go"
@@ -75,10 +74,10 @@ func (s *subscribers) askQUIC(t *testing.T, client, server string) *dns.Msg {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(server), 853))
-	conn, err := quic.Dial(ctx, socket, to, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"doq"}}, nil)
+	conn, err := quic.Dial(ctx, socket, to, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"doq"}}, &quic.Config{HandshakeIdleTimeout: patience})
 	if err != nil {
 		t.Fatalf("%s to %s over QUIC: %v", client, server, err)
 	}

@@ -123,7 +123,7 @@ func (s *subscribers) dial(t *testing.T, network, client, server string) *dns.Co
 	var conn net.Conn
 	var err error
 	s.do(func() {
-		d := net.Dialer{Timeout: 10 * time.Second, Control: freely.Control}
+		d := net.Dialer{Timeout: patience, Control: freely.Control}
 		if a := net.ParseIP(client); network == "udp" {
 			d.LocalAddr = &net.UDPAddr{IP: a}
 		} else {
@@ -135,7 +135,7 @@ func (s *subscribers) dial(t *testing.T, network, client, server string) *dns.Co
 		t.Fatalf("%s to %s over %s: %v", client, server, network, err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second)) // for what hangs
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	return &dns.Conn{Conn: conn, UDPSize: 1232}
 }
 

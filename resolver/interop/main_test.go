@@ -24,6 +24,9 @@ const (
 	forwarder   = "192.0.2.54"
 )
 
+// patience is the bound for what hangs.
+const patience = 2 * time.Minute
+
 // tools are the programs that the tests of this package run.
 var tools = []string{"ip", "unbound", "nsd", "named", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "dig", "delv", "kdig", "drill", "stubby", resolvedProgram}
 
@@ -88,7 +91,7 @@ func network() error {
 // output runs a client to its end and returns all it printed; a client may well exit with an error.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -158,7 +161,7 @@ func openFolder(t *testing.T) string {
 func await(t testing.TB, what string, ask func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
 		if err = ask(); err == nil {
 			return
 		}

@@ -21,17 +21,17 @@ import (
 )
 
 // quick is between probes where a test waits for counters, which come with each fifth.
-const quick = 200 * time.Millisecond
+const quick = 500 * time.Millisecond
 
 // dig asks the edge once.
 func dig(t *testing.T, args ...string) string {
 	t.Helper()
-	return output(t, "dig", append([]string{"-r", "@" + edgeAddress, "+tries=1", "+timeout=10"}, args...)...)
+	return output(t, "dig", append([]string{"-r", "@" + edgeAddress, "+tries=1", "+timeout=60"}, args...)...)
 }
 
 // exchange asks the edge for a name's IPv4 address.
 func exchange(name string) (*dns.Msg, error) {
-	m, _, err := (&dns.Client{Timeout: 10 * time.Second}).Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), edgeAddress+":53")
+	m, _, err := (&dns.Client{Timeout: patience}).Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), edgeAddress+":53")
 	return m, err
 }
 

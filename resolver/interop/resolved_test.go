@@ -77,7 +77,7 @@ func TestResolvedAsksTheEdge(t *testing.T) {
 				return err
 			}, "unshare", "--mount", "--propagation", "private", "sh", "-c", fmt.Sprintf(resolvedScript, dir, resolvedProgram))
 			for _, f := range append(both, more) {
-				has(t, fmt.Sprintf("dig %v", f.args), output(t, "dig", append([]string{"-r", "@" + stub, "+tries=1", "+timeout=10"}, f.args...)...), f.want...)
+				has(t, fmt.Sprintf("dig %v", f.args), output(t, "dig", append([]string{"-r", "@" + stub, "+tries=1", "+timeout=60"}, f.args...)...), f.want...)
 			}
 		})
 	}

@@ -92,7 +92,7 @@ remote-control:
 `, at, t.TempDir(), to, how, zone)))
 	}
 	unbound(forwarder, slowServer, "stub", "slow.example")
-	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort(forwarder + ":53")}})
+	pool, err := upstream.Open(upstream.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort(forwarder + ":53")}, Attempt: patience, Total: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +100,7 @@ remote-control:
 	r := startPlain(t, resolver.Config{Upstream: pool, Subnets: []netip.Prefix{netip.MustParsePrefix(ownResolver + "/32")}}, serve.Config{}, edgeAddress)
 	r.Swap(setOf(t, "listed.slow.example"))
 	unbound(ownResolver, edgeAddress, "forward", ".")
+	known := map[string]bool{} // subnets that near.slow.example has been asked for
 	for i, tt := range []struct {
 		from, at, name, subnet string
 		want                   []string
@@ -122,10 +123,16 @@ remote-control:
 		{subscriber, ownResolver, "alias.slow.example", "+subnet=198.51.9.0/24", []string{stopIPv4, "!192.0.2.9"}},
 		{subscriber, ownResolver, "alias.slow.example", "+subnet=198.51.7.0/24", []string{"192.0.2.7", "!" + stopIPv4}},
 	} {
+		before := near.Load()
 		has(t, fmt.Sprintf("row %d: of %s for %s %s", i, tt.from, tt.name, tt.subnet),
-			output(t, "dig", "-r", "-b", tt.from, "@"+tt.at, "+tries=1", "+timeout=10", tt.name, "A", tt.subnet), append(tt.want, "NOERROR")...)
-	}
-	if n := near.Load(); n != 2 {
-		t.Errorf("for two subnets the server was asked %d times: the scope has not come back to one's own resolver", n)
+			output(t, "dig", "-r", "-b", tt.from, "@"+tt.at, "+tries=1", "+timeout=60", tt.name, "A", tt.subnet), append(tt.want, "NOERROR")...)
+		if tt.name != "near.slow.example" {
+			continue
+		}
+		// On a busy machine an Unbound may ask more than once until it has an answer.
+		if n := near.Load() - before; (n == 0) != known[tt.subnet] {
+			t.Errorf("row %d: the server was asked %d times, and the subnet was asked about before: %v; the scope has not come back to one's own resolver", i, n, known[tt.subnet])
+		}
+		known[tt.subnet] = true
 	}
 }

@@ -159,7 +159,7 @@ func (w *tree) serve(at string, zones map[string]string) error {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // it ends its own children then
 		<-done
 	})
-	for end := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
 		m, err := dns.Exchange(new(dns.Msg).SetQuestion(some, dns.TypeSOA), at+":53")
 		if err == nil && m.Rcode == dns.RcodeSuccess && len(m.Answer) == 1 {
 			return nil

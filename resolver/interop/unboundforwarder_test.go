@@ -14,7 +14,7 @@ import (
 // viaForwarder asks the forwarder once.
 func viaForwarder(t *testing.T, args ...string) string {
 	t.Helper()
-	return output(t, "dig", append([]string{"-r", "@" + forwarder, "+tries=1", "+timeout=10"}, args...)...)
+	return output(t, "dig", append([]string{"-r", "@" + forwarder, "+tries=1", "+timeout=60"}, args...)...)
 }
 
 // forwards reports nil when the forwarder answers a name of the tree.
