@@ -2,7 +2,9 @@ package cluster_test
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,10 +49,8 @@ func TestALeaderWithAWrongClockGivesWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			wrong.Wait("the alarm", func(n *cluster.Node) bool { return hasAlarm(n, cluster.AlarmClock) })
+			wrong.Wait("another leader", func(n *cluster.Node) bool { l := n.Status().Leader; return l != "" && l != wrong.Name })
 			next := c.Leader()
-			if next == wrong {
-				t.Fatalf("%s still leads", wrong.Name)
-			}
 			rightTime(c)
 			if err := next.Node().Publish(c.Context(), c.Publication(next, 2, 41, nil), clustertest.List); err != nil {
 				t.Fatalf("publish after it: %v", err)
@@ -91,27 +91,46 @@ func TestALeaderWithAWrongClockGivesWay(t *testing.T) {
 // TestNobodyProposesWhileAllClocksDiffer: there is no telling who is right, and
 // no taking turns at leading; the first two that agree go on.
 func TestNobodyProposesWhileAllClocksDiffer(t *testing.T) {
-	c := clustertest.New(t, clustertest.Options{Timeouts: cluster.Timeouts{Apply: time.Second}})
+	log := &lines{}
+	c := clustertest.New(t, clustertest.Options{Timeouts: cluster.Timeouts{Apply: time.Second}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	leader := c.Leader()
 	leader.Wait("a checkpoint", func(n *cluster.Node) bool { return n.Checkpoint() != nil })
 	for i, m := range c.Members {
 		m.Ahead(time.Duration(i+1) * 10 * time.Minute)
 	}
 	before := leader.Node().View()
-	if _, err := leader.Node().Propose(c.Context(), command.Command{Body: command.Tick{}}); !errors.Is(err, cluster.ErrSkew) {
+	tick := func() error {
+		_, err := leader.Node().Propose(c.Context(), command.Command{Body: command.Tick{}})
+		return err
+	}
+	if err := led(c, tick); !errors.Is(err, cluster.ErrSkew) {
 		t.Errorf("propose: %v, want ErrSkew", err)
 	}
 	if got := leader.Node().View().Time; got != before.Time {
 		t.Errorf("cluster time %d, want %d as before", got, before.Time)
 	}
-	if c.Leader() != leader {
-		t.Errorf("%s leads, want %s still: nobody's clock is better", c.Leader().Name, leader.Name)
-	}
 	for _, m := range c.Members {
 		m.Ahead(0)
 	}
-	if err := leader.Node().Publish(c.Context(), c.Publication(leader, 1, 40, nil), clustertest.List); err != nil {
+	mended := c.Publication(leader, 1, 40, nil)
+	if err := led(c, func() error { return leader.Node().Publish(c.Context(), mended, clustertest.List) }); err != nil {
 		t.Fatalf("publish with the clocks mended: %v", err)
+	}
+	for _, m := range c.Members {
+		m.Stop() // what was begun has ended then, and is in the log
+	}
+	if strings.Contains(log.String(), "gives way") {
+		t.Errorf("a leader gave way, and nobody's clock was better:\n%s", log.String())
+	}
+}
+
+// led does again what nothing was decided about because nobody led: a second is soon over on a busy machine.
+func led(c *clustertest.Cluster, do func() error) error {
+	for ctx := c.Context(); ; {
+		err := do()
+		if !errors.Is(err, cluster.ErrNoLeader) || errors.Is(err, cluster.ErrSkew) || ctx.Err() != nil {
+			return err
+		}
 	}
 }
 

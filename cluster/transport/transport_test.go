@@ -96,7 +96,7 @@ func TestMembersTalk(t *testing.T) {
 	n := newNet(t)
 	a, b := n.stream(t, "a"), n.stream(t, "b")
 	got := accept(b)
-	out, err := a.Dial("b", 5*time.Second)
+	out, err := a.Dial("b", clustertest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestADialledPeerMustBeTheMemberThatWasMeant(t *testing.T) {
 			l := listen(t)
 			n.addrs["b"] = l.Addr().String()
 			c.open(l)
-			if conn, err := a.Dial("b", 5*time.Second); !errors.Is(err, transport.ErrPeer) {
+			if conn, err := a.Dial("b", clustertest.Patience); !errors.Is(err, transport.ErrPeer) {
 				t.Errorf("dial: %v %v, want ErrPeer", conn, err)
 			}
 		})
@@ -158,7 +158,7 @@ func TestWhoIsNoMemberIsRefusedAndLogged(t *testing.T) {
 		conf.InsecureSkipVerify, conf.NextProtos = true, []string{"cordon-raft/1"}
 		conn, err := tls.Dial("tcp", n.addrs["a"], conf)
 		if err == nil {
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(clustertest.Patience))
 			_, err = conn.Read(make([]byte, 1))
 			_ = conn.Close()
 		}
@@ -175,10 +175,10 @@ func TestWhoIsNoMemberIsRefusedAndLogged(t *testing.T) {
 	}
 }
 
-// eventually looks until ok or for ten seconds: the peer is told of its refusal
+// eventually looks until ok or until Patience ends: the peer is told of its refusal
 // before it is counted and logged.
 func eventually(ok func() bool) bool {
-	look, end := time.NewTicker(5*time.Millisecond), time.NewTimer(10*time.Second)
+	look, end := time.NewTicker(5*time.Millisecond), time.NewTimer(clustertest.Patience)
 	defer look.Stop()
 	defer end.Stop()
 	for !ok() {
@@ -195,13 +195,13 @@ func TestAFenceClosesEverythingUntilItIsReleased(t *testing.T) {
 	n := newNet(t)
 	a, b := n.stream(t, "a"), n.stream(t, "b")
 	got := accept(b)
-	out, err := a.Dial("b", 5*time.Second)
+	out, err := a.Dial("b", clustertest.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := <-got
 	b.Fence(true)
-	_ = out.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = out.SetDeadline(time.Now().Add(clustertest.Patience))
 	if _, err := out.Read(make([]byte, 1)); err == nil {
 		t.Error("a connection survived the fence")
 	}
@@ -212,7 +212,7 @@ func TestAFenceClosesEverythingUntilItIsReleased(t *testing.T) {
 		t.Errorf("dial while fenced: %v, want ErrFenced", err)
 	}
 	if conn, err := a.Dial("b", time.Second); err == nil {
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(clustertest.Patience))
 		if _, err := conn.Read(make([]byte, 1)); err == nil {
 			t.Error("the fenced side accepts")
 		}
@@ -220,12 +220,12 @@ func TestAFenceClosesEverythingUntilItIsReleased(t *testing.T) {
 	}
 	b.Fence(false)
 	got = accept(b)
-	if _, err := a.Dial("b", 5*time.Second); err != nil {
+	if _, err := a.Dial("b", clustertest.Patience); err != nil {
 		t.Fatalf("dial after the release: %v", err)
 	}
 	select {
 	case <-got:
-	case <-time.After(10 * time.Second):
+	case <-time.After(clustertest.Patience):
 		t.Error("nothing accepted after the release")
 	}
 }
