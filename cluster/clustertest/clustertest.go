@@ -96,6 +96,7 @@ func fast(t cluster.Timeouts) cluster.Timeouts {
 	def(&t.Tick, 2*time.Second)
 	def(&t.Receipts, 50*time.Millisecond)
 	def(&t.Commit, 10*time.Millisecond)
+	def(&t.Apply, Patience/2) // what nobody decides for that long hangs
 	return t
 }
 
