@@ -5,6 +5,8 @@ export CGO_ENABLED ?= 0
 export GOEXPERIMENT ?= runtimesecret
 GO ?= go
 FUZZTIME ?= 60s
+# Of one package's tests: whole stories take five minutes on two quick processors, and Go's own bound is ten.
+TEST_TIMEOUT ?= 20m
 DEV_DIR ?= dev
 N ?= 1000000
 COMMANDS := cordon cordon-hotline cordon-audit
@@ -35,10 +37,10 @@ deps: ## what the tests need beyond Go and gcc, from Debian: other people's DNS 
 
 test: deps build ## everything: vet, all tests, the end-to-end stories
 	$(GO) vet ./...
-	$(GO) test ./...
+	$(GO) test -timeout $(TEST_TIMEOUT) ./...
 
 race: ## all tests under the race detector (needs gcc), but for whole stories and the soak, whose processes are built without it
-	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v -e /e2e -e /soak)
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) $$($(GO) list ./... | grep -v -e /e2e -e /soak)
 
 lint: ## gofmt and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
@@ -76,10 +78,10 @@ bench-lists-10m: ## the same at 10 million entries: about 10 minutes and 18 GB o
 	$(MAKE) bench-lists N=10000000
 
 e2e: build ## only the whole stories, with real processes
-	$(GO) test -count=1 -v ./appliance/e2e/...
+	$(GO) test -count=1 -v -timeout $(TEST_TIMEOUT) ./appliance/e2e/...
 
 lies: ## what cordon-audit says of every lie we know how to tell, and of honest histories: the table
-	@table=$$(mktemp); CORDON_LIES_TABLE=$$table $(GO) test -count=1 -run '^Test(TheProgramNamesEveryLie|LiesToldByLiveProcesses|HonestHistoriesOfLiveProcesses)$$' ./appliance/e2e; code=$$?; cat $$table; rm -f $$table; exit $$code
+	@table=$$(mktemp); CORDON_LIES_TABLE=$$table $(GO) test -count=1 -timeout $(TEST_TIMEOUT) -run '^Test(TheProgramNamesEveryLie|LiesToldByLiveProcesses|HonestHistoriesOfLiveProcesses)$$' ./appliance/e2e; code=$$?; cat $$table; rm -f $$table; exit $$code
 
 check: lint test race ## what a change should pass before it is pushed
 
