@@ -24,7 +24,7 @@ func TestAReaderWhoTakesNothingIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil { // a server that waits fails here
+		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // a server that waits fails here, before its ReadTimeout
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {

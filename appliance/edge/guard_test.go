@@ -91,7 +91,7 @@ func TestConnectionsOfAClientAreBoundedWithoutEncryption(t *testing.T) {
 	})
 	message := append([]byte{0, 12}, "twelve bytes"...)
 	ask := func(conn net.Conn) error {
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = conn.Write(message)
 		got := make([]byte, len(message))
 		_, err := io.ReadFull(conn, got)

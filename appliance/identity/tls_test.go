@@ -47,7 +47,7 @@ func meet(t *testing.T, server, client *tls.Config, serverName string) (seen Pee
 			return
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		s := tls.Server(c, server)
 		if serverErr = s.Handshake(); serverErr == nil {
 			state := s.ConnectionState()
@@ -59,7 +59,7 @@ func meet(t *testing.T, server, client *tls.Config, serverName string) (seen Pee
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	client = client.Clone()
 	client.ServerName = serverName
 	s := tls.Client(c, client)

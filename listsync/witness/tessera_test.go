@@ -37,7 +37,7 @@ func TestTesserasWitnessClientIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	driver, err := posix.New(ctx, posix.Config{Path: t.TempDir()})
 	if err != nil {

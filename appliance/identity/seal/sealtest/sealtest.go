@@ -52,7 +52,7 @@ func (m *TPM) Restart() {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; <-tick.C {
+	for begun := time.Now(); time.Since(begun) < time.Minute; <-tick.C {
 		if c, err := net.Dial("unix", m.Device); err == nil {
 			c.Close()
 			return
