@@ -82,10 +82,7 @@ func TestWhatMustNotComeIntoForceDoesNot(t *testing.T) {
 	o.finish()
 
 	bundle := w.join("bundle.tar")
-	w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
-	if out, code := w.try("cordon-audit", "verify", "--trust", w.trust, bundle); code != 0 {
-		t.Errorf("audit after refusals: exit %d\n%s", code, out)
-	}
+	w.audited(bundle)
 	log := w.run("cordon-audit", "show", "--trust", w.trust, bundle)
 	for _, reason := range []string{"threshold", "scope", "expired", "rollback", "hash", "too_large"} {
 		if !strings.Contains(log, reason) {

@@ -135,8 +135,8 @@ func TestDevIsTheWholePicture(t *testing.T) {
 	w.decide(p.Officers, p.Listed[0], stopped, passes)
 	w.record(p.Officers, p.Trust)
 
-	w.run("cordon", "bundle", "--profile", w.join("picture", "dev.json"), "--out", w.join("bundle.tar"))
-	w.run("cordon-audit", "verify", "--trust", p.Trust, w.join("bundle.tar"))
+	w.profile, w.trust = w.join("picture", "dev.json"), p.Trust
+	w.audited(w.join("bundle.tar"))
 
 	// A second picture in the same directory is refused; real nodes refuse the throw-away keys.
 	if out, code := w.try("cordon", "dev", "--dir", "picture"); code != 3 || !strings.Contains(out, "in use by a running cordon dev") {

@@ -130,9 +130,5 @@ func TestTwoHotlinesInOneCluster(t *testing.T) {
 	two.publish(rows(two.entry("again-second.test", "domain", "law")))
 	w.await("the second hotline's next version", stopped("www.again-second.test", true))
 
-	bundle := w.join("bundle.tar")
-	w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
-	if out, code := w.try("cordon-audit", "verify", "--trust", w.trust, bundle); code != 0 {
-		t.Errorf("audit: exit %d\n%s", code, out)
-	}
+	w.audited(w.join("bundle.tar"))
 }

@@ -57,6 +57,5 @@ func TestAnEdgeJoinsAndLeaves(t *testing.T) {
 	if out, code := w.try("cordon", "dismiss", "--profile", w.profile, "nobody"); code != 1 || !strings.Contains(out, "nobody") {
 		t.Errorf("dismiss of an unknown edge: exit %d\n%s", code, out)
 	}
-	w.run("cordon", "bundle", "--profile", w.profile, "--out", w.join("bundle.tar"))
-	w.run("cordon-audit", "verify", "--trust", w.trust, w.join("bundle.tar"))
+	w.audited(w.join("bundle.tar"))
 }

@@ -3,8 +3,10 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,12 +30,15 @@ func (a answer) String() string {
 	return fmt.Sprintf("%s %v ede %d", dns.RcodeToString[a.rcode], a.addrs, a.ede)
 }
 
+// answerTime is how long a question waits for its answer: longer than an edge waits for any upstream, so that what does not come was lost.
+const answerTime = 15 * time.Second
+
 func ask(server, name string, qtype uint16) (answer, error) {
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(name), qtype)
 	m.SetEdns0(1232, false)
 	m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
-	c := &dns.Client{Timeout: 3 * time.Second}
+	c := &dns.Client{Timeout: answerTime}
 	r, _, err := c.Exchange(m, server)
 	if err != nil {
 		return answer{}, err
@@ -109,15 +114,19 @@ type oracle struct {
 	w      *world
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	mu     sync.Mutex // guards wrong, asked, paused
+	under  map[string]*sync.Mutex // by edge, held while a question to it is under way
+	mu     sync.Mutex             // guards wrong, asked
 	wrong  []string
 	asked  int
-	paused map[string]bool
 }
 
 func (w *world) watch(edges ...string) *oracle {
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &oracle{w: w, cancel: cancel, paused: map[string]bool{}}
+	w.t.Cleanup(cancel) // of a story that fails before it is over
+	o := &oracle{w: w, cancel: cancel, under: map[string]*sync.Mutex{}}
+	for _, e := range edges {
+		o.under[e] = new(sync.Mutex)
+	}
 	for _, e := range edges {
 		o.wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
@@ -129,14 +138,8 @@ func (w *world) watch(edges ...string) *oracle {
 }
 
 func (o *oracle) once(edge string, i int) {
-	o.mu.Lock()
-	paused := o.paused[edge]
-	o.mu.Unlock()
-	if paused {
-		timer := time.NewTimer(10 * time.Millisecond)
-		<-timer.C
-		return
-	}
+	o.under[edge].Lock()
+	defer o.under[edge].Unlock()
 	var err error
 	if i%2 == 0 {
 		n := i / 2 % 4
@@ -146,19 +149,19 @@ func (o *oracle) once(edge string, i int) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.paused[edge] {
-		return // the story stopped this edge while the question was under way
-	}
 	o.asked++
 	if err != nil && len(o.wrong) < 20 {
 		o.wrong = append(o.wrong, err.Error())
 	}
 }
 
+// pause ends, once the question that is under way has its answer, the asking of an edge that the story is about to stop; or goes on with it.
 func (o *oracle) pause(edge string, on bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.paused[edge] = on
+	if on {
+		o.under[edge].Lock()
+	} else {
+		o.under[edge].Unlock()
+	}
 }
 
 // finish ends the watch and fails the test for every unanswered question, listed name let through or unlisted name blocked.
@@ -173,7 +176,7 @@ func (o *oracle) finish() {
 
 // get fetches a page without following anything.
 func get(url string) (int, http.Header, string, error) {
-	c := &http.Client{Timeout: 5 * time.Second}
+	c := &http.Client{Timeout: time.Minute}
 	r, err := c.Get(url)
 	if err != nil {
 		return 0, nil, "", err
@@ -183,16 +186,22 @@ func get(url string) (int, http.Header, string, error) {
 	return r.StatusCode, r.Header, string(b), err
 }
 
-// holders finds the files below dirs that hold any of words, in any case.
+// holders finds the files below dirs that hold any of words, in any case. Programs that still run may take files away meanwhile.
 func holders(t *testing.T, words []string, dirs ...string) []string {
 	t.Helper()
 	var found []string
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if gone(path, dir, err) {
+				return nil
+			}
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}
 			b, err := os.ReadFile(path)
+			if gone(path, dir, err) {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -210,4 +219,9 @@ func holders(t *testing.T, words []string, dirs ...string) []string {
 		}
 	}
 	return found
+}
+
+// gone is true of an error that says that something below a folder, and not the folder itself, is not there any more.
+func gone(path, folder string, err error) bool {
+	return path != folder && errors.Is(err, fs.ErrNotExist)
 }

@@ -22,9 +22,7 @@ func (w *world) record(officers []string, trust string) {
 
 	out := w.run("cordon", "appeal", "new", "--profile", profile, "--due", "1", "--received", time.Now().AddDate(0, 0, -3).Format(time.DateOnly))
 	ref, _, _ := strings.Cut(out, "\n")
-	if out, code := w.try("cordon", "status", "--profile", profile); code != 1 || !strings.Contains(out, "1 of 1 open appeals are not decided in their time") {
-		w.t.Errorf("status with an overdue appeal: exit %d\n%s", code, out)
-	}
+	w.awaitStatus(profile, 1, "1 of 1 open appeals are not decided in their time")
 	if out := w.run("cordon", "appeal", "list", "--profile", profile, "--overdue"); !strings.Contains(out, ref+"  OVERDUE") {
 		w.t.Errorf("appeal list:\n%s", out)
 	}
@@ -32,9 +30,7 @@ func (w *world) record(officers []string, trust string) {
 	if out, code := w.try("cordon", "appeal", "decide", "--profile", profile, ref, "--outcome", "upheld", "--officer", officers[1]); code != 5 || !strings.Contains(out, "decided before") {
 		w.t.Errorf("a second decision: exit %d\n%s", code, out)
 	}
-	if out := say("status"); !strings.Contains(out, "Programs, as the nodes signed:") || !strings.Contains(out, ": c1, c2, c3, e1") {
-		w.t.Errorf("status:\n%s", out)
-	}
+	w.awaitStatus(profile, 0, "Programs, as the nodes signed:", ": c1, c2, c3, e1")
 
 	decided := time.Now().Unix()
 	w.await("the second of the decision to be over: a certificate is of the time before its end", func() error {

@@ -67,11 +67,7 @@ func TestKeysAreRotatedUnderOnePin(t *testing.T) {
 	w.startEdge("e2")
 	w.await("an edge that has only the first root", func() error { return w.stopped("e2", "by-those-of-today.test", true) })
 	o.finish()
-	bundle := w.join("bundle.tar")
-	w.run("cordon", "bundle", "--profile", w.profile, "--out", bundle)
-	if out, code := w.try("cordon-audit", "verify", "--trust", w.trust, bundle); code != 0 {
-		t.Errorf("audit with the trust file of the first day: exit %d\n%s", code, out)
-	}
+	w.audited(w.join("bundle.tar")) // with the trust file of the first day
 }
 
 // accredit renews the hotline's accreditation as root version n, signed by these root keys, and has the hotline take it in.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -49,12 +48,7 @@ func TestAReviewerIsShownASampleAndAnAuditorAsksBlindly(t *testing.T) {
 	}
 
 	// A service for private lookups, and a version that has a column.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t, "127.0.0.1"))
 	hotline("private", "--on", "--url", "http://"+addr)
 	token, _, _ := strings.Cut(w.run("cordon-hotline", "auditor", "add", "--dir", p.HotlineDir, "Review board"), "\n")
 	csv := w.join("more.csv")
