@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-
-	"github.com/cordon-project/cordon/resolver/match/section"
 )
 
 // Patch is how one edge list becomes another: which records go, by their number in the old list, and which come, with
@@ -14,28 +12,6 @@ type Patch struct {
 	Removed []uint32
 	At      []uint32
 	Added   []Record
-}
-
-// Memory is where a list is made of another. The zero value is the heap.
-type Memory struct {
-	Room section.Room // for the new list
-	// Write puts what is taken over from the old list into what Room gave, from byte at on; nil copies it there. Where that is a mapped file, its own
-	// write takes half the time: no page is mapped only to be filled.
-	Write  func(b []byte, at int64) error
-	Copied func() // called after each column, when nothing of the old list is needed for now: a caller that mapped it may let it go
-}
-
-// put takes old over into new, which begins at byte at of the file.
-func (m Memory) put(new, old []byte, at int64) error {
-	if m.Write == nil {
-		section.Copy(new, old)
-		return nil
-	}
-	return section.InPieces(old[:len(new)], func(b []byte) error {
-		err := m.Write(b, at)
-		at += int64(len(b))
-		return err
-	})
 }
 
 // Apply makes the list of version h that p makes of e, in m. Only blocks that a record
@@ -135,27 +111,35 @@ func (p *Patch) Runs(from int, copyRun func(new, old, n int)) {
 	}
 }
 
-func (p *Patch) copyColumns(from *Edge, w *EdgeWriter, m Memory) (err error) {
+// copyColumns fills the columns of the new list, one after the other, with records of the old one and those that are added.
+func (p *Patch) copyColumns(from *Edge, w *EdgeWriter, m Memory) error {
+	added := Columns{make([]byte, 16*len(p.Added)), make([]byte, 8*len(p.Added)), make([]byte, 16*len(p.Added)), make([]byte, MetaSize*len(p.Added))}
+	for k := range p.Added {
+		added.Put(k, &p.Added[k])
+	}
 	old, new := &from.columns, &w.e.columns
 	for i, c := range []struct {
-		new, old []byte
-		width    int
-	}{{new.Digests, old.Digests, 16}, {new.Gates, old.Gates, 8}, {new.IDs, old.IDs, 16}, {new.Metas, old.Metas, MetaSize}} {
-		begins := w.w.Offset(edgeDigests + i)
+		new, old, added []byte
+		width           int
+	}{
+		{new.Digests, old.Digests, added.Digests, 16}, {new.Gates, old.Gates, added.Gates, 8},
+		{new.IDs, old.IDs, added.IDs, 16}, {new.Metas, old.Metas, added.Metas, MetaSize},
+	} {
+		out := m.column(c.new, w.w.Offset(edgeDigests+i))
+		next := 0 // place in the new list
 		p.Runs(from.n, func(j, i, n int) {
-			if err == nil {
-				err = m.put(c.new[c.width*j:c.width*(j+n)], c.old[c.width*i:], begins+int64(c.width*j))
-			}
+			between := c.width * (j - next) // places that no record of the old list takes
+			out.put(c.added[:between])
+			out.put(c.old[c.width*i : c.width*(i+n)])
+			c.added, next = c.added[between:], j+n
 		})
-		if err != nil {
+		out.put(c.added)
+		if err := out.end(); err != nil {
 			return fmt.Errorf("take records over: %w", err)
 		}
 		if m.Copied != nil {
 			m.Copied()
 		}
-	}
-	for k, at := range p.At {
-		new.Put(int(at), &p.Added[k])
 	}
 	return nil
 }

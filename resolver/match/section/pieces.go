@@ -18,19 +18,11 @@ func Sum(b []byte) [32]byte {
 }
 
 func write(h hash.Hash, b []byte) {
-	_ = InPieces(b, func(b []byte) error { h.Write(b); return nil })
-}
-
-// InPieces calls do for one piece of b after the other, until one fails.
-func InPieces(b []byte, do func([]byte) error) error {
 	for len(b) > 0 {
 		n := min(len(b), piece)
-		if err := do(b[:n]); err != nil {
-			return err
-		}
+		h.Write(b[:n])
 		b = b[n:]
 	}
-	return nil
 }
 
 // Copy is copy for whatever may be long: it holds nothing up.
