@@ -58,8 +58,17 @@ func (u *reused) run() {
 	var sums [most]wire.Summary
 	for one := range u.asked {
 		all := []inFlight{one}
-		for len(all) < most && len(u.asked) > 0 {
-			all = append(all, <-u.asked)
+	waiting:
+		for len(all) < most {
+			select { // another run may take what waits: nothing of all may wait for it
+			case next, ok := <-u.asked:
+				if !ok {
+					break waiting
+				}
+				all = append(all, next)
+			default:
+				break waiting
+			}
 		}
 		for i, x := range all {
 			name, _, _ := dns.UnpackDomainName(x.q.Name, 0)
