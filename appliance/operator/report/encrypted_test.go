@@ -1,29 +1,21 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
-	"github.com/cordon-project/cordon/appliance/operator"
-	"github.com/cordon-project/cordon/cluster"
 )
 
 func TestStatusSaysWhatAnEdgesCertificateNeeds(t *testing.T) {
 	now := time.Unix(1790000000, 0).UTC()
 	report := func(e ...*api.Encrypted) string {
-		var nodes []operator.NodeStatus
-		for i := range e {
-			nodes = append(nodes, operator.NodeStatus{Status: &api.Status{
-				Node:  cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}},
-				Edges: []api.EdgeStatus{{Name: "e1", Since: now, Current: true, Counter: 1, Encrypted: e[i]}},
-			}})
+		var edges []api.EdgeStatus
+		for _, x := range e {
+			edges = append(edges, api.EdgeStatus{Name: "e1", Since: now, Current: true, Counter: 1, Encrypted: x})
 		}
-		var b strings.Builder
-		Status(&b, nodes, now)
-		return b.String()
+		return statusOf(now, edges...)
 	}
 	well := api.Encrypted{Ends: now.Add(90 * 24 * time.Hour), At: now}
 	none := api.Encrypted{Refused: now, At: now}

@@ -1,30 +1,22 @@
 package report
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cordon-project/cordon/appliance/api"
-	"github.com/cordon-project/cordon/appliance/operator"
-	"github.com/cordon-project/cordon/cluster"
 )
 
 func TestStatusShowsTheTrafficAndTheUpstreamsOfEdges(t *testing.T) {
 	now := time.Unix(1790000000, 0).UTC()
 	report := func(traffic ...*api.Traffic) string {
-		var nodes []operator.NodeStatus
-		for i := range traffic {
-			nodes = append(nodes, operator.NodeStatus{Status: &api.Status{
-				Node:  cluster.Status{Name: fmt.Sprintf("c%d", i+1), Lists: []cluster.ListStatus{{List: "hotline-one/main"}}},
-				Edges: []api.EdgeStatus{{Name: "e1", Since: now, Current: true, Counter: 1, Traffic: traffic[i]}},
-			}})
+		var edges []api.EdgeStatus
+		for _, x := range traffic {
+			edges = append(edges, api.EdgeStatus{Name: "e1", Since: now, Current: true, Counter: 1, Traffic: x})
 		}
-		var b strings.Builder
-		Status(&b, nodes, now)
-		return b.String()
+		return statusOf(now, edges...)
 	}
 	says := func(upstreams ...api.Upstream) *api.Traffic {
 		return &api.Traffic{
